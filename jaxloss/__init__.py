@@ -1,0 +1,124 @@
+"""Losses for JAX: exact, inert under masks, with one meaning of the mean."""
+
+from jaxloss._loss import Loss, LossSum, checked
+from jaxloss._reduce import reduce, total
+from jaxloss.losses.binary import (
+    BinaryCrossEntropy,
+    SigmoidBinaryCrossEntropy,
+    binary_cross_entropy,
+    sigmoid_binary_cross_entropy,
+)
+from jaxloss.losses.cross_entropy import (
+    SoftmaxCrossEntropy,
+    SoftmaxCrossEntropyWithIntegerLabels,
+    log_softmax,
+    smooth_labels,
+    softmax_cross_entropy,
+    softmax_cross_entropy_with_integer_labels,
+)
+from jaxloss.losses.divergence import (
+    GeneralizedKLDivergence,
+    JSDivergence,
+    JSDivergenceFromLogits,
+    KLDivergence,
+    KLDivergenceFromProbabilities,
+    KLDivergenceWithLogTargets,
+    generalized_kl_divergence,
+    js_divergence,
+    js_divergence_from_logits,
+    kl_divergence,
+    kl_divergence_from_probabilities,
+    kl_divergence_with_log_targets,
+)
+from jaxloss.losses.focal import (
+    SigmoidFocalLoss,
+    SoftmaxFocalLoss,
+    sigmoid_focal_loss,
+    softmax_focal_loss,
+)
+from jaxloss.losses.huber import (
+    HuberLoss,
+    huber_loss,
+)
+from jaxloss.losses.log_cosh import (
+    LogCosh,
+    log_cosh,
+)
+from jaxloss.losses.poisson import (
+    PoissonDeviance,
+    PoissonNLL,
+    poisson_deviance,
+    poisson_nll,
+)
+from jaxloss.losses.probabilities import (
+    CategoricalCrossEntropy,
+    NLLLoss,
+    SparseCategoricalCrossEntropy,
+    categorical_cross_entropy,
+    nll_loss,
+    sparse_categorical_cross_entropy,
+)
+from jaxloss.losses.squared import (
+    AbsoluteError,
+    L2Loss,
+    SquaredError,
+    absolute_error,
+    l2_loss,
+    squared_error,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CategoricalCrossEntropy",
+    "GeneralizedKLDivergence",
+    "HuberLoss",
+    "JSDivergence",
+    "JSDivergenceFromLogits",
+    "KLDivergence",
+    "KLDivergenceFromProbabilities",
+    "KLDivergenceWithLogTargets",
+    "L2Loss",
+    "LogCosh",
+    "Loss",
+    "LossSum",
+    "NLLLoss",
+    "PoissonDeviance",
+    "PoissonNLL",
+    "SigmoidBinaryCrossEntropy",
+    "SigmoidFocalLoss",
+    "SoftmaxCrossEntropy",
+    "SoftmaxCrossEntropyWithIntegerLabels",
+    "SoftmaxFocalLoss",
+    "SparseCategoricalCrossEntropy",
+    "SquaredError",
+    "absolute_error",
+    "binary_cross_entropy",
+    "categorical_cross_entropy",
+    "checked",
+    "generalized_kl_divergence",
+    "huber_loss",
+    "js_divergence",
+    "js_divergence_from_logits",
+    "kl_divergence",
+    "kl_divergence_from_probabilities",
+    "kl_divergence_with_log_targets",
+    "l2_loss",
+    "log_cosh",
+    "log_softmax",
+    "nll_loss",
+    "poisson_deviance",
+    "poisson_nll",
+    "reduce",
+    "sigmoid_binary_cross_entropy",
+    "sigmoid_focal_loss",
+    "smooth_labels",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels",
+    "softmax_focal_loss",
+    "sparse_categorical_cross_entropy",
+    "squared_error",
+    "total",
+]

@@ -1,0 +1,300 @@
+"""Checks of what a loss is given, and the promotions that go with them. Every error message is written here.
+
+What shapes, dtypes and options show is raised while tracing. What only a value can show is left to `valued`: nan in
+that element, and an error under `checked`.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import checkify
+
+from jaxloss._types import Array, Axes
+
+# ------------------------------------------------------------------------------------------------ arrays and dtypes
+
+
+def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Array:
+    """`x` as an array of bool, integers or floats."""
+    try:
+        array = jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {argument} must be {kind}, got {type(x).__name__}: pass an array.") from error
+    if not (jnp.issubdtype(array.dtype, jnp.bool_) or jnp.issubdtype(array.dtype, jnp.number)) or jnp.issubdtype(
+        array.dtype, jnp.complexfloating
+    ):
+        raise TypeError(f"{name}: {argument} must be {kind}, got dtype {array.dtype}: take its real part or magnitude.")
+    return array
+
+
+def floats(name: str, argument: str, x: Any) -> Array:
+    """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
+    array = real(name, argument, x, kind="an array of floats")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32).")
+    return array.astype(wide(array.dtype))
+
+
+def wide(*dtypes: Any) -> Any:
+    """The dtype that losses of these floating dtypes are computed and returned in."""
+    return np.dtype(np.float64) if any(np.dtype(d) == np.float64 for d in dtypes) else np.dtype(np.float32)
+
+
+def together(name: str, **arrays: Any) -> tuple[Array, ...]:
+    """The first array as floats, the others of any real dtype, all promoted to the widest dtype of computation."""
+    (first, x), *others = arrays.items()
+    promoted = [floats(name, first, x), *(real(name, argument, y) for argument, y in others)]
+    dtype = wide(*(array.dtype for array in promoted if jnp.issubdtype(array.dtype, jnp.floating)))
+    return tuple(array.astype(dtype) for array in promoted)
+
+
+def matched(name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")) -> Any:
+    """Predictions and targets of one shape and dtype; targets of None are zeros."""
+    if targets is None:
+        predictions = floats(name, names[0], predictions)
+        return predictions, jnp.zeros_like(predictions)
+    predictions, targets = together(name, **{names[0]: predictions, names[1]: targets})
+    if predictions.shape != targets.shape:
+        raise ValueError(
+            f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape; "
+            "losses do not broadcast: reshape one."
+        )
+    return predictions, targets
+
+
+def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes) -> tuple[Array, Array, int]:
+    """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
+    array = floats(name, argument, predictions)
+    axes = class_axes(name, argument, array, axis)
+    labels = real(name, "labels", labels, kind="an array of integers")
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(
+            f"{name}: labels must be integers, got dtype {labels.dtype}: cast indices with .astype(int32), "
+            "or use the loss that takes a distribution over classes."
+        )
+    rows = without(array.shape, axes)
+    if labels.shape != rows:
+        raise ValueError(
+            f"{name}: labels {labels.shape} and {argument} {array.shape} do not fit: with the classes on axis {axis} "
+            f"labels need shape {rows}."
+        )
+    if len(axes) > 1:  # one axis of the product length, where the first of them stands
+        array = jnp.moveaxis(array, axes, range(axes[0], axes[0] + len(axes)))
+        array = array.reshape(array.shape[: axes[0]] + (-1,) + array.shape[axes[0] + len(axes) :])
+    return array, jnp.expand_dims(labels, axes[0]), axes[0]
+
+
+# ------------------------------------------------------------------------------------------------- axes and masks
+
+
+def class_axes(name: str, argument: str, array: Array, axis: Axes | None) -> tuple[int, ...]:
+    """The class axes, counted from the front and sorted; None is all of them."""
+    if axis is None:
+        return tuple(range(array.ndim))
+    given: Sequence[Any] = axis if isinstance(axis, tuple) else (axis,)
+    try:
+        indices = [operator.index(a) for a in given]
+    except TypeError as error:
+        raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}.") from error
+    if not all(-array.ndim <= a < array.ndim for a in indices):
+        raise ValueError(f"{name}: axis {axis} is out of range for {argument} of shape {array.shape}.")
+    axes = sorted(a % array.ndim for a in indices)
+    if len(set(axes)) != len(axes) or not axes:
+        raise ValueError(f"{name}: axis {axis} must name at least one axis of {argument} {array.shape}, each once.")
+    if math.prod(array.shape[a] for a in axes) == 0:
+        raise ValueError(f"{name}: {argument} {array.shape} has no class on axis {axis}: a row needs at least one.")
+    return tuple(axes)
+
+
+def without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the rows."""
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str = "losses") -> Array:
+    """`x` with trailing axes of length 1 added, so that it broadcasts against `shape` without moving any axis."""
+    expanded = x.reshape(x.shape + (1,) * (len(shape) - x.ndim)) if 0 < x.ndim <= len(shape) else x
+    fits = x.ndim <= len(shape) and all(n in (1, m) for n, m in zip(expanded.shape, shape, strict=False))
+    if not fits:
+        raise ValueError(
+            f"{name}: {argument} {x.shape} do not fit {what} {shape}: give one value for each leading index "
+            f"(shape {shape[:1]}), or the rank of the {what} with 1 where it does not vary; insert the axis."
+        )
+    return expanded
+
+
+def mask(name: str, where: Any) -> Array:
+    array = real(name, "where", where, kind="a boolean mask")
+    if array.dtype != jnp.bool_:
+        raise TypeError(f"{name}: where must be boolean, got dtype {array.dtype}: compare it, as in `lengths > 0`.")
+    return array
+
+
+def kept(name: str, where: Any, shape: tuple[int, ...]) -> Array | None:
+    """An elementwise mask that broadcasts against `shape`, or None."""
+    return None if where is None else jnp.broadcast_to(fitted(name, "where", mask(name, where), shape), shape)
+
+
+def kept_rows(
+    name: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Array | None, Array | None]:
+    """What `where` keeps of each row's elements and of the rows, both of the rank of `shape`; None where it keeps all.
+
+    A mask of the rank of `shape` masks elements; one of the rank of the losses, or less, masks rows.
+    """
+    if where is None:
+        return None, None
+    array = mask(name, where)
+    if array.ndim == len(shape):
+        elements = jnp.broadcast_to(fitted(name, "where", array, shape, "elements"), shape)
+        return elements, jnp.any(elements, axes, keepdims=True)
+    rows = without(shape, axes)
+    return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows), rows), axes)
+
+
+def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
+    """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was there."""
+    if where is None:
+        return tuple(array for array, _ in filled)
+    return tuple(jnp.where(where, array, jnp.full_like(array, fill)) for array, fill in filled)
+
+
+def masked(losses: Array, where: Array | None) -> Array:
+    """0 where the mask leaves out."""
+    return losses if where is None else jnp.where(where, losses, jnp.zeros_like(losses))
+
+
+# ---------------------------------------------------------------------------------------------------------- options
+
+
+def choice(name: str, argument: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    if not any(type(value) is type(a) and value == a for a in allowed):
+        raise ValueError(f"{name}: {argument} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+
+
+def number(
+    name: str,
+    argument: str,
+    value: Any,
+    dtype: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+) -> Array:
+    """A scalar option in the dtype of computation. The range is checked where the value is known while tracing."""
+    array = real(name, argument, value, kind="a number")
+    if array.ndim:
+        raise ValueError(f"{name}: {argument} must be a scalar, got shape {array.shape}: sweep it with jax.vmap.")
+    if isinstance(value, (bool, int, float, np.number)):
+        if not (low < value if open_low else low <= value) or not value <= high or isinstance(value, bool):
+            bounds = f"{'above' if open_low else 'at least'} {low:g}" + (
+                f" and at most {high:g}" if high < math.inf else ""
+            )
+            raise ValueError(f"{name}: {argument} must be {bounds}, got {value!r}.")
+    return array.astype(dtype)
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a numeric option is the plain Python 0 that may skip the work it would multiply."""
+    return isinstance(value, (int, float)) and value == 0
+
+
+def per_class(name: str, argument: str, value: Any, shape: tuple[int, ...], axes: tuple[int, ...], dtype: Any) -> Array:
+    """One value for each class, laid along the class axis of `shape`."""
+    array = real(name, argument, value)
+    classes = tuple(shape[a] for a in axes)
+    if array.shape != classes:
+        raise ValueError(f"{name}: {argument} must have one value for each class, shape {classes}, got {array.shape}.")
+    return array.astype(dtype).reshape([n if i in axes else 1 for i, n in enumerate(shape)])
+
+
+def ignored(name: str, ignore_index: Any) -> int | None:
+    if ignore_index is None:
+        return None
+    try:
+        return operator.index(ignore_index)
+    except TypeError as error:
+        raise TypeError(f"{name}: ignore_index must be an integer or None, got {ignore_index!r}.") from error
+
+
+def binary(
+    name: str, argument: str, predictions: Any, labels: Any, label_smoothing: Any, where: Any
+) -> tuple[Array, Array, Array | None, Callable[[Array], Array]]:
+    """Predictions, smoothed binary labels, the mask, and what turns losses nan where a label is outside [0, 1]."""
+    x, y = matched(name, predictions, labels, (argument, "labels"))
+    where = kept(name, where, x.shape)
+    x, y = inert(where, (x, 0.5), (y, 0.5))
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
+    smooth = y if is_zero(label_smoothing) else (1 - smoothing) * y + 0.5 * smoothing
+    inside = lambda losses: valued(name, losses, lambda: (y >= 0) & (y <= 1), "labels must be in [0, 1]")  # noqa: E731
+    return x, smooth, where, inside
+
+
+# ----------------------------------------------------------------------------------------------------------- values
+
+_checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
+
+
+@contextmanager
+def checking() -> Iterator[None]:
+    """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses`, nan where `inside` is False: value and gradient both, so that no step is taken on it unnoticed."""
+    ok = inside()
+    if _checking.get():
+        checkify.check(jnp.all(ok), f"{name}: {rule}")
+    return losses * jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
+
+
+def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
+    if _checking.get():
+        checkify.check(jnp.all(inside()), f"{name}: {rule}")
+    return losses
+
+
+def finite_result(name: str, losses: Array) -> None:
+    """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
+    checkify.check(~jnp.any(jnp.isnan(losses)), f"{name}: a loss is nan: predictions or targets hold nan.")
+
+
+__all__ = [
+    "binary",
+    "checking",
+    "choice",
+    "class_axes",
+    "expected",
+    "finite_result",
+    "fitted",
+    "floats",
+    "ignored",
+    "inert",
+    "is_zero",
+    "kept",
+    "kept_rows",
+    "labelled",
+    "mask",
+    "masked",
+    "matched",
+    "number",
+    "per_class",
+    "real",
+    "together",
+    "valued",
+    "wide",
+    "without",
+]

@@ -1,0 +1,306 @@
+"""The base of the class forms: a loss function with its options and its reduction, as one frozen, hashable pytree."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss import _fields
+from jaxloss._check import checking, class_axes, finite_result, fitted, kept, mask
+from jaxloss._reduce import AxisName, check_reduction, reduced, totalled
+from jaxloss._types import Array, Floats, Mask, Numbers
+
+_REGISTRY: dict[str, "type[Loss]"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A loss that knows how it is reduced: call it with predictions and targets, get a scalar.
+
+    A class form names a function and its options; a loss of one's own is a subclass with `fn`, or with a method
+    `losses(predictions, targets)` that returns one value per element (and may take `where`):
+
+    >>> import jax.numpy as jnp
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class CubicError(Loss):
+    ...     scale: float = 1.0
+    ...     def losses(self, predictions, targets):
+    ...         return self.scale * jnp.abs(predictions - targets) ** 3
+    >>> float(CubicError(scale=0.5)(jnp.array([1.0, 2.0]), jnp.array([0.0, 0.0])))
+    2.25
+
+    Instances are immutable, equal when their fields are, and hashable: as static arguments of `jax.jit`, equal ones
+    cause one trace. They are pytrees too: a field whose annotation names a float or an array is a leaf, to be traced,
+    differentiated or swept with `vmap`; every other field is structure. Losses add and scale:
+    `0.7 * HuberLoss() + 0.3 * LogCosh()` is a loss.
+
+    Args:
+        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; see `reduce`.
+        axis_name: Mesh axes over which the mean is global; see `reduce`.
+    """
+
+    fn: ClassVar[Callable[..., Array]]
+
+    reduction: str = "mean"
+    axis_name: AxisName = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Set before @dataclass runs, which therefore leaves them alone: its own would compare arrays with ==.
+        cls.__eq__ = Loss.__eq__
+        cls.__hash__ = Loss.__hash__
+        _REGISTRY[_fields.class_name(cls)] = cls
+        _fields.register_pytree(cls)
+
+    def __post_init__(self) -> None:
+        check_reduction(type(self).__name__, self.reduction)
+        _fields.freeze(self)
+
+    def __call__(
+        self,
+        predictions: Floats,
+        targets: Numbers | None = None,
+        *,
+        weights: Numbers | None = None,
+        where: Mask | None = None,
+        **arrays: Any,
+    ) -> Array:
+        """The reduced loss.
+
+        Args:
+            predictions: What the model gave.
+            targets: What it should have given.
+            weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+            where: True where an element counts, of the shape of the losses or of the predictions.
+            **arrays: Whatever else the loss function takes for each element.
+
+        Returns:
+            A scalar; with `reduction="none"` one value per loss.
+        """
+        losses = self._masked_losses(predictions, targets, where, arrays)
+        where = self._kept(losses, predictions, targets, where)
+        return reduced(self._name, losses, weights, where, self.reduction, None, self.axis_name)
+
+    def total(
+        self,
+        predictions: Floats,
+        targets: Numbers | None = None,
+        *,
+        weights: Numbers | None = None,
+        where: Mask | None = None,
+        **arrays: Any,
+    ) -> tuple[Array, Array]:
+        """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
+        losses = self._masked_losses(predictions, targets, where, arrays)
+        where = self._kept(losses, predictions, targets, where)
+        return totalled(self._name, losses, weights, where, self.reduction, None, self.axis_name)
+
+    def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
+        """One value per element or row, not reduced."""
+        return type(self).fn(predictions, targets, **self._options(), **arrays)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def get_config(self) -> dict[str, Any]:
+        """The class and the fields as plain JSON values; `Loss.from_config` gives an equal loss back."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}
+        return {"class": _fields.class_name(type(self)), **fields}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The loss that `get_config` described.
+
+        Raises:
+            ValueError: The class is not known (a loss of one's own must be imported first) or is not this class.
+        """
+        fields = dict(config)
+        name = fields.pop("class", _fields.class_name(cls))
+        found = _REGISTRY.get(name)
+        if found is None or not issubclass(found, cls):
+            raise ValueError(
+                f"{cls.__name__}.from_config: no {cls.__name__} of class {name!r}: import its module first."
+            )
+        return found(**{key: _restored(value) for key, value in fields.items()})
+
+    def __add__(self, other: "Loss") -> "LossSum":
+        if not isinstance(other, Loss):
+            return NotImplemented
+        (a, x), (b, y) = _terms(self), _terms(other)
+        return LossSum(terms=a + b, coefficients=x + y)
+
+    def __mul__(self, factor: Any) -> "LossSum":
+        if isinstance(factor, Loss):
+            return NotImplemented
+        terms, coefficients = _terms(self)
+        return LossSum(terms=terms, coefficients=tuple(factor * c for c in coefficients))
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: "Loss") -> "LossSum":
+        return self + (-1.0) * other if isinstance(other, Loss) else NotImplemented
+
+    def __radd__(self, other: Any) -> "Loss":
+        # sum(losses) starts from 0.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return _fields.same(self, other)
+
+    def __hash__(self) -> int:
+        return _fields.hash_of(self)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _option_names(type(self))}
+
+    def _masked_losses(self, predictions: Any, targets: Any, where: Any, arrays: dict[str, Any]) -> Array:
+        if where is not None and _takes_where(type(self)):
+            arrays = {**arrays, "where": where}
+        return self.losses(predictions, targets, **arrays)
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        """The mask of the losses: rows with anything left in them, and without the label that is ignored."""
+        if where is not None:
+            where = mask(self._name, where)
+            shape = jnp.shape(predictions)
+            if where.ndim == len(shape) > losses.ndim:
+                axes = class_axes(self._name, "predictions", cast(Array, predictions), getattr(self, "axis", -1))
+                where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
+        ignore_index = getattr(self, "ignore_index", None)
+        if ignore_index is None:
+            return where
+        counted = jnp.asarray(targets) != ignore_index
+        return counted if where is None else counted & kept(self._name, where, losses.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSum(Loss):
+    """A weighted sum of losses, each reduced by its own reduction; `a + b` and `0.5 * a` make it.
+
+    Weights, masks and further arrays are passed to every term.
+
+    Args:
+        terms: The losses.
+        coefficients: Their factors; leaves of the pytree, so that they can be learned or swept.
+    """
+
+    terms: tuple[Loss, ...]
+    coefficients: tuple[float | jax.Array, ...]
+    reduction: str = field(default="mean", init=False, repr=False)
+    axis_name: AxisName = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", tuple(self.terms))
+        object.__setattr__(self, "coefficients", tuple(self.coefficients))
+        if len(self.terms) != len(self.coefficients) or not all(isinstance(t, Loss) for t in self.terms):
+            raise ValueError("LossSum: terms must be losses, with one coefficient each.")
+
+    def __call__(
+        self,
+        predictions: Floats,
+        targets: Numbers | None = None,
+        *,
+        weights: Numbers | None = None,
+        where: Mask | None = None,
+        **arrays: Any,
+    ) -> Array:
+        """The sum of the reduced terms, each times its coefficient."""
+        values = [t(predictions, targets, weights=weights, where=where, **arrays) for t in self.terms]
+        products = [c * v for c, v in zip(self.coefficients, values, strict=True)]
+        return sum(products[1:], products[0])
+
+    def total(self, *args: Any, **kwargs: Any) -> tuple[Array, Array]:
+        """Not defined: the terms of a sum may be reduced differently.
+
+        Raises:
+            TypeError: Always; take the totals of the terms.
+        """
+        raise TypeError("LossSum: a sum of losses has no one denominator: take the total of each of its terms.")
+
+    def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
+        """Not defined: the terms of a sum may have losses of different shapes.
+
+        Raises:
+            TypeError: Always; take the losses of the terms.
+        """
+        raise TypeError("LossSum: the terms of a sum are reduced one by one: take the losses of each of its terms.")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Loss):
+        return value.get_config()
+    return [_plain(v) for v in cast(tuple[Any, ...], value)] if isinstance(value, tuple) else _fields.plain(value)
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Loss.from_config(cast(Mapping[str, Any], value))
+    return tuple(map(_restored, cast(list[Any], value))) if isinstance(value, list) else value
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def checked(loss: F) -> F:
+    """The same loss, function or class form, with every value outside its domain an error.
+
+    The errors go through `jax.experimental.checkify`, which a compiled program needs for them; they name the loss and
+    what was wrong. Outside of `jit` they are raised at once.
+
+    Args:
+        loss: A loss function or class form.
+
+    Returns:
+        A callable of the same signature.
+
+    Example:
+        >>> import jax, jaxloss
+        >>> from jax.experimental import checkify
+        >>> step = jax.jit(checkify.checkify(checked(jaxloss.PoissonNLL(full="exact"))))
+        >>> error, value = step(jax.numpy.zeros(2), jax.numpy.array([3.0, -1.0]))
+        >>> error.get().split(" (")[0]
+        'poisson_nll: targets must be counts of at least 0'
+    """
+    name = getattr(loss, "__name__", type(loss).__name__)
+    call = type(loss).__call__ if isinstance(loss, Loss) else loss
+
+    @wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with checking():
+            losses = loss(*args, **kwargs)
+            finite_result(name, losses)
+        return losses
+
+    return cast(F, run)
+
+
+@cache
+def _option_names(cls: type[Loss]) -> tuple[str, ...]:
+    base = {f.name for f in dataclasses.fields(Loss)}
+    return tuple(f.name for f in dataclasses.fields(cls) if f.name not in base)
+
+
+@cache
+def _takes_where(cls: type[Loss]) -> bool:
+    losses = cls.fn if cls.losses is Loss.losses else cls.losses
+    parameters = inspect.signature(losses).parameters.values()
+    return any(p.name == "where" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _terms(loss: Loss) -> tuple[tuple[Loss, ...], tuple[Any, ...]]:
+    return (loss.terms, loss.coefficients) if isinstance(loss, LossSum) else ((loss,), (1.0,))
+
+
+__all__ = ["Loss", "LossSum", "checked"]

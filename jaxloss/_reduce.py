@@ -1,0 +1,151 @@
+"""From losses to one number: the only file that asks which reduction."""
+
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss._check import choice, class_axes, fitted, floats, inert, kept, real
+from jaxloss._types import Array, Axes, Floats, Mask, Numbers
+from jaxloss.numerics import divide
+
+Reduction = Literal["none", "sum", "mean", "sum_over_batch_size"]
+AxisName = str | tuple[str, ...] | None
+
+
+def check_reduction(name: str, reduction: str) -> None:
+    choice(name, "reduction", reduction, get_args(Reduction))
+
+
+def reduce(
+    losses: Floats,
+    *,
+    weights: Numbers | None = None,
+    where: Mask | None = None,
+    reduction: str = "mean",
+    axis: Axes | None = None,
+    axis_name: AxisName = None,
+) -> Array:
+    r"""Weighs, masks and reduces losses.
+
+    | reduction | value |
+    |---|---|
+    | `"none"` | $w l$, 0 where masked |
+    | `"sum"` | $\sum w l$ |
+    | `"mean"` | $\sum w l / \sum w$ over what is not masked; 0 where that is 0/0 |
+    | `"sum_over_batch_size"` | $\sum w l / n$ with n the number of losses not masked |
+
+    Args:
+        losses: One value per element.
+        weights: Broadcast against the losses first. A weight of the leading shape `[batch]` weighs samples: trailing
+            axes are added to it, never leading ones. A weight of 0 multiplies; to leave a loss out, nan and all, mask it.
+        where: True where a loss counts; fits as `weights` do. What is masked is not read, nan or not.
+        reduction: One of the four.
+        axis: The axes to reduce, all of them by default.
+        axis_name: Mesh axes (of `shard_map`, `pmap` or `vmap`) to sum numerator and denominator over, so that the mean
+            is the global one. Where each device differentiates its own copy (`pmap`, `shard_map(check_vma=False)`),
+            the gradients are then to be averaged: `lax.pmean(grads, axis_name)`.
+
+    Returns:
+        A scalar, or an array of the axes not reduced.
+
+    Raises:
+        ValueError: A weight or mask that does not fit the losses, or an unknown reduction.
+        TypeError: A mask that is not boolean.
+
+    Example:
+        >>> round(float(reduce(jnp.array([1.0, 2.0, 6.0]), weights=jnp.array([1.0, 1.0, 2.0]))), 4)
+        3.75
+    """
+    return reduced("reduce", losses, weights, where, reduction, axis, axis_name)
+
+
+def total(
+    losses: Floats,
+    *,
+    weights: Numbers | None = None,
+    where: Mask | None = None,
+    axis: Axes | None = None,
+    axis_name: AxisName = None,
+) -> tuple[Array, Array]:
+    r"""The numerator $\sum w l$ and the denominator $\sum w$ of the weighted mean, for what has to be added up first.
+
+    The mean over micro-batches of unequal weight is the sum of the numerators over the sum of the denominators, and so
+    is its gradient: accumulate the gradients of the numerators, and divide once at the end.
+
+    Args:
+        losses: One value per element.
+        weights: As in `reduce`; 1 by default.
+        where: As in `reduce`.
+        axis: The axes to reduce, all of them by default.
+        axis_name: Mesh axes to sum both over.
+
+    Returns:
+        The pair (numerator, denominator).
+
+    Raises:
+        ValueError: A weight or mask that does not fit the losses.
+        TypeError: A mask that is not boolean.
+
+    Example:
+        >>> batches = [jnp.array([1.0, 2.0]), jnp.array([6.0])]
+        >>> numerators, denominators = zip(*[total(losses) for losses in batches])
+        >>> float(sum(numerators) / sum(denominators))
+        3.0
+    """
+    return totalled("total", losses, weights, where, "mean", axis, axis_name)
+
+
+def reduced(
+    name: str,
+    losses: Any,
+    weights: Any,
+    where: Any,
+    reduction: str,
+    axis: Axes | None = None,
+    axis_name: AxisName = None,
+) -> Array:
+    """`reduce`, with the name of the caller for its errors."""
+    check_reduction(name, reduction)
+    losses = floats(name, "losses", losses)
+    if axis is not None:
+        class_axes(name, "losses", losses, axis)
+    if reduction == "none":
+        if weights is None and where is None:
+            return losses
+        weight, losses = _weighed(name, losses, weights, where)
+        return weight * losses
+    if reduction == "mean" and weights is None and where is None and axis_name is None:
+        return jnp.mean(losses, axis) if losses.size else jnp.sum(losses, axis)
+    numerator, denominator = totalled(name, losses, weights, where, reduction, axis, axis_name)
+    return numerator if reduction == "sum" else divide(numerator, denominator)
+
+
+def totalled(
+    name: str,
+    losses: Any,
+    weights: Any,
+    where: Any,
+    reduction: str,
+    axis: Axes | None = None,
+    axis_name: AxisName = None,
+) -> tuple[Array, Array]:
+    """`total`, with the name of the caller for its errors, and the denominator that the reduction asks for."""
+    losses = floats(name, "losses", losses)
+    weight, losses = _weighed(name, losses, weights, where)
+    numerator = jnp.sum(weight * losses, axis)
+    if reduction == "sum_over_batch_size" and weights is not None:
+        weight, _ = _weighed(name, losses, None, where)
+    pair = numerator, jnp.sum(weight, axis)
+    return pair if axis_name is None else lax.psum(pair, axis_name)
+
+
+def _weighed(name: str, losses: Array, weights: Any, where: Any) -> tuple[Array, Array]:
+    """Weights of the losses' own shape and the losses, both 0 where the mask leaves out."""
+    if weights is None:
+        weight = jnp.ones_like(losses)
+    else:
+        given = real(name, "weights", weights).astype(losses.dtype)
+        weight = jnp.broadcast_to(fitted(name, "weights", given, losses.shape), losses.shape)
+    weight, losses = inert(kept(name, where, losses.shape), (weight, 0.0), (losses, 0.0))
+    return weight, losses

@@ -1,0 +1,27 @@
+"""The types of public signatures."""
+
+from typing import TypeAlias
+
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int, Num
+
+Axes: TypeAlias = int | tuple[int, ...]
+"""One axis, or several that are taken together."""
+
+Scalar: TypeAlias = ArrayLike
+"""A numeric option: a Python number, or a traced or concrete array that can be differentiated and swept with vmap."""
+
+Floats: TypeAlias = Float[ArrayLike, "..."]
+"""Predictions: bfloat16 and float16 are computed and returned in float32."""
+
+Numbers: TypeAlias = Num[ArrayLike, "..."]
+"""Targets and weights of any real dtype."""
+
+Labels: TypeAlias = Int[ArrayLike, "..."]
+"""Class indices."""
+
+Mask: TypeAlias = Bool[ArrayLike, "..."]
+"""True where an element counts."""
+
+__all__ = ["Array", "ArrayLike", "Axes", "Floats", "Labels", "Mask", "Numbers", "Scalar"]

@@ -1,0 +1,90 @@
+"""Rows of classes: what the losses over a class axis share."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import class_axes, floats, ignored, is_zero, kept_rows, labelled, number, valued
+from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
+
+
+class LabelRows(NamedTuple):
+    """Rows of classes with an integer label each; every field keeps the class axis, with length 1 where it is reduced."""
+
+    x: Array  # minus infinity where a class is masked
+    labels: Array  # int32 and in range
+    elements: Array | None  # what is kept of the classes
+    kept: Array | None  # which rows count
+    valid: Array  # which labels are in range, or do not count
+    axis: int
+
+    def finish(self, name: str, losses: Array) -> Array:
+        """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
+        rule = f"labels must be from 0 to {self.x.shape[self.axis] - 1}"
+        losses = valued(name, losses, lambda: self.valid, rule)
+        if self.kept is not None:
+            losses = jnp.where(self.kept, losses, jnp.zeros_like(losses))
+        return jnp.squeeze(losses, self.axis)
+
+
+def label_rows(
+    name: str,
+    argument: str,
+    predictions: Floats,
+    labels: Labels,
+    axis: Axes,
+    where: Mask | None,
+    ignore_index: int | None,
+    fill: float = -jnp.inf,
+) -> LabelRows:
+    """Predictions over classes and integer labels, checked, with what `where` and `ignore_index` keep of them."""
+    array = floats(name, argument, predictions)
+    axes = class_axes(name, argument, array, axis)
+    elements, kept = kept_rows(name, where, array.shape, axes)
+    x, t, class_axis = labelled(name, argument, array, labels, axis)
+    if elements is not None:
+        elements = (
+            elements if len(axes) == 1 else labelled(name, argument, elements.astype(x.dtype), labels, axis)[0] > 0
+        )
+    if kept is not None:
+        kept = kept.reshape(t.shape)
+    skip = ignored(name, ignore_index)
+    if skip is not None:
+        counted = t != skip
+        kept = counted if kept is None else kept & counted
+    valid = (t >= 0) & (t < x.shape[class_axis])
+    t = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32)
+    if elements is not None and kept is not None:
+        x = jnp.where(elements, x, jnp.full_like(x, fill))
+        own = jnp.any(elements & numerics.at_label(x.shape, t, class_axis), class_axis, keepdims=True)
+        kept = kept & (own | ~valid)
+    return LabelRows(x, t, elements, kept, valid if kept is None else valid | ~kept, class_axis)
+
+
+def at_label(per_class_values: Array, rows: LabelRows) -> Array:
+    return jnp.take(per_class_values.reshape(-1), rows.labels, mode="clip")
+
+
+def classes(x: Array, axes: tuple[int, ...], elements: Array | None) -> Array:
+    """How many classes a row has, masked ones left out."""
+    ones = jnp.ones_like(x, shape=[n if i in axes else 1 for i, n in enumerate(x.shape)])
+    if elements is None:
+        return jnp.sum(ones, axes, keepdims=True)
+    return jnp.maximum(jnp.sum(elements, axes, keepdims=True, dtype=x.dtype), 1)
+
+
+def smoothed(
+    name: str,
+    y: Array,
+    label_smoothing: Scalar,
+    axes: tuple[int, ...],
+    elements: Array | None,
+    argument: str = "label_smoothing",
+) -> Array:
+    """Distributions with a share of their mass spread evenly over the classes that count."""
+    if is_zero(label_smoothing):
+        return y
+    smoothing = number(name, argument, label_smoothing, y.dtype, low=0, high=1)
+    smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements)
+    return smooth if elements is None else jnp.where(elements, smooth, jnp.zeros_like(smooth))

@@ -1,0 +1,121 @@
+r"""Binary cross-entropies, from logits and from probabilities."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import binary, masked, number, valued
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
+
+
+def sigmoid_binary_cross_entropy(
+    logits: Floats,
+    labels: Numbers,
+    *,
+    label_smoothing: Scalar = 0.0,
+    pos_weight: Scalar | None = None,
+    where: Mask | None = None,
+) -> Array:
+    r"""The cross-entropy of binary labels, each with a probability given by its logit.
+
+    $$\ell = -w y \log \sigma(x) - (1 - y) \log \sigma(-x)$$
+
+    with $\sigma(x) = 1 / (1 + e^{-x})$. Any logit: an infinite one has loss 0 where it agrees with the label and an
+    infinite loss elsewhere. A label outside [0, 1] has loss nan.
+
+    Args:
+        logits: Log-odds; any shape.
+        labels: 0, 1 or a probability between them, of the shape of `logits`.
+        label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
+        pos_weight: The weight w of the positive labels; above 0, and 1 by default.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an option out of range.
+        TypeError: Logits that are not floats.
+
+    Example:
+        >>> print("{:.4g} {:.4g}".format(*sigmoid_binary_cross_entropy(jnp.array([0.0, 20.0]), jnp.array([1, 1]))))
+        0.6931 2.061e-09
+
+    Source: Cox, "The regression analysis of binary sequences", 1958.
+    """
+    name = "sigmoid_binary_cross_entropy"
+    x, y, where, inside = binary(name, "logits", logits, labels, label_smoothing, where)
+    weight = None if pos_weight is None else number(name, "pos_weight", pos_weight, x.dtype, low=0, open_low=True)
+    return masked(inside(numerics.sigmoid_nll(x, y, weight)), where)
+
+
+def binary_cross_entropy(
+    probabilities: Floats,
+    labels: Numbers,
+    *,
+    label_smoothing: Scalar = 0.0,
+    pos_weight: Scalar | None = None,
+    where: Mask | None = None,
+) -> Array:
+    r"""The cross-entropy of binary labels y, each with a probability p.
+
+    $$\ell = -w y \log p - (1 - y) \log (1 - p)$$
+
+    Probabilities in [0, 1], both ends included: a certain prediction has loss 0 where it agrees with the label and an
+    infinite loss elsewhere. A probability or a label outside [0, 1] has loss nan. Where logits are at hand,
+    `sigmoid_binary_cross_entropy` keeps what a rounded probability near 1 has lost.
+
+    Args:
+        probabilities: Any shape.
+        labels: 0, 1 or a probability between them, of the shape of `probabilities`.
+        label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
+        pos_weight: The weight w of the positive labels; above 0, and 1 by default.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an option out of range.
+        TypeError: Probabilities that are not floats.
+
+    Example:
+        >>> print(binary_cross_entropy(jnp.array([0.5, 1.0]), jnp.array([1.0, 1.0])).round(4))
+        [0.6931 0.    ]
+
+    Source: Cox, "The regression analysis of binary sequences", 1958.
+    """
+    name = "binary_cross_entropy"
+    p, y, where, inside = binary(name, "probabilities", probabilities, labels, label_smoothing, where)
+    weight = 1.0 if pos_weight is None else pos_weight
+    weight = number(name, "pos_weight", weight, p.dtype, low=0, open_low=True)
+    losses = inside(numerics.bernoulli_nll(p, y, jnp.broadcast_to(weight, p.shape)))
+    return masked(valued(name, losses, lambda: (p >= 0) & (p <= 1), "probabilities must be in [0, 1]"), where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmoidBinaryCrossEntropy(Loss):
+    """The class form of `sigmoid_binary_cross_entropy`."""
+
+    fn = staticmethod(sigmoid_binary_cross_entropy)
+    label_smoothing: Scalar = 0.0
+    pos_weight: Scalar | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryCrossEntropy(Loss):
+    """The class form of `binary_cross_entropy`."""
+
+    fn = staticmethod(binary_cross_entropy)
+    label_smoothing: Scalar = 0.0
+    pos_weight: Scalar | None = None
+
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "SigmoidBinaryCrossEntropy",
+    "binary_cross_entropy",
+    "sigmoid_binary_cross_entropy",
+]

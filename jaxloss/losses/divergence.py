@@ -1,0 +1,333 @@
+r"""Divergences between distributions: Kullback-Leibler and Jensen-Shannon."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import class_axes, inert, kept_rows, masked, matched, valued
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Axes, Floats, Mask, Numbers
+
+_PROBABILITIES = "probabilities must be in [0, 1]"
+
+
+def kl_divergence(
+    log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted log-probabilities from target probabilities t.
+
+    $$\ell = \sum_k t_k (\log t_k - \log p_k)$$
+
+    Targets in [0, 1], both ends included: an outcome of target 0 contributes 0 even at a log-probability of minus
+    infinity. The predictions are taken as they are, not normalised: pass `log_softmax` of logits. A row with a negative
+    target has loss nan.
+
+    Args:
+        log_predictions: Log-probabilities, `[..., outcomes]`.
+        targets: Probabilities, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence(jnp.log(jnp.array([0.5, 0.5])), jnp.array([1.0, 0.0])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    return _divergence(
+        "kl_divergence", log_predictions, targets, axis, where, numerics.relative_entropy, _NAMES, (0.0, 0.0)
+    )
+
+
+def kl_divergence_with_log_targets(
+    log_predictions: Floats, log_targets: Floats, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted log-probabilities from target log-probabilities.
+
+    $$\ell = \sum_k e^{\log t_k} (\log t_k - \log p_k)$$
+
+    Log-probabilities from minus infinity; an outcome of log-target minus infinity contributes 0.
+
+    Args:
+        log_predictions: Log-probabilities, `[..., outcomes]`.
+        log_targets: Log-probabilities, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence_with_log_targets(jnp.log(jnp.array([0.5, 0.5])), jnp.array([0.0, -jnp.inf])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    names = ("log_predictions", "log_targets")
+    term = numerics.relative_entropy_log
+    return _divergence(
+        "kl_divergence_with_log_targets", log_predictions, log_targets, axis, where, term, names, (0.0, 0.0)
+    )
+
+
+def generalized_kl_divergence(
+    log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence between positive measures that need not sum to 1.
+
+    $$\ell = \sum_k \left(t_k (\log t_k - \log p_k) - t_k + p_k\right)$$
+
+    Targets from 0, that end included; for two distributions it is the Kullback-Leibler divergence. Never negative: each
+    term is the Poisson deviance of a target under a log-rate, halved. A row with a negative target has loss nan.
+
+    Args:
+        log_predictions: Logarithms of the predicted measure, `[..., outcomes]`.
+        targets: The measure, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(generalized_kl_divergence(jnp.array([0.0, 0.0]), jnp.array([2.0, 1.0])).round(4))
+        0.3863
+
+    Source: Boyd and Vandenberghe, "Convex Optimization", 2004, p. 90.
+    """
+    term = numerics.generalized_relative_entropy
+    return _divergence("generalized_kl_divergence", log_predictions, targets, axis, where, term, _NAMES, (0.0, 1.0))
+
+
+def kl_divergence_from_probabilities(
+    predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted probabilities p from target probabilities t.
+
+    $$\ell = \sum_k t_k \log \frac{t_k}{p_k}$$
+
+    Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, neither
+    normalised nor clipped; a row with one outside [0, 1] has loss nan. Exact also where the two nearly agree.
+
+    Args:
+        predictions: Probabilities, `[..., outcomes]`.
+        targets: Probabilities, of the shape of `predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence_from_probabilities(jnp.array([0.5, 0.5]), jnp.array([1.0, 0.0])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    name = "kl_divergence_from_probabilities"
+    return _from_probabilities(name, predictions, targets, axis, where, numerics.kl_rows)
+
+
+def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None) -> Array:
+    r"""The Jensen-Shannon divergence between predicted probabilities p and target probabilities t.
+
+    $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
+
+    From 0 to log 2, and symmetric. Probabilities in [0, 1], both ends included; a row with one outside has loss nan.
+
+    Args:
+        predictions: Probabilities, `[..., outcomes]`.
+        targets: Probabilities, of the shape of `predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(js_divergence(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])).round(4))
+        0.6931
+
+    Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
+    """
+    rows = lambda p, t, axes: jnp.sum(numerics.js_term(p, t), axes)  # noqa: E731
+    return _from_probabilities("js_divergence", predictions, targets, axis, where, rows)
+
+
+def js_divergence_from_logits(
+    logits: Floats, target_logits: Floats, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Jensen-Shannon divergence between the softmaxes of two arrays of logits, as for distillation.
+
+    $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
+
+    with p and t the softmaxes. Any logits, minus infinity included. From 0 to log 2, and symmetric.
+
+    Args:
+        logits: Unnormalised log-probabilities, `[..., outcomes]`.
+        target_logits: Unnormalised log-probabilities of the target, of the shape of `logits`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `logits` to leave outcomes out of both softmaxes, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Logits that are not floats.
+
+    Example:
+        >>> print(js_divergence_from_logits(jnp.array([50.0, 0.0]), jnp.array([0.0, 50.0])).round(4))
+        0.6931
+
+    Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
+    """
+    name = "js_divergence_from_logits"
+    x, z, axes, keep, rows = _outcomes(name, logits, target_logits, axis, where, ("logits", "target_logits"))
+    if rows is not None:  # outcomes that are left out have probability 0; rows that are left out are rows of zeros
+        x, z = (jnp.where(keep, a, jnp.where(rows, -jnp.inf, 0.0).astype(a.dtype)) for a in (x, z))
+    terms = numerics.js_log_term(numerics.log_softmax(x, axes), numerics.log_softmax(z, axes))
+    return jnp.sum(masked(terms, keep), axes)
+
+
+_NAMES = ("log_predictions", "targets")
+
+
+def _outcomes(
+    name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, names: tuple[str, str]
+) -> tuple[Array, Array, tuple[int, ...], Array | None, Array | None]:
+    """Both arrays, their axes of outcomes, and what is kept of the elements and of the rows."""
+    p, t = matched(name, predictions, targets, names)
+    axes = class_axes(name, names[0], p, axis)
+    elements, rows = kept_rows(name, where, p.shape, axes)
+    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
+    return p, t, axes, keep, rows
+
+
+def _divergence(
+    name: str,
+    predictions: Any,
+    targets: Any,
+    axis: Axes | None,
+    where: Any,
+    term: Callable[[Array, Array], Array],
+    names: tuple[str, str],
+    fills: tuple[float, float],
+) -> Array:
+    """The sum of one term per outcome."""
+    p, t, axes, keep, _ = _outcomes(name, predictions, targets, axis, where, names)
+    p, t = inert(keep, (p, fills[0]), (t, fills[1]))
+    losses = jnp.sum(masked(term(p, t), keep), axes)
+    if names is not _NAMES:
+        return losses
+    return valued(name, losses, lambda: ~jnp.any(t < 0, axes), "targets must not be negative")
+
+
+def _from_probabilities(
+    name: str,
+    predictions: Any,
+    targets: Any,
+    axis: Axes | None,
+    where: Any,
+    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
+) -> Array:
+    p, t, axes, keep, _ = _outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
+    p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
+    inside = lambda: jnp.all((p >= 0) & (p <= 1) & (t >= 0) & (t <= 1), axes)  # noqa: E731
+    return valued(name, divergence(p, t, axes), inside, _PROBABILITIES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergence(Loss):
+    """The class form of `kl_divergence`."""
+
+    fn = staticmethod(kl_divergence)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceWithLogTargets(Loss):
+    """The class form of `kl_divergence_with_log_targets`."""
+
+    fn = staticmethod(kl_divergence_with_log_targets)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizedKLDivergence(Loss):
+    """The class form of `generalized_kl_divergence`."""
+
+    fn = staticmethod(generalized_kl_divergence)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceFromProbabilities(Loss):
+    """The class form of `kl_divergence_from_probabilities`."""
+
+    fn = staticmethod(kl_divergence_from_probabilities)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JSDivergence(Loss):
+    """The class form of `js_divergence`."""
+
+    fn = staticmethod(js_divergence)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JSDivergenceFromLogits(Loss):
+    """The class form of `js_divergence_from_logits`."""
+
+    fn = staticmethod(js_divergence_from_logits)
+    axis: Axes | None = -1
+
+
+__all__ = [
+    "GeneralizedKLDivergence",
+    "JSDivergence",
+    "JSDivergenceFromLogits",
+    "KLDivergence",
+    "KLDivergenceFromProbabilities",
+    "KLDivergenceWithLogTargets",
+    "generalized_kl_divergence",
+    "js_divergence",
+    "js_divergence_from_logits",
+    "kl_divergence",
+    "kl_divergence_from_probabilities",
+    "kl_divergence_with_log_targets",
+]

@@ -1,0 +1,60 @@
+r"""The Huber loss: quadratic near the target, linear far from it."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss._check import inert, kept, masked, matched, number
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
+
+
+def huber_loss(
+    predictions: Floats, targets: Numbers | None = None, *, delta: Scalar = 1.0, where: Mask | None = None
+) -> Array:
+    r"""Squared error up to a distance delta, absolute error beyond it.
+
+    $$\ell = \begin{cases} e^2 / 2 & |e| \le \delta \\ \delta (|e| - \delta / 2) & |e| > \delta \end{cases}$$
+
+    with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss and slope delta.
+
+    Args:
+        predictions: Any shape.
+        targets: The shape of `predictions`; zeros if left out.
+        delta: Where the loss turns linear, in the units of the predictions; above 0.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in the squared units of the predictions.
+
+    Raises:
+        ValueError: Shapes that differ, or a delta of 0 or less.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(huber_loss(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])))
+        [0.125 2.5  ]
+
+    Source: Huber, "Robust estimation of a location parameter", 1964.
+    """
+    predictions, targets = matched("huber_loss", predictions, targets)
+    delta = number("huber_loss", "delta", delta, predictions.dtype, low=0, open_low=True)
+    where = kept("huber_loss", where, predictions.shape)
+    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
+    error = predictions - targets
+    # Of the error clipped, not of its magnitude: the derivative is the clipped error itself, to the last bit and at 0.
+    limit = jnp.broadcast_to(delta, error.shape)
+    core = lax.clamp(-limit, error, limit)
+    return masked(core * (error - 0.5 * core), where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuberLoss(Loss):
+    """The class form of `huber_loss`."""
+
+    fn = staticmethod(huber_loss)
+    delta: Scalar = 1.0
+
+
+__all__ = ["HuberLoss", "huber_loss"]

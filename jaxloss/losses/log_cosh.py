@@ -1,0 +1,49 @@
+r"""The log-cosh loss: a smooth absolute error."""
+
+from dataclasses import dataclass
+
+from jaxloss import numerics
+from jaxloss._check import inert, kept, masked, matched
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Floats, Mask, Numbers
+
+
+def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
+    r"""The logarithm of the hyperbolic cosine of the error: $e^2 / 2$ when small, $|e| - \log 2$ when large.
+
+    $$\ell = \log \cosh e = |e| + \log \frac{1 + e^{-2 |e|}}{2}$$
+
+    with $e = \text{prediction} - \text{target}$, any real number; its slope is $\tanh e$.
+
+    Args:
+        predictions: Any shape.
+        targets: The shape of `predictions`; zeros if left out.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print("{:.4g} {:.4g}".format(*log_cosh(jnp.array([1e-4, 2.0]))))
+        5e-09 1.325
+
+    Source: Chen, Chen, Xu, "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder", 2019.
+    """
+    predictions, targets = matched("log_cosh", predictions, targets)
+    where = kept("log_cosh", where, predictions.shape)
+    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
+    return masked(numerics.log_cosh(predictions - targets), where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogCosh(Loss):
+    """The class form of `log_cosh`."""
+
+    fn = staticmethod(log_cosh)
+
+
+__all__ = ["LogCosh", "log_cosh"]

@@ -1,0 +1,216 @@
+r"""Cross-entropies from probabilities and log-probabilities over classes."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import class_axes, expected, inert, is_zero, kept_rows, masked, matched, number, per_class, valued
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss.losses._rows import at_label, classes, label_rows, smoothed
+
+_PROBABILITIES = "probabilities must be in [0, 1]"
+
+
+def categorical_cross_entropy(
+    probabilities: Floats,
+    labels: Numbers,
+    axis: Axes | None = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+) -> Array:
+    r"""The cross-entropy of a distribution y over classes under given probabilities p.
+
+    $$\ell = -\sum_k w_k y_k \log p_k$$
+
+    Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a probability of 0, any other has
+    an infinite loss. They are taken as they are, neither normalised nor clipped; a row with one outside [0, 1] has loss
+    nan. Where logits are at hand, `softmax_cross_entropy` keeps what a rounded probability has lost.
+
+    Args:
+        probabilities: `[..., classes]`, each row of sum 1.
+        labels: Distributions over the classes, of the shape of `probabilities`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `probabilities` to leave classes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
+            [0, 1].
+        class_weights: The weights w, one for each class; 1 by default.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range.
+        TypeError: Probabilities that are not floats.
+
+    Example:
+        >>> print(categorical_cross_entropy(jnp.array([[0.5, 0.5, 0.0]]), jnp.array([[1.0, 0.0, 0.0]])).round(4))
+        [0.6931]
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+    name = "categorical_cross_entropy"
+    p, y = matched(name, probabilities, labels, ("probabilities", "labels"))
+    axes = class_axes(name, "probabilities", p, axis)
+    elements, rows = kept_rows(name, where, p.shape, axes)
+    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
+    p, y = inert(keep, (p, 1.0), (y, 0.0))
+    smooth = smoothed(name, y, label_smoothing, axes, keep)
+    if class_weights is not None:
+        smooth = smooth * per_class(name, "class_weights", class_weights, p.shape, axes, p.dtype)
+    losses = masked(jnp.sum(-numerics.xlogy(smooth, p), axes, keepdims=True), rows)
+    losses = valued(name, losses, lambda: jnp.all((p >= 0) & (p <= 1), axes, keepdims=True), _PROBABILITIES)
+    return expected(name, jnp.squeeze(losses, axes), lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+
+
+def sparse_categorical_cross_entropy(
+    probabilities: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The cross-entropy of a class index t under given probabilities p.
+
+    $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
+
+    Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
+    nan, and so has a label outside 0 to C - 1.
+
+    Args:
+        probabilities: `[..., classes]`, each row of sum 1.
+        labels: Class indices, of the shape of `probabilities` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `probabilities` to leave classes out, of the shape of the
+            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: The weights w, one for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in nats: the shape of `labels`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+        TypeError: Probabilities that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(sparse_categorical_cross_entropy(jnp.array([[0.5, 0.5, 0.0]]), jnp.array([1])).round(4))
+        [0.6931]
+
+    Source: as `categorical_cross_entropy`.
+    """
+    name = "sparse_categorical_cross_entropy"
+    rows = label_rows(name, "probabilities", probabilities, labels, axis, where, ignore_index, fill=1.0)
+    keep = (
+        rows.elements if rows.kept is None or rows.elements is not None else jnp.broadcast_to(rows.kept, rows.x.shape)
+    )
+    (p,) = inert(keep, (rows.x, 1.0))
+    own = numerics.label_value(p, rows.labels, rows.axis)
+    losses = -jnp.log(own)
+    if class_weights is not None:
+        weights = per_class(name, "class_weights", class_weights, p.shape, (rows.axis,), p.dtype)
+        losses = losses * at_label(weights, rows)
+    if not is_zero(label_smoothing):
+        smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
+        spread = masked(jnp.ones_like(p) if class_weights is None else jnp.broadcast_to(weights, p.shape), keep)
+        everywhere = jnp.sum(-numerics.xlogy(spread, p), rows.axis, keepdims=True)
+        losses = (1 - smoothing) * losses + smoothing / classes(p, (rows.axis,), rows.elements) * everywhere
+    losses = valued(name, losses, lambda: (own >= 0) & (own <= 1), _PROBABILITIES)
+    return rows.finish(name, losses)
+
+
+def nll_loss(
+    log_probabilities: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    class_weights: Numbers | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The negative log-likelihood of a class index t under given log-probabilities, $\ell = -w_t \log p_t$.
+
+    Log-probabilities from minus infinity to 0, taken as they are. A label outside 0 to C - 1 has loss nan.
+
+    Args:
+        log_probabilities: `[..., classes]`, as `log_softmax` gives them.
+        labels: Class indices, of the shape of `log_probabilities` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts, of the shape of `log_probabilities` or of the losses. What is masked has
+            gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        class_weights: The weights w, one for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in nats: the shape of `labels`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis out of range.
+        TypeError: Log-probabilities that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(nll_loss(jnp.log(jnp.array([[0.5, 0.25, 0.25]])), jnp.array([1])).round(4))
+        [1.3863]
+
+    Source: Fisher, "On the mathematical foundations of theoretical statistics", 1922.
+    """
+    name = "nll_loss"
+    rows = label_rows(name, "log_probabilities", log_probabilities, labels, axis, where, ignore_index, fill=0.0)
+    x = rows.x if rows.kept is None else jnp.where(rows.kept, rows.x, jnp.zeros_like(rows.x))
+    own = numerics.label_value(x, rows.labels, rows.axis)
+    losses = -own
+    if class_weights is not None:
+        losses = losses * at_label(
+            per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype), rows
+        )
+    losses = expected(name, losses, lambda: own <= 0, "log_probabilities must be at most 0")
+    return rows.finish(name, losses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalCrossEntropy(Loss):
+    """The class form of `categorical_cross_entropy`."""
+
+    fn = staticmethod(categorical_cross_entropy)
+    axis: Axes | None = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseCategoricalCrossEntropy(Loss):
+    """The class form of `sparse_categorical_cross_entropy`."""
+
+    fn = staticmethod(sparse_categorical_cross_entropy)
+    axis: Axes = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NLLLoss(Loss):
+    """The class form of `nll_loss`."""
+
+    fn = staticmethod(nll_loss)
+    axis: Axes = -1
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+
+
+__all__ = [
+    "CategoricalCrossEntropy",
+    "NLLLoss",
+    "SparseCategoricalCrossEntropy",
+    "categorical_cross_entropy",
+    "nll_loss",
+    "sparse_categorical_cross_entropy",
+]

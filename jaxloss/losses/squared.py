@@ -1,0 +1,112 @@
+r"""Squared and absolute errors."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jaxloss._check import inert, kept, matched
+from jaxloss._loss import Loss
+from jaxloss._types import Array, Floats, Mask, Numbers
+
+
+def squared_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
+    r"""The squared difference, $\ell = (\text{prediction} - \text{target})^2$, over all real numbers.
+
+    Args:
+        predictions: Any shape.
+        targets: The shape of `predictions`; zeros if left out.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in the squared units of the predictions.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(squared_error(jnp.array([0.5, 3.0]), jnp.array([0.0, 1.0])))
+        [0.25 4.  ]
+
+    Source: Gauss, "Theoria combinationis observationum", 1823.
+    """
+    return jnp.square(_error("squared_error", predictions, targets, where))
+
+
+def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
+    r"""Half the squared difference, $\ell = \tfrac12 (\text{prediction} - \text{target})^2$: its slope is the error.
+
+    Args:
+        predictions: Any shape.
+        targets: The shape of `predictions`; zeros if left out.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in the squared units of the predictions.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(l2_loss(jnp.array([0.5, 3.0]), jnp.array([0.0, 1.0])))
+        [0.125 2.   ]
+
+    Source: Bishop, "Pattern Recognition and Machine Learning", 2006, section 1.1.
+    """
+    return 0.5 * jnp.square(_error("l2_loss", predictions, targets, where))
+
+
+def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
+    r"""The absolute difference, $\ell = |\text{prediction} - \text{target}|$, with slope 0 where they are equal.
+
+    Args:
+        predictions: Any shape.
+        targets: The shape of `predictions`; zeros if left out.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in the units of the predictions.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(absolute_error(jnp.array([0.5, 3.0]), jnp.array([0.0, 1.0])))
+        [0.5 2. ]
+
+    Source: Laplace, "Mémoire sur la probabilité des causes par les événements", 1774.
+    """
+    return jnp.abs(_error("absolute_error", predictions, targets, where))
+
+
+def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:
+    predictions, targets = matched(name, predictions, targets)
+    where = kept(name, where, predictions.shape)
+    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
+    return predictions - targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaredError(Loss):
+    """The class form of `squared_error`."""
+
+    fn = staticmethod(squared_error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class L2Loss(Loss):
+    """The class form of `l2_loss`."""
+
+    fn = staticmethod(l2_loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsoluteError(Loss):
+    """The class form of `absolute_error`."""
+
+    fn = staticmethod(absolute_error)
+
+
+__all__ = ["AbsoluteError", "L2Loss", "SquaredError", "absolute_error", "l2_loss", "squared_error"]

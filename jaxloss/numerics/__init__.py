@@ -1,0 +1,90 @@
+"""Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
+
+from jaxloss.numerics.divergence import (
+    generalized_relative_entropy,
+    js_log_term,
+    js_term,
+    kl_rows,
+    relative_entropy,
+    relative_entropy_log,
+)
+from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
+from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
+from jaxloss.numerics.guarded import divide, norm, times
+from jaxloss.numerics.hyperbolic import log_cosh, tanh
+from jaxloss.numerics.poisson import (
+    half_deviance_log_rate,
+    half_deviance_rate,
+    poisson_exact_log_rate,
+    poisson_exact_rate,
+    poisson_log_rate,
+    poisson_rate,
+)
+from jaxloss.numerics.sigmoid import (
+    bernoulli_nll,
+    focal,
+    log1mexp,
+    log_sigmoid,
+    miss_power,
+    sigmoid,
+    sigmoid_nll,
+    softplus,
+)
+from jaxloss.numerics.softmax import (
+    at_label,
+    label_nll,
+    label_value,
+    log_softmax,
+    logsumexp,
+    softmax,
+    softmax_complement,
+    target_nll,
+)
+from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
+
+__all__ = [
+    "at_label",
+    "bernoulli_nll",
+    "divide",
+    "expm1",
+    "expm1_minus",
+    "focal",
+    "generalized_relative_entropy",
+    "half_deviance_log_rate",
+    "half_deviance_rate",
+    "js_log_term",
+    "js_term",
+    "kl_rows",
+    "label_nll",
+    "label_value",
+    "log1mexp",
+    "log1p",
+    "log1p_minus",
+    "log_cosh",
+    "log_factorial",
+    "log_peak",
+    "log_ratio",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "miss_power",
+    "norm",
+    "poisson_exact_log_rate",
+    "poisson_exact_rate",
+    "poisson_log_rate",
+    "poisson_rate",
+    "relative_entropy",
+    "relative_entropy_log",
+    "sigmoid",
+    "sigmoid_nll",
+    "softmax",
+    "softmax_complement",
+    "softplus",
+    "stirling_error",
+    "tanh",
+    "target_nll",
+    "times",
+    "xlog1py",
+    "xlogx",
+    "xlogy",
+]

@@ -1,0 +1,183 @@
+"""Terms of the divergences between distributions, each 0 to the last bit where the two agree."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import expm1_minus, log1p, log_ratio, polynomial, two_sum
+from jaxloss.numerics.guarded import divide, times
+from jaxloss.numerics.hyperbolic import tanh
+from jaxloss.numerics.poisson import half_deviance_rate
+from jaxloss.numerics.sigmoid import sigmoid, softplus
+from jaxloss.numerics.xlogy import xlog1py
+
+
+@jax.custom_jvp
+def relative_entropy(log_p: jax.Array, t: jax.Array) -> jax.Array:
+    r"""$t (\log t - \log p)$ for $t \ge 0$; 0 at t = 0, however improbable."""
+    return times(t, jnp.log(t) - log_p)
+
+
+@rule(relative_entropy)
+def _(primals, tangents):
+    log_p, t = primals
+    value = relative_entropy(log_p, t)
+    return value, tangent(value, (lambda: -t, tangents[0]), (lambda: jnp.log(t) + 1 - log_p, tangents[1]))
+
+
+@jax.custom_jvp
+def relative_entropy_log(log_p: jax.Array, log_t: jax.Array) -> jax.Array:
+    r"""$e^{\log t} (\log t - \log p)$; 0 at $\log t = -\infty$."""
+    return times(jnp.exp(log_t), log_t - log_p)
+
+
+@rule(relative_entropy_log)
+def _(primals, tangents):
+    log_p, log_t = primals
+    value = relative_entropy_log(log_p, log_t)
+    t = jnp.exp(log_t)
+    return value, tangent(value, (lambda: -t, tangents[0]), (lambda: times(t, log_t - log_p + 1), tangents[1]))
+
+
+@jax.custom_jvp
+def generalized_relative_entropy(log_p: jax.Array, t: jax.Array) -> jax.Array:
+    r"""$t (\log t - \log p) - t + p$ for $t \ge 0$: $t (e^d - 1 - d)$ with $d = \log p - \log t$, never negative."""
+    counted = t > 0
+    mass = jnp.where(counted, t, jnp.ones_like(t))
+    d = log_p - jnp.log(mass)
+    far = jnp.exp(log_p) - mass * (1 + d)
+    value = jnp.where(d > 2, far, mass * expm1_minus(d))
+    return jnp.where(t == 0, jnp.exp(log_p), jnp.where(counted, value, jnp.full_like(t, jnp.nan)))
+
+
+@rule(generalized_relative_entropy)
+def _(primals, tangents):
+    log_p, t = primals
+    value = generalized_relative_entropy(log_p, t)
+    return value, tangent(value, (lambda: jnp.exp(log_p) - t, tangents[0]), (lambda: jnp.log(t) - log_p, tangents[1]))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def kl_rows(p: jax.Array, t: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    r"""$\sum_k t_k \log(t_k / p_k)$ from probabilities.
+
+    The terms $t \log(t / p) - t + p$ are never negative; what they add, the sum of t - p, is nearly 0 for two
+    distributions and is summed in twice the precision.
+    """
+    return jnp.sum(half_deviance_rate(p, t), axes) + _sum_of_differences(t, p, axes)
+
+
+@rule(kl_rows)
+def _(axes, primals, tangents):
+    p, t = primals
+    terms = tangent(p, (lambda: -_share(t, p), tangents[0]), (lambda: log_ratio(*_present(t, p)) + 1, tangents[1]))
+    return kl_rows(p, t, axes), jnp.sum(terms, axes)
+
+
+def _present(t: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # Where both are 0 the limit of log(t / p) is anything; 0 is the one along t = p.
+    absent = (t == 0) & (p == 0)
+    return jnp.where(absent, jnp.ones_like(t), t), jnp.where(absent, jnp.ones_like(p), p)
+
+
+@jax.custom_jvp
+def _share(t: jax.Array, p: jax.Array) -> jax.Array:
+    """T / p, with 0 / 0 = 0."""
+    return divide(t, p)
+
+
+@rule(_share)
+def _(primals, tangents):
+    t, p = primals
+    inverse = divide((p != 0).astype(p.dtype), p)
+    value = _share(t, p)
+    return value, tangent(value, (lambda: inverse, tangents[0]), (lambda: -(t * inverse) * inverse, tangents[1]))
+
+
+def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """The sum of a - b over some axes, as if in twice the precision: halves added pairwise, with what rounding lost."""
+    kept = [i for i in range(a.ndim) if i not in axes]
+    flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape([x.shape[i] for i in kept] + [-1])  # noqa: E731
+    high, low = two_sum(flat(a), -flat(b))
+    while (n := high.shape[-1]) > 1:
+        half = (n + 1) // 2
+        pad = [(0, 0)] * (high.ndim - 1) + [(0, 2 * half - n)]
+        high, low = jnp.pad(high, pad), jnp.pad(low, pad)
+        high, lost = two_sum(high[..., :half], high[..., half:])
+        low = low[..., :half] + low[..., half:] + lost
+    return (high + low)[..., 0]
+
+
+@jax.custom_jvp
+def js_term(p: jax.Array, q: jax.Array) -> jax.Array:
+    r"""$\tfrac12 p \log \frac{p}{m} + \tfrac12 q \log \frac{q}{m}$ with $m = (p + q) / 2$."""
+    return 0.25 * (p + q) * _mixing(divide(p - q, p + q))
+
+
+@rule(js_term)
+def _(primals, tangents):
+    p, q = primals
+    value = js_term(p, q)
+    return value, tangent(value, (lambda: _js_slope(p, q), tangents[0]), (lambda: _js_slope(q, p), tangents[1]))
+
+
+def _mixing(s: jax.Array) -> jax.Array:
+    r"""$(1 + s) \log(1 + s) + (1 - s) \log(1 - s) = \sum_i s^{2 i} / (i (2 i - 1))$."""
+    w = jnp.minimum(s * s, 0.5)
+    terms = 20 if s.dtype == jnp.float32 else 46
+    series = w * polynomial(w, [1 / (i * (2 * i - 1)) for i in range(1, terms)])
+    return jnp.where(s * s <= 0.5, series, xlog1py(1 + s, s) + xlog1py(1 - s, -s))
+
+
+@jax.custom_jvp
+def _js_slope(p: jax.Array, q: jax.Array) -> jax.Array:
+    r"""$\tfrac12 \log \frac{2 p}{p + q}$; 0 where both are 0."""
+    s = divide(p - q, p + q)
+    far = log_ratio(jnp.where(p + q == 0, jnp.ones_like(p), p), jnp.where(p + q == 0, jnp.ones_like(p), 0.5 * (p + q)))
+    return 0.5 * jnp.where(s > -0.5, log1p(jnp.maximum(s, -0.5)), far)
+
+
+@rule(_js_slope)
+def _(primals, tangents):
+    p, q = primals
+    value = _js_slope(p, q)
+    total = divide(jnp.full_like(p, 0.5), p + q)
+    return value, tangent(value, (lambda: divide(q, p) * total, tangents[0]), (lambda: -total, tangents[1]))
+
+
+@jax.custom_jvp
+def js_log_term(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
+    r"""`js_term` from log-probabilities, exact where they nearly agree."""
+    return 0.25 * (jnp.exp(log_p) + jnp.exp(log_q)) * _mixing(tanh(0.5 * _gap(log_p, log_q)))
+
+
+@rule(js_log_term)
+def _(primals, tangents):
+    log_p, log_q = primals
+    value = js_log_term(log_p, log_q)
+    gap = _gap(log_p, log_q)
+    return value, tangent(
+        value,
+        (lambda: 0.5 * times(jnp.exp(log_p), _log_share(gap)), tangents[0]),
+        (lambda: 0.5 * times(jnp.exp(log_q), _log_share(-gap)), tangents[1]),
+    )
+
+
+def _gap(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
+    absent = (log_p == -jnp.inf) & (log_q == -jnp.inf)
+    return jnp.where(absent, jnp.zeros_like(log_p), log_p - log_q)
+
+
+@jax.custom_jvp
+def _log_share(gap: jax.Array) -> jax.Array:
+    r"""$\log \frac{p}{m} = \log \frac{2}{1 + e^{-\text{gap}}}$."""
+    near = jnp.maximum(gap, -1)
+    return jnp.where(gap >= -1, log1p(tanh(0.5 * near)), 0.6931471805599453 - softplus(-gap))
+
+
+@rule(_log_share)
+def _(primals, tangents):
+    (gap,) = primals
+    return _log_share(gap), sigmoid(-gap) * tangents[0]

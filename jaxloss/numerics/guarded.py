@@ -1,0 +1,61 @@
+"""Products, quotients and norms whose values and slopes stay right at 0 and at infinity."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+
+
+@jax.custom_jvp
+def times(weight: jax.Array, value: jax.Array) -> jax.Array:
+    r"""$w v$ with $0 \cdot \infty = 0$: an outcome of weight 0 contributes nothing, however improbable."""
+    return jnp.where(weight == 0, jnp.zeros_like(value), weight * value)
+
+
+@rule(times)
+def _(primals, tangents):
+    weight, value = primals
+    # The slope in the weight is the value, at weight 0 too: soft labels are learned through it.
+    return times(weight, value), tangent(value, (lambda: value, tangents[0]), (lambda: weight, tangents[1]))
+
+
+@jax.custom_jvp
+def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """$n / d$ with $0 / 0 = 0$, and no slope there: the mean of nothing."""
+    empty = (numerator == 0) & (denominator == 0)
+    return numerator / jnp.where(empty, jnp.ones_like(denominator), denominator)
+
+
+@rule(divide)
+def _(primals, tangents):
+    numerator, denominator = primals
+    inverse = divide((denominator != 0).astype(denominator.dtype), denominator)
+    quotient = divide(numerator, denominator)
+    return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (lambda: -quotient * inverse, tangents[1]))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def norm(x: jax.Array, axis: int = -1) -> jax.Array:
+    r"""$\sqrt{\sum_i x_i^2}$ over one axis: neither overflows nor underflows, and has slope 0, not nan, at 0."""
+    return _scaled_norm(x, axis)[0]
+
+
+@rule(norm)
+def _(axis, primals, tangents):
+    length, direction = _scaled_norm(primals[0], axis)
+    return length, jnp.sum(direction * tangents[0], axis)
+
+
+def _scaled_norm(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The norm and the unit vector, both from x over its largest element."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis, keepdims=True, initial=0.0))
+    usable = (largest > 0) & jnp.isfinite(largest)
+    scale = jnp.where(usable, largest, jnp.ones_like(largest))
+    scaled = x / scale
+    square = jnp.sum(scaled * scaled, axis, keepdims=True)
+    root = jnp.sqrt(jnp.where(usable, square, jnp.ones_like(square)))
+    length = jnp.where(usable, scale * root, largest)
+    direction = jnp.where(usable, scaled / root, jnp.zeros_like(x))
+    return jnp.squeeze(length, axis), direction

@@ -1,0 +1,261 @@
+"""Log-softmax, log-sum-exp and cross-entropies, exact for confident examples, that write nothing but the gradient.
+
+Everywhere the rows are shifted by their maximum, and what the sum of exponentials exceeds 1 by, the *rest*, is summed
+by itself: a confident example's loss is log(1 + rest), and 1 + rest rounds to 1 long before the rest is negligible.
+
+In values the elements to leave out are taken out by arithmetic (`min(e, |column - label|)`), which XLA fuses into the
+one vectorised reduction; a select there makes XLA on CPU write the whole array out first. In derivative rules the
+exponentials are shared between the row sums and the gradient, so that they live in the gradient's own memory.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+from jaxloss.numerics._rule import rule
+from jaxloss.numerics.elementary import expm1, log1p
+from jaxloss.numerics.guarded import times
+
+Axes = int | tuple[int, ...]
+
+
+class _Rows(NamedTuple):
+    """What a row's losses are made of; every field keeps the reduced axes with length 1."""
+
+    top: jax.Array  # the maximum
+    base: jax.Array  # the maximum made finite, so that differences from it never are inf - inf
+    ties: jax.Array  # how many elements are the maximum (0 for a row of -inf)
+    rest: jax.Array  # the sum of exp(x - base) over the others
+
+
+def _top(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    top = lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf))
+    largest = float(jnp.finfo(x.dtype).max)
+    return top, jnp.clip(top, -largest, largest)
+
+
+def _at_top(y: jax.Array) -> jax.Array:
+    """1 where y = x - top is 0, else 0, without a comparison."""
+    return jnp.maximum(1 + y * float(jnp.finfo(y.dtype).max), 0)
+
+
+def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _Rows:
+    """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
+    top, base = _top(x, axes)
+    y = x - base
+    ties = jnp.sum(_at_top(y), axes, keepdims=True)
+    others = jnp.exp(y) - _at_top(y) if exponentials is None else exponentials
+    return _Rows(top, base, lax.stop_gradient(ties), jnp.sum(others, axes, keepdims=True))
+
+
+def _others(x: jax.Array, axes: Axes) -> jax.Array:
+    """exp(x - base) where x is not the row's maximum, 0 where it is."""
+    top, base = _top(x, axes)
+    return jnp.where(x == top, jnp.zeros_like(x), jnp.exp(x - base))
+
+
+def _log_sum(rows: _Rows) -> jax.Array:
+    """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
+    total = rows.ties + rows.rest
+    return jnp.where(rows.ties == 1, log1p(rows.rest), jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
+
+
+def _squeeze(x: jax.Array, axes: Axes) -> jax.Array:
+    return jnp.squeeze(x, axes)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$\log \sum_j e^{x_j}$; minus infinity, with slope 0, for a row of minus infinities."""
+    rows = _rows(x, axes)
+    return _squeeze(jnp.where(rows.top == -jnp.inf, rows.top, rows.base + _log_sum(rows)), axes)
+
+
+@rule(logsumexp)
+def _(axes, primals, tangents):
+    (x,) = primals
+    return logsumexp(x, axes), jnp.sum(softmax(x, axes) * tangents[0], axes)
+
+
+def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$e^{x_i} / \sum_j e^{x_j}$; 0 throughout for a row of minus infinities."""
+    _, base = _top(x, axes)
+    e = jnp.exp(x - base)
+    total = jnp.sum(e, axes, keepdims=True)
+    return e / jnp.where(total == 0, jnp.ones_like(total), total)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
+    rows = _rows(x, axes)
+    return _log_probabilities(x, rows)
+
+
+def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
+    certain = (x == rows.top) & (rows.ties == 1)
+    return jnp.where(certain, -log1p(rows.rest), (x - rows.base) - _log_sum(rows))
+
+
+@rule(log_softmax)
+def _(axes, primals, tangents):
+    (x,), (t,) = primals, tangents
+    e = _others(x, axes)
+    rows = _rows(x, axes, e)
+    total = rows.ties + rows.rest
+    inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+    at_top = x == rows.top
+    others = jnp.sum(e * inverse * t, axes, keepdims=True)
+    tops = jnp.sum(jnp.where(at_top, inverse * t, jnp.zeros_like(t)), axes, keepdims=True)
+    # The only maximum's own slope is 1 - p = rest / total, which 1 minus a rounded p would lose.
+    slope = jnp.where(at_top & (rows.ties == 1), rows.rest * inverse * t, t - tops) - others
+    return _log_probabilities(x, rows), slope
+
+
+def softmax_complement(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$1 - p_i$ with p the softmax of x, relatively exact also where $p_i$ is near 1."""
+    return -expm1(log_softmax(x, axes))
+
+
+def _kept(rows: jax.Array | None, x: jax.Array) -> jax.Array:
+    return x if rows is None else jnp.where(rows, x, jnp.zeros_like(x))
+
+
+def at_label(shape: tuple[int, ...], labels: jax.Array, axis: int) -> jax.Array:
+    """True where the index along the axis is the label; no one-hot is stored, XLA fuses the comparison."""
+    return lax.broadcasted_iota(jnp.int32, shape, axis) == labels
+
+
+def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """The element of each row at its label (int32, in range, the axis kept with length 1)."""
+    sharding = getattr(jax.typeof(x), "sharding", None)
+    if sharding is not None and sharding.spec[axis] is not None:
+        # A gather along an explicitly sharded axis is refused; a masked maximum needs only an all-reduce.
+        found = jnp.where(at_label(x.shape, labels, axis), x, jnp.full_like(x, -jnp.inf))
+        return jnp.max(found, axis, keepdims=True)
+    return jnp.take_along_axis(x, labels, axis)
+
+
+class _Label(NamedTuple):
+    """What a labelled row's losses are made of; every field keeps the class axis with length 1."""
+
+    top: jax.Array
+    base: jax.Array
+    own: jax.Array  # the label's logit
+    rest: jax.Array  # the sum of exp(x - base) over the other classes
+
+    @property
+    def share(self) -> jax.Array:
+        return jnp.exp(self.own - self.base)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def label_nll(
+    x: jax.Array, labels: jax.Array, rows: jax.Array | None, spread: jax.Array | None, axis: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""The triple $(L - x_t, L, \sum_k b_k (L - x_k))$ with $L = \log \sum_j e^{x_j}$; 0 where `rows` is False.
+
+    The first is $\log(1 + \sum_{j \ne t} e^{x_j - x_t})$, summed without the label t: exact for confident examples.
+
+    Args:
+        x: Logits.
+        labels: Class indices in range, int32, keeping the class axis with length 1, as do `rows` and the results.
+        rows: Which rows count; None for all.
+        spread: The factors b, broadcastable against x; None for zeros.
+        axis: The class axis.
+    """
+    top, base = _top(x, axis)
+    columns = lax.broadcasted_iota(x.dtype, x.shape, axis)
+    away = jnp.abs(columns - labels.astype(x.dtype))  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
+    rest = jnp.sum(jnp.minimum(jnp.exp(x - base), away), axis, keepdims=True)
+    return _label_losses(x, _Label(top, base, label_value(x, labels, axis), rest), rows, spread, axis)
+
+
+def _label_losses(x, label, rows, spread, axis):
+    log_total = jnp.log(label.rest + label.share)
+    nll = jnp.where(label.own == label.top, log1p(label.rest), (label.base - label.own) + log_total)
+    nll = jnp.where(label.own == -jnp.inf, jnp.full_like(nll, jnp.inf), nll)
+    lse = jnp.where(label.top == -jnp.inf, label.top, label.base + log_total)
+    if spread is None:
+        spread_nll = jnp.zeros_like(nll)
+    else:
+        # Where the factor is 0 the gap is floored at 0, or a logit of -inf would make 0 * inf.
+        floor = jnp.where(spread == 0, jnp.zeros_like(spread), jnp.full_like(spread, -jnp.inf))
+        gaps = -jnp.sum(jnp.maximum(x - label.base, floor) * spread, axis, keepdims=True)
+        spread_nll = gaps + times(jnp.sum(spread, axis, keepdims=True), jnp.maximum(log_total, 0))
+    return _kept(rows, nll), _kept(rows, lse), _kept(rows, spread_nll)
+
+
+@rule(label_nll)
+def _(axis, primals, tangents):
+    x, labels, rows, spread = primals
+    top, base = _top(x, axis)
+    hit = at_label(x.shape, labels, axis)
+    e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(x - base))
+    label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
+    values = _label_losses(x, label, rows, spread, axis)
+    along = partial(jnp.sum, axis=axis, keepdims=True)
+    in_spread = jnp.zeros_like(values[2])
+    if spread is not None and not isinstance(tangents[3], SymbolicZero):
+        log_total = jnp.log(label.rest + label.share)
+        in_spread = along(times(tangents[3], _kept(rows, log_total - (x - base))))
+    if isinstance(tangents[0], SymbolicZero):
+        return values, (jnp.zeros_like(values[0]), jnp.zeros_like(values[1]), in_spread)
+    total = label.rest + label.share
+    inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+    p = jnp.where(hit, label.share, e) * inverse
+    slope = jnp.where(hit, jnp.where(label.own == -jnp.inf, -jnp.ones_like(total), -label.rest * inverse), e * inverse)
+    nll, lse = (along(_kept(rows, s) * tangents[0]) for s in (slope, p))
+    if spread is not None:
+        in_spread = in_spread + along(_kept(rows, along(spread) * p - spread) * tangents[0])
+    return values, (nll, lse, in_spread)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def target_nll(x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    r"""The pair $(\sum_k y_k (\log \sum_j e^{x_j} - x_k), \log \sum_j e^{x_j})$; 0 where `rows` is False.
+
+    `targets` has the shape of x. `rows` and the results keep the class axes with length 1. An element of target 0
+    contributes 0 even at a logit of minus infinity.
+    """
+    return _target_losses(x, targets, _rows(x, axes), rows, axes)
+
+
+def _target_losses(x, targets, sums, rows, axes):
+    # 0 * -inf is nan, and a select would break the fusion. So the gap is clamped to the largest finite number, and the
+    # target scaled by a power of two that carries any product of the two that should be infinite beyond it.
+    largest, scale = float(jnp.finfo(x.dtype).max), 2.0**64
+    gap = jnp.maximum(x - sums.base, -largest)
+    gaps = -jnp.sum((targets * scale) * gap, axes, keepdims=True) / scale
+    mass = jnp.sum(targets, axes, keepdims=True)
+    log_sum = _log_sum(sums)
+    nll = gaps + times(mass, log_sum)
+    return _kept(rows, nll), _kept(rows, jnp.where(sums.top == -jnp.inf, sums.top, sums.base + log_sum))
+
+
+@rule(target_nll)
+def _(axes, primals, tangents):
+    x, targets, rows = primals
+    e = _others(x, axes)
+    sums = _rows(x, axes, e)
+    values = _target_losses(x, targets, sums, rows, axes)
+    along = partial(jnp.sum, axis=axes, keepdims=True)
+    nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
+    if not isinstance(tangents[0], SymbolicZero):
+        total = sums.ties + sums.rest
+        inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+        mass = along(targets)
+        at_top = x == sums.top
+        p = jnp.where(at_top, jnp.ones_like(x), e) * inverse
+        # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
+        confident = (mass - targets) - mass * sums.rest * inverse
+        slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)
+        nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
+        lse_tangent = lse_tangent + along(_kept(rows, p) * tangents[0])
+    if not isinstance(tangents[1], SymbolicZero):
+        nll_tangent = nll_tangent - along(_kept(rows, _log_probabilities(x, sums)) * tangents[1])
+    return values, (nll_tangent, lse_tangent)

@@ -1,0 +1,61 @@
+r"""$x \log y$ and its relatives: the terms of every cross-entropy, exact where a probability is 0."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import log1p
+from jaxloss.numerics.guarded import divide, times
+
+
+@jax.custom_jvp
+def xlogy(x: jax.Array, y: jax.Array) -> jax.Array:
+    r"""$x \log y$ for $y \ge 0$, with $0 \log 0 = 0$."""
+    return times(x, jnp.log(y))
+
+
+@rule(xlogy)
+def _(primals, tangents):
+    x, y = primals
+    value = xlogy(x, y)
+    return value, tangent(value, (lambda: _log(x, y), tangents[0]), (lambda: divide(x, y), tangents[1]))
+
+
+def _log(x: jax.Array, y: jax.Array) -> jax.Array:
+    # At (0, 0) every slope from minus infinity to 0 is the limit along some path; 0 lets an absent outcome stay absent.
+    absent = (x == 0) & (y == 0)
+    return jnp.log(jnp.where(absent, jnp.ones_like(y), y))
+
+
+@jax.custom_jvp
+def xlog1py(x: jax.Array, y: jax.Array) -> jax.Array:
+    r"""$x \log(1 + y)$ for $y \ge -1$, with 0 at (0, -1)."""
+    return times(x, log1p(y))
+
+
+@rule(xlog1py)
+def _(primals, tangents):
+    x, y = primals
+    value = xlog1py(x, y)
+    return value, tangent(
+        value,
+        (lambda: _log1p(x, y), tangents[0]),
+        (lambda: divide(x, 1 + y), tangents[1]),
+    )
+
+
+def _log1p(x: jax.Array, y: jax.Array) -> jax.Array:
+    absent = (x == 0) & (y == -1)
+    return log1p(jnp.where(absent, jnp.zeros_like(y), y))
+
+
+@jax.custom_jvp
+def xlogx(x: jax.Array) -> jax.Array:
+    r"""$x \log x$ for $x \ge 0$, with $0 \log 0 = 0$; its slope at 0 is minus infinity, as it truly is."""
+    return times(x, jnp.log(x))
+
+
+@rule(xlogx)
+def _(primals, tangents):
+    (x,) = primals
+    return xlogx(x), (jnp.log(x) + 1) * tangents[0]
