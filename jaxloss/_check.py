@@ -86,7 +86,7 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
         )
     if len(axes) > 1:  # one axis of the product length, where the first of them stands
         array = jnp.moveaxis(array, axes, range(axes[0], axes[0] + len(axes)))
-        array = array.reshape(array.shape[: axes[0]] + (-1,) + array.shape[axes[0] + len(axes) :])
+        array = array.reshape((*array.shape[: axes[0]], -1, *array.shape[axes[0] + len(axes) :]))
     return array, jnp.expand_dims(labels, axes[0]), axes[0]
 
 
@@ -159,7 +159,7 @@ def kept_rows(
 
 
 def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
-    """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was there."""
+    """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was."""
     if where is None:
         return tuple(array for array, _ in filled)
     return tuple(jnp.where(where, array, jnp.full_like(array, fill)) for array, fill in filled)
@@ -192,12 +192,10 @@ def number(
     array = real(name, argument, value, kind="a number")
     if array.ndim:
         raise ValueError(f"{name}: {argument} must be a scalar, got shape {array.shape}: sweep it with jax.vmap.")
-    if isinstance(value, (bool, int, float, np.number)):
-        if not (low < value if open_low else low <= value) or not value <= high or isinstance(value, bool):
-            bounds = f"{'above' if open_low else 'at least'} {low:g}" + (
-                f" and at most {high:g}" if high < math.inf else ""
-            )
-            raise ValueError(f"{name}: {argument} must be {bounds}, got {value!r}.")
+    known = isinstance(value, (bool, int, float, np.number))
+    if known and (isinstance(value, bool) or not ((low < value if open_low else low <= value) and value <= high)):
+        bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == math.inf else f", at most {high:g}")
+        raise ValueError(f"{name}: {argument} must be a number {bounds}, got {value!r}.")
     return array.astype(dtype)
 
 

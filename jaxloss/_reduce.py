@@ -38,7 +38,7 @@ def reduce(
     Args:
         losses: One value per element.
         weights: Broadcast against the losses first. A weight of the leading shape `[batch]` weighs samples: trailing
-            axes are added to it, never leading ones. A weight of 0 multiplies; to leave a loss out, nan and all, mask it.
+            axes are added to it, never leading ones. A weight of 0 multiplies; to leave out a nan, mask it.
         where: True where a loss counts; fits as `weights` do. What is masked is not read, nan or not.
         reduction: One of the four.
         axis: The axes to reduce, all of them by default.

@@ -10,7 +10,7 @@ from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
 
 
 class LabelRows(NamedTuple):
-    """Rows of classes with an integer label each; every field keeps the class axis, with length 1 where it is reduced."""
+    """Rows of classes with an integer label each; fields keep the class axis, with length 1 if reduced."""
 
     x: Array  # minus infinity where a class is masked
     labels: Array  # int32 and in range

@@ -127,7 +127,7 @@ def kl_divergence_from_probabilities(
 
     $$\ell = \sum_k t_k \log \frac{t_k}{p_k}$$
 
-    Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, neither
+    Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, not
     normalised nor clipped; a row with one outside [0, 1] has loss nan. Exact also where the two nearly agree.
 
     Args:

@@ -87,8 +87,8 @@ def softmax_focal_loss(
 
     $$\ell = -\sum_k \alpha_k y_k (1 - p_k)^\gamma \log p_k$$
 
-    with p the softmax of the logits; for an integer label t, $y_k$ is 1 at t and 0 elsewhere. Any logits, minus infinity
-    included. An integer label outside 0 to C - 1 has loss nan. $1 - p_k$ keeps its digits where $p_k$ is near 1.
+    with p the softmax of the logits; for an integer label t, $y_k$ is 1 at t and 0 elsewhere. Any logits, minus
+    infinity included. An integer label outside 0 to C - 1 has loss nan. $1 - p_k$ keeps its digits near $p_k = 1$.
 
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.

@@ -17,7 +17,7 @@ def huber_loss(
 
     $$\ell = \begin{cases} e^2 / 2 & |e| \le \delta \\ \delta (|e| - \delta / 2) & |e| > \delta \end{cases}$$
 
-    with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss and slope delta.
+    with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss.
 
     Args:
         predictions: Any shape.

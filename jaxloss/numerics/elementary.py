@@ -14,7 +14,7 @@ from jaxloss.numerics._rule import rule, tangent
 
 
 def polynomial(x: jax.Array, coefficients: list[float]) -> jax.Array:
-    """$c_0 + c_1 x + c_2 x^2 + \\dots$ by Horner's rule."""
+    r"""$c_0 + c_1 x + c_2 x^2 + \dots$ by Horner's rule."""
     total = jnp.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient

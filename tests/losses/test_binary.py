@@ -1,0 +1,109 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.cases import Case, Limit
+
+
+def smooth(y, s):
+    return (1 - s) * y + s / 2
+
+
+def bce(x, y, label_smoothing=0, pos_weight=1):
+    y = smooth(y, label_smoothing)
+    positive, negative = mp.log1p(mp.exp(-x)), mp.log1p(mp.exp(x))
+    return pos_weight * y * positive + (1 - y) * negative
+
+
+def bce_probability(p, y, label_smoothing=0, pos_weight=1):
+    y = smooth(y, label_smoothing)
+    return -(pos_weight * y * mp.log(p) if y else 0) - ((1 - y) * mp.log1p(-p) if y != 1 else 0)
+
+
+def slope_terms(x, y, label_smoothing=0, pos_weight=1):
+    y = smooth(y, label_smoothing)
+    return pos_weight * y / (1 + mp.exp(x)), (1 - y) / (1 + mp.exp(-x))
+
+
+HARD = lambda: cases.product(cases.logits(), [0.0, 1.0])
+SOFT = lambda: cases.product(cases.logits(), [0.3, 0.999])
+PROBABILITIES = lambda: cases.product(cases.unit(), [0.0, 1.0])
+SOFT_PROBABILITIES = lambda: cases.product(cases.unit(), [0.25, 0.5, 0.999])
+M3, M4 = Limit(strict=3), Limit(strict=4)
+
+
+def _logits(kwargs, grid, gradient, targets=cases.bits, value=M3, second=M4):
+    return Case(
+        fn=jaxloss.sigmoid_binary_cross_entropy,
+        form=jaxloss.SigmoidBinaryCrossEntropy,
+        predictions=cases.normal,
+        targets=targets,
+        oracle=bce,
+        kwargs=kwargs,
+        grid=grid,
+        value=value,
+        gradient=gradient,
+        second=second,
+        gradient_terms=slope_terms,
+        bad_targets=(-1.0, 1.5),
+    )
+
+
+def _probabilities(kwargs, grid, gradient=M4, second=M4, targets=cases.bits):
+    return Case(
+        fn=jaxloss.binary_cross_entropy,
+        form=jaxloss.BinaryCrossEntropy,
+        predictions=cases.probability,
+        targets=targets,
+        oracle=bce_probability,
+        kwargs=kwargs,
+        grid=grid,
+        value=M3,
+        gradient=gradient,
+        second=second,
+        gradient_terms=lambda p, y, label_smoothing=0, pos_weight=1: (pos_weight * y / p, (1 - y) / (1 - p)),
+        bad_targets=(-1.0, 1.5),
+        bad_predictions=(-0.1, 1.2),
+    )
+
+
+CASES = [
+    _logits({}, HARD, M3),
+    _logits({"pos_weight": 2.5}, HARD, M4, value=M4, second=Limit(strict=6)),
+    _logits({"label_smoothing": 0.125}, SOFT, Limit(scaled=8), targets=cases.probability, value=M4),
+    Case(**{**vars(_logits({}, SOFT, Limit(scaled=4), targets=cases.probability)), "name": "sigmoid_bce soft"}),
+    _probabilities({}, PROBABILITIES),
+    Case(**{**vars(_probabilities({}, SOFT_PROBABILITIES, targets=cases.probability)), "name": "bce soft"}),
+    _probabilities({"pos_weight": 2.5, "label_smoothing": 0.125}, SOFT_PROBABILITIES, Limit(scaled=8), Limit(strict=8)),
+]
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_infinite_logits_that_agree_cost_nothing_and_others_everything(y):
+    agree, disagree = (jnp.inf, -jnp.inf) if y else (-jnp.inf, jnp.inf)
+    loss = lambda x: jaxloss.sigmoid_binary_cross_entropy(x, y)
+    assert loss(agree) == 0
+    assert jax.grad(loss)(agree) == 0
+    assert loss(disagree) == jnp.inf
+    assert jax.grad(loss)(disagree) == (-1 if y else 1)
+
+
+@pytest.mark.parametrize(("p", "y", "value", "slope"), [(0.0, 0.0, 0, 1), (1.0, 1.0, 0, -1), (0.0, 1.0, np.inf, -np.inf)])
+def test_certain_probabilities(p, y, value, slope):
+    loss = lambda p: jaxloss.binary_cross_entropy(p, y)
+    assert loss(p) == value
+    assert jax.grad(loss)(p) == slope
+
+
+def test_confident_logits_keep_their_loss_and_gradient():
+    value, slope = jax.value_and_grad(lambda x: jaxloss.sigmoid_binary_cross_entropy(x, 1.0))(30.0)
+    np.testing.assert_allclose([value, -slope], np.exp(-30.0), rtol=1e-6)
+
+
+def test_labels_can_be_learned():
+    slope = jax.grad(lambda y: jaxloss.sigmoid_binary_cross_entropy(jnp.array([2.0, 2.0]), y).sum())(jnp.array([0.0, 0.5]))
+    np.testing.assert_allclose(slope, [-2.0, -2.0], rtol=1e-6)

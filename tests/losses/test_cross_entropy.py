@@ -1,0 +1,239 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.cases import CLASSES, Case, Limit
+
+WEIGHTS = (0.5, 1.0, 2.0, 0.25, 3.0)
+
+
+def logsumexp(x):
+    top = max(x)
+    return top if mp.isinf(top) else top + mp.log(mp.fsum(mp.exp(v - top) for v in x))
+
+
+def log_softmax(x):
+    total = logsumexp(x)
+    return [v - total for v in x]
+
+
+def one_hot(t, n):
+    return [mp.mpf(int(i == int(t))) for i in range(n)]
+
+
+def dense(x, y, label_smoothing=0, class_weights=None, z_loss=0):
+    s, n = mp.mpf(label_smoothing), len(x)
+    weights = [mp.mpf(1)] * n if class_weights is None else [mp.mpf(float(w)) for w in class_weights]
+    masses = [w * ((1 - s) * v + s / n) for w, v in zip(weights, y, strict=True)]
+    nll = mp.fsum(m * -lp for m, lp in zip(masses, log_softmax(x), strict=True) if m)
+    return nll + (mp.mpf(z_loss) * logsumexp(x) ** 2 if z_loss else 0)
+
+
+def integer(x, t, ignore_index=None, **kwargs):
+    return dense(x, one_hot(t, len(x)), **kwargs)
+
+
+def dense_terms(x, y, **kwargs):
+    return [abs(v) for v in x if not mp.isinf(v)] + [abs(logsumexp(x))]
+
+
+def label_grid(finite=False):
+    """Rows of logits with a likely label and an unlikely one."""
+    rows, labels = [], []
+    for row in cases.logit_rows():
+        if finite and not np.isfinite(row).all():
+            continue
+        for t in {int(np.argmax(row)), int(np.argmin(np.where(np.isinf(row), np.inf, row)))}:
+            rows.append(row)
+            labels.append(t)
+    return rows, labels
+
+
+def dense_grid():
+    rng = np.random.default_rng(2)
+    rows, targets = [], []
+    for i, row in enumerate(cases.logit_rows()):
+        y = np.zeros_like(row)
+        y[np.argmax(row)] = 1
+        if i % 2:
+            y = rng.dirichlet(np.ones(len(row))).astype(np.float32)
+        y[np.isinf(row)] = 0
+        rows.append(row)
+        targets.append(y)
+    return rows, targets
+
+
+def _integer(grid=None, name="", **kwargs):
+    limits = {"value": Limit(strict=32, scaled=2), "gradient": Limit(strict=32), "second": Limit(scaled=8)}
+    return Case(
+        fn=jaxloss.softmax_cross_entropy_with_integer_labels,
+        form=jaxloss.SoftmaxCrossEntropyWithIntegerLabels,
+        predictions=cases.normal,
+        targets=cases.labels,
+        oracle=integer,
+        kwargs=kwargs,
+        rows=True,
+        labels=True,
+        grid=grid,
+        terms=lambda x, t, **_: dense_terms(x, t),
+        bad_targets=(-1, 99),
+        name=name,
+        **(limits if grid else {}),
+    )
+
+
+def _dense(grid=None, name="", **kwargs):
+    limits = {"value": Limit(scaled=6), "gradient": Limit(scaled=6), "second": Limit(scaled=8)}
+    return Case(
+        fn=jaxloss.softmax_cross_entropy,
+        form=jaxloss.SoftmaxCrossEntropy,
+        predictions=cases.normal,
+        targets=cases.distribution,
+        oracle=dense,
+        kwargs=kwargs,
+        rows=True,
+        grid=grid,
+        terms=dense_terms,
+        gradient_terms=lambda x, y, **_: (mp.mpf(1),),
+        second_terms=lambda x, y, **_: (mp.mpf(1),),
+        name=name,
+        **(limits if grid else {}),
+    )
+
+
+CASES = [
+    _integer(label_grid),
+    _integer(label_smoothing=0.2),
+    _integer(class_weights=WEIGHTS, name="integer labels[class_weights]"),
+    _integer(z_loss=0.01),
+    _integer(label_smoothing=0.1, class_weights=WEIGHTS, z_loss=0.01, ignore_index=-100, name="integer labels[all]"),
+    _dense(dense_grid),
+    _dense(label_smoothing=0.1, class_weights=WEIGHTS, z_loss=0.01, name="softmax_cross_entropy[all]"),
+]
+
+
+def test_a_vocabulary_of_fifty_thousand():
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 3, (2, 50257)).astype(np.float32)
+    x[1, 7] += 40
+    t = np.array([123, 7])
+    value, slope = jax.jit(
+        jax.value_and_grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t), has_aux=False)
+        if False
+        else lambda x: (
+            jaxloss.softmax_cross_entropy_with_integer_labels(x, t),
+            jax.grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t).sum())(x),
+        )
+    )(x)
+    mp.mp.dps = 30
+    for i in range(2):
+        row = [mp.mpf(float(v)) for v in x[i]]
+        truth = integer(row, t[i])
+        assert abs(float(value[i]) - float(truth)) <= 32 * np.spacing(np.float32(truth))
+        rest = mp.fsum(mp.exp(v - row[t[i]]) for j, v in enumerate(row) if j != t[i])
+        np.testing.assert_allclose(slope[i, t[i]], float(-rest / (1 + rest)), rtol=2e-6)
+
+
+def test_confident_examples_keep_their_loss_and_gradient():
+    x = jnp.array([[0.0, 40.0, 0.0]])
+    for loss in (
+        lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([1])).sum(),
+        lambda x: jaxloss.softmax_cross_entropy(x, jnp.array([[0.0, 1.0, 0.0]])).sum(),
+        lambda x: -jaxloss.log_softmax(x)[0, 1],
+    ):
+        value, slope = jax.value_and_grad(loss)(x)
+        np.testing.assert_allclose(value, 2 * np.exp(-40.0), rtol=1e-6)
+        np.testing.assert_allclose(slope[0], [np.exp(-40.0), -2 * np.exp(-40.0), np.exp(-40.0)], rtol=1e-6)
+
+
+def test_an_impossible_class_costs_everything_and_an_absent_one_nothing():
+    x = jnp.array([[0.0, -jnp.inf, 1.0]])
+    integer_loss = lambda x, t: jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([t])).sum()
+    assert integer_loss(x, 1) == jnp.inf
+    np.testing.assert_allclose(jax.grad(integer_loss)(x, 1)[0], [0.26894143, -1, 0.7310586], rtol=1e-6)
+    np.testing.assert_allclose(integer_loss(x, 2), np.log1p(np.exp(-1.0)), rtol=1e-6)
+    y = jnp.array([[0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(jaxloss.softmax_cross_entropy(x, y)[0], np.log1p(np.exp(-1.0)), rtol=1e-6)
+    assert jaxloss.softmax_cross_entropy(x, jnp.array([[0.0, 0.5, 0.5]]))[0] == jnp.inf
+    assert not jnp.isnan(jax.grad(lambda x: jaxloss.softmax_cross_entropy(x, y).sum())(x)).any()
+
+
+def test_a_row_of_minus_infinities_is_infinitely_costly_and_not_nan():
+    x = jnp.full((1, 3), -jnp.inf)
+    assert jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([0]))[0] == jnp.inf
+    assert jaxloss.softmax_cross_entropy(x, jnp.array([[1.0, 0.0, 0.0]]))[0] == jnp.inf
+    assert (jaxloss.log_softmax(x) == -jnp.inf).all()
+    slope = jax.grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([0])).sum())(x)
+    np.testing.assert_array_equal(slope[0], [-1, 0, 0])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -2, (0, 2), (1, 2)])
+def test_any_class_axis(axis):
+    rng = np.random.default_rng(0)
+    x = cases.normal(rng, (3, 4, 5))
+    axes = [a % 3 for a in (axis if isinstance(axis, tuple) else (axis,))]
+    kept = [a for a in range(3) if a not in axes]
+    flat = np.transpose(x, kept + sorted(axes)).reshape([x.shape[a] for a in kept] + [-1])
+    t = rng.integers(0, flat.shape[-1], flat.shape[:-1])
+    where = rng.random(x.shape) < 0.7
+    flat_where = np.transpose(where, kept + sorted(axes)).reshape(flat.shape)
+    loss = jaxloss.softmax_cross_entropy_with_integer_labels
+    np.testing.assert_allclose(loss(x, t, axis), loss(flat, t), rtol=1e-6)
+    np.testing.assert_allclose(loss(x, t, axis, where), loss(flat, t, where=flat_where), rtol=1e-6)
+    y = cases.distribution(rng, x.shape)
+    flat_y = np.transpose(y, kept + sorted(axes)).reshape(flat.shape)
+    np.testing.assert_allclose(
+        jaxloss.softmax_cross_entropy(x, y, axis, where),
+        jaxloss.softmax_cross_entropy(flat, flat_y, where=flat_where),
+        rtol=1e-5,
+    )
+
+
+def test_masked_classes_agree_between_integer_and_dense_labels():
+    rng = np.random.default_rng(3)
+    x, t = cases.normal(rng, (32, CLASSES)), cases.labels(rng, 32)
+    where = rng.random((32, CLASSES)) < 0.6
+    one_hots = np.eye(CLASSES, dtype=np.float32)[t]
+    for kwargs in ({}, {"label_smoothing": 0.1}):
+        own = where[np.arange(32), t]
+        a = jaxloss.softmax_cross_entropy_with_integer_labels(x, t, where=where, **kwargs)
+        b = jaxloss.softmax_cross_entropy(x, one_hots, where=where, **kwargs)
+        np.testing.assert_allclose(a[own], b[own], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(a[~own], 0)
+        slope = jax.grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t, where=where, **kwargs).sum())(x)
+        np.testing.assert_array_equal(np.asarray(slope)[~where], 0)
+
+
+def test_ignored_labels_are_inert_even_over_nan_logits():
+    x = jnp.array([[1.0, 2.0], [jnp.nan, jnp.nan], [0.0, 0.0]])
+    t = jnp.array([0, -100, 1])
+    loss = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(ignore_index=-100)
+    value, slope = jax.value_and_grad(loss)(x, t)
+    np.testing.assert_allclose(value, (np.log1p(np.e) + np.log(2)) / 2, rtol=1e-6)
+    assert (slope[1] == 0).all()
+    assert jnp.isfinite(slope).all()
+
+
+def test_smooth_labels_is_optax_on_every_row():
+    y = np.eye(4, dtype=np.float32)
+    np.testing.assert_allclose(jaxloss.smooth_labels(y, 0.2), 0.8 * y + 0.05, rtol=1e-6)
+    where = np.array([True, True, False, True])[None].repeat(4, 0)
+    got = jaxloss.smooth_labels(y, 0.3, where=where)
+    np.testing.assert_allclose(got[0], [0.8, 0.1, 0, 0.1], rtol=1e-6)
+
+
+def test_class_weights_and_smoothing_can_be_learned():
+    rng = np.random.default_rng(0)
+    x, t = cases.normal(rng, (8, CLASSES)), cases.labels(rng, 8)
+    weights = jnp.asarray(WEIGHTS)
+
+    def loss(w, s):
+        return jaxloss.softmax_cross_entropy_with_integer_labels(x, t, class_weights=w, label_smoothing=s).sum()
+
+    one = lambda w, s: jaxloss.softmax_cross_entropy(x, np.eye(CLASSES, dtype=np.float32)[t], class_weights=w, label_smoothing=s).sum()
+    for got, expected in zip(jax.grad(loss, (0, 1))(weights, 0.1), jax.grad(one, (0, 1))(weights, 0.1), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4)

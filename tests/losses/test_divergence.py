@@ -1,0 +1,133 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.cases import Case, Limit
+from tests.losses.test_cross_entropy import log_softmax
+from tests.losses.test_probabilities import probability_rows
+
+
+def kl(log_p, t):
+    return mp.fsum(v * (mp.log(v) - lp) for lp, v in zip(log_p, t, strict=True) if v)
+
+
+def kl_log(log_p, log_t):
+    return mp.fsum(mp.exp(lt) * (lt - lp) for lp, lt in zip(log_p, log_t, strict=True) if not mp.isinf(lt))
+
+
+def generalized(log_p, t):
+    return kl(log_p, t) + mp.fsum(mp.exp(lp) - v for lp, v in zip(log_p, t, strict=True))
+
+
+def kl_probabilities(p, t):
+    return mp.fsum(v * mp.log(v / q) for q, v in zip(p, t, strict=True) if v)
+
+
+def js(p, t):
+    m = [(a + b) / 2 for a, b in zip(p, t, strict=True)]
+    return (kl_probabilities(m, p) + kl_probabilities(m, t)) / 2
+
+
+def js_logits(x, z):
+    return js([mp.exp(v) for v in log_softmax(x)], [mp.exp(v) for v in log_softmax(z)])
+
+
+def pairs(log_p=False, log_t=False):
+    """Distributions far from each other, near, and nearer."""
+    rng = np.random.default_rng(7)
+    first, second = [], []
+    for i, p in enumerate(probability_rows()):
+        t = rng.dirichlet(np.ones(len(p))) if i % 3 == 0 else p * np.exp(rng.normal(0, 10.0 ** -(i % 6), len(p)))
+        t = (t / t.sum()).astype(np.float32)
+        first.append(np.log(p) if log_p else p)
+        second.append(np.log(t) if log_t else t)
+    return first, second
+
+
+def logit_pairs():
+    rng = np.random.default_rng(8)
+    first = [row for row in cases.logit_rows(per_size=16) if np.isfinite(row).all() and np.abs(row).max() < 100]
+    return first, [(row + rng.normal(0, 10.0 ** -(i % 4), len(row))).astype(np.float32) for i, row in enumerate(first)]
+
+
+def _case(fn, form, oracle, predictions, targets, grid, **more):
+    return Case(fn=fn, form=form, predictions=predictions, targets=targets, oracle=oracle, rows=True, grid=grid, **more)
+
+
+def _terms(log_p, t):
+    return [abs(v * lp) for lp, v in zip(log_p, t, strict=True)] + [abs(v * mp.log(v)) for v in t if v]
+
+
+UNIT = lambda p, t: (mp.mpf(1),)
+S, M4 = Limit(scaled=6), Limit(strict=4)
+DISTRIBUTION, LOG = cases.distribution, cases.log_distribution
+OUTSIDE = {"bad_targets": (-0.1, 1.2), "bad_predictions": (-0.1, 1.2)}
+CASES = [
+    _case(
+        jaxloss.kl_divergence, jaxloss.KLDivergence, kl, LOG, DISTRIBUTION, lambda: pairs(log_p=True),
+        value=S, gradient=Limit(strict=0), second=Limit(strict=0), terms=_terms, bad_targets=(-0.1,),
+    ),
+    _case(
+        jaxloss.kl_divergence_with_log_targets, jaxloss.KLDivergenceWithLogTargets, kl_log, LOG, LOG,
+        lambda: pairs(True, True), value=S, gradient=Limit(strict=2), second=Limit(strict=0),
+        terms=lambda lp, lt: _terms(lp, [mp.exp(v) for v in lt]),
+    ),
+    _case(
+        jaxloss.generalized_kl_divergence, jaxloss.GeneralizedKLDivergence, generalized, LOG, DISTRIBUTION,
+        lambda: pairs(log_p=True), value=S, gradient=S, second=M4, terms=_terms, bad_targets=(-0.1,),
+        gradient_terms=lambda lp, t: [*(mp.exp(v) for v in lp), *t],
+    ),
+    _case(
+        jaxloss.kl_divergence_from_probabilities, jaxloss.KLDivergenceFromProbabilities, kl_probabilities,
+        DISTRIBUTION, DISTRIBUTION, pairs, value=M4, gradient=M4, second=M4, **OUTSIDE,
+    ),
+    _case(
+        jaxloss.js_divergence, jaxloss.JSDivergence, js, DISTRIBUTION, DISTRIBUTION, pairs,
+        value=M4, gradient=M4, second=M4, **OUTSIDE,
+    ),
+    _case(
+        jaxloss.js_divergence_from_logits, jaxloss.JSDivergenceFromLogits, js_logits, cases.normal, cases.normal,
+        logit_pairs, value=Limit(scaled=4), gradient=Limit(scaled=8), second=Limit(scaled=8),
+        terms=UNIT, gradient_terms=UNIT, second_terms=UNIT,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fn", [jaxloss.kl_divergence_from_probabilities, jaxloss.js_divergence])
+def test_equal_distributions_with_absent_outcomes_have_no_divergence_and_no_nan(fn):
+    p = jnp.array([0.5, 0.5, 0.0])
+    assert fn(p, p) == 0
+    assert jnp.isfinite(jax.grad(fn, argnums=(0, 1))(p, p)[0]).all()
+    assert not jnp.isnan(jax.grad(fn, argnums=(0, 1))(p, p)[1]).any()
+
+
+def test_an_impossible_outcome_that_happens_is_infinitely_costly():
+    assert jaxloss.kl_divergence(jnp.array([0.0, -jnp.inf]), jnp.array([0.5, 0.5])) == jnp.inf
+    assert jaxloss.kl_divergence(jnp.array([0.0, -jnp.inf]), jnp.array([1.0, 0.0])) == 0
+    assert jaxloss.kl_divergence_with_log_targets(jnp.array([0.0, -jnp.inf]), jnp.array([0.0, -jnp.inf])) == 0
+    assert jaxloss.kl_divergence_from_probabilities(jnp.array([1.0, 0.0]), jnp.array([0.5, 0.5])) == jnp.inf
+
+
+def test_absent_targets_have_the_slope_they_truly_have():
+    slope = jax.grad(jaxloss.kl_divergence, argnums=1)(jnp.log(jnp.array([0.5, 0.5])), jnp.array([1.0, 0.0]))
+    assert slope[1] == -jnp.inf
+    assert jnp.isfinite(slope[0])
+
+
+def test_js_is_symmetric_and_at_most_log_two():
+    p, t = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    np.testing.assert_allclose(jaxloss.js_divergence(p, t), np.log(2), rtol=1e-7)
+    a, b = cases.distribution(np.random.default_rng(0), (2, 9))
+    assert jaxloss.js_divergence(a, b) == jaxloss.js_divergence(b, a)
+
+
+def test_js_from_logits_with_masked_outcomes():
+    x, z = jnp.array([1.0, jnp.nan, 2.0]), jnp.array([0.5, jnp.nan, -1.0])
+    where = jnp.array([True, False, True])
+    got = jaxloss.js_divergence_from_logits(x, z, where=where)
+    np.testing.assert_allclose(got, jaxloss.js_divergence_from_logits(x[::2], z[::2]), rtol=1e-6)
+    assert jnp.isfinite(jax.grad(jaxloss.js_divergence_from_logits)(x, z, where=where)).all()

@@ -1,0 +1,137 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.cases import CLASSES, Case, Limit
+from tests.losses.test_cross_entropy import label_grid, log_softmax, one_hot
+
+
+def sigmoid_focal(x, y, alpha=None, gamma=2, label_smoothing=0):
+    y = (1 - label_smoothing) * y + mp.mpf(label_smoothing) / 2
+    p, q = 1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))
+    miss = y * q + (1 - y) * p
+    weight = 1 if alpha is None else alpha * y + (1 - alpha) * (1 - y)
+    return weight * miss**gamma * (y * mp.log1p(mp.exp(-x)) + (1 - y) * mp.log1p(mp.exp(x)))
+
+
+def softmax_focal(x, t, alpha=None, gamma=2, label_smoothing=0, ignore_index=None):
+    y = one_hot(t, len(x)) if not isinstance(t, list) else t
+    y = [(1 - mp.mpf(label_smoothing)) * v + mp.mpf(label_smoothing) / len(x) for v in y]
+    alphas = [mp.mpf(1)] * len(x) if alpha is None else list(alpha) if np.ndim(alpha) else [alpha] * len(x)
+    total = mp.mpf(0)
+    for a, v, lp in zip(alphas, y, log_softmax(x), strict=True):
+        total += a * v * (-mp.expm1(lp)) ** gamma * -lp if v else 0
+    return total
+
+
+def slope_terms(x, y, **_):
+    p, q = 1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))
+    return y * q, (1 - y) * p, p * q
+
+
+def _sigmoid(gamma, value, gradient, second, **kwargs):
+    return Case(
+        fn=jaxloss.sigmoid_focal_loss,
+        form=jaxloss.SigmoidFocalLoss,
+        predictions=cases.normal,
+        targets=cases.bits,
+        oracle=sigmoid_focal,
+        kwargs={"gamma": gamma, **kwargs},
+        grid=lambda: cases.product(cases.logits()[np.abs(cases.logits()) < 30], [0.0, 1.0]),
+        value=Limit(strict=value),
+        gradient=Limit(strict=gradient),
+        second=Limit(strict=second) if gamma == 0 else Limit(scaled=second),
+        gradient_terms=slope_terms,
+        second_terms=lambda x, y, **_: (sigmoid_focal(x, y, **{"gamma": gamma, **kwargs}),),
+        bad_targets=(-1.0, 1.5),
+    )
+
+
+def _softmax(gamma, second=24, **kwargs):
+    return Case(
+        fn=jaxloss.softmax_focal_loss,
+        form=jaxloss.SoftmaxFocalLoss,
+        predictions=cases.normal,
+        targets=cases.labels,
+        oracle=softmax_focal,
+        kwargs={"gamma": gamma, **kwargs},
+        rows=True,
+        labels=True,
+        grid=lambda: label_grid(finite=True),
+        value=Limit(strict=32),
+        gradient=Limit(strict=48),
+        second=Limit(scaled=second),
+        bad_targets=(-1, 99),
+    )
+
+
+CASES = [
+    _sigmoid(0.0, 3, 3, 4),
+    _sigmoid(0.5, 4, 6, 8),
+    _sigmoid(2.0, 8, 8, 12),
+    _sigmoid(5.0, 16, 16, 20),
+    _sigmoid(2.0, 9, 9, 12, alpha=0.25),
+    Case(
+        fn=jaxloss.sigmoid_focal_loss,
+        form=jaxloss.SigmoidFocalLoss,
+        predictions=cases.normal,
+        targets=cases.probability,
+        oracle=sigmoid_focal,
+        kwargs={"gamma": 1.5, "alpha": 0.3, "label_smoothing": 0.1},
+        bad_targets=(-1.0, 1.5),
+    ),
+    _softmax(0.5),
+    _softmax(2.0),
+    _softmax(5.0),
+    Case(
+        fn=jaxloss.softmax_focal_loss,
+        form=jaxloss.SoftmaxFocalLoss,
+        predictions=cases.normal,
+        targets=cases.labels,
+        oracle=softmax_focal,
+        kwargs={"gamma": 1.5, "alpha": (0.5, 1.0, 2.0, 0.25, 3.0), "label_smoothing": 0.1},
+        rows=True,
+        labels=True,
+        bad_targets=(-1, 99),
+        name="softmax_focal_loss[alpha per class,label_smoothing]",
+    ),
+    Case(
+        fn=jaxloss.softmax_focal_loss,
+        form=jaxloss.SoftmaxFocalLoss,
+        predictions=cases.normal,
+        targets=cases.distribution,
+        oracle=softmax_focal,
+        kwargs={"gamma": 2.0, "alpha": 0.25},
+        rows=True,
+        name="softmax_focal_loss[dense]",
+    ),
+]
+
+
+def test_gamma_of_zero_is_the_cross_entropy():
+    x, t = cases.normal(np.random.default_rng(0), (8, CLASSES)), np.arange(8) % CLASSES
+    np.testing.assert_array_equal(
+        jaxloss.softmax_focal_loss(x, t, gamma=0.0), jaxloss.softmax_cross_entropy_with_integer_labels(x, t)
+    )
+    np.testing.assert_allclose(
+        jax.jit(lambda g: jaxloss.softmax_focal_loss(x, t, gamma=g))(0.0), jaxloss.softmax_focal_loss(x, t, gamma=0.0)
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_saturated_examples_have_neither_loss_nor_gradient_nor_curvature(gamma):
+    for loss, x in (
+        (lambda x: jaxloss.sigmoid_focal_loss(x, 1.0, gamma=gamma), 300.0),
+        (lambda x: jaxloss.softmax_focal_loss(jnp.stack([x, 0 * x]), 0, gamma=gamma), 300.0),
+    ):
+        assert loss(x) == 0
+        assert jax.grad(loss)(x) == 0
+        assert jax.grad(jax.grad(loss))(x) == 0
+
+
+def test_confidently_wrong_logits_keep_their_gradient():
+    assert jax.grad(lambda x: jaxloss.sigmoid_focal_loss(x, 1.0))(-40.0) == -1

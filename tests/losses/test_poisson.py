@@ -1,0 +1,124 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.cases import Case, Limit
+
+COUNTS = [0, 1, 2, 3, 4, 7, 10, 23, 100, 1000, 12345, 1e6, 1e7, 1e8]
+
+
+def nll(p, t, log_input=True, full=False, eps=0):
+    rate, log_rate = (mp.exp(p), p) if log_input else (p, mp.log(p + eps) if p + eps > 0 else -mp.inf)
+    constant = mp.mpf(0)
+    if full in (True, "exact"):
+        constant = mp.loggamma(t + 1)
+    elif full == "stirling" and t > 1:
+        constant = t * mp.log(t) - t + mp.log(2 * mp.pi * t) / 2
+    return rate - (t * log_rate if t else 0) + constant
+
+
+def deviance(p, t, log_input=True):
+    rate = mp.exp(p) if log_input else p
+    return 2 * ((t * (mp.log(t) - mp.log(rate)) if t else 0) - (t - rate))
+
+
+def terms(p, t, log_input=True, full=False, eps=0):
+    rate, log_rate = (mp.exp(p), p) if log_input else (p, mp.log(p))
+    return rate, t * log_rate, *((mp.loggamma(t + 1), t) if full else ())
+
+
+def log_rates():
+    """Each count under log-rates far from it, close to it, and closer."""
+    pairs = [(x, k) for k in COUNTS for x in (-80, -20, -3, -0.5, 0.0, 1e-4, 0.7, 3, 18, 40, 88)]
+    for k in COUNTS[1:]:
+        pairs += [(np.log(k) + s * d, k) for s in (-1, 1) for d in (0, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5)]
+    return np.array(pairs, np.float32).T
+
+
+def rates():
+    x, k = log_rates()
+    keep = (x > -80) & (x < 40)
+    return np.exp(x[keep].astype(np.float64)).astype(np.float32), k[keep]
+
+
+def _case(fn, form, oracle, kwargs, grid, **more):
+    log_input = kwargs.get("log_input", True)
+    return Case(
+        fn=fn,
+        form=form,
+        predictions=cases.normal if log_input else cases.positive,
+        targets=cases.counts,
+        oracle=oracle,
+        kwargs=kwargs,
+        grid=grid,
+        terms=terms if oracle is nll else None,
+        gradient_terms=lambda p, t, **_: (mp.exp(p), t) if log_input else (1, t / p),
+        bad_targets=(-1.0,),
+        bad_predictions=() if log_input else (-0.5,),
+        **more,
+    )
+
+
+S4, S8, M2, M4 = Limit(scaled=4), Limit(scaled=8), Limit(strict=2), Limit(strict=4)
+NLL, FORM = jaxloss.poisson_nll, jaxloss.PoissonNLL
+DEVIANCE, DEVIANCE_FORM = jaxloss.poisson_deviance, jaxloss.PoissonDeviance
+CASES = [
+    _case(NLL, FORM, nll, {}, log_rates, value=S4, gradient=S8, second=M4),
+    _case(NLL, FORM, nll, {"full": "stirling"}, log_rates, value=S8, gradient=S8, second=M4),
+    _case(NLL, FORM, nll, {"full": "exact"}, log_rates, value=M4, gradient=S8, second=M4),
+    _case(NLL, FORM, nll, {"log_input": False}, rates, value=Limit(scaled=2), gradient=M2, second=M4),
+    _case(NLL, FORM, nll, {"log_input": False, "full": True}, rates, value=M4, gradient=M2, second=M4),
+    _case(NLL, FORM, nll, {"log_input": False, "eps": 1e-3}, rates, value=S4, gradient=S4, second=Limit(strict=8)),
+    _case(DEVIANCE, DEVIANCE_FORM, deviance, {}, log_rates, value=S4, gradient=S8, second=M4),
+    _case(DEVIANCE, DEVIANCE_FORM, deviance, {"log_input": False}, rates, value=Limit(strict=5), gradient=M2, second=M4),
+]
+
+
+@pytest.mark.parametrize("full", [False, "exact"])
+def test_a_count_of_zero_at_a_rate_of_zero_costs_nothing(full):
+    def rate(r):
+        return jaxloss.poisson_nll(r, 0.0, log_input=False, full=full)
+
+    assert rate(0.0) == 0
+    assert jax.grad(rate)(0.0) == 1
+    assert jax.grad(jax.grad(rate))(0.0) == 0
+    assert jaxloss.poisson_nll(-jnp.inf, 0.0, full=full) == 0
+    assert jax.grad(lambda x: jaxloss.poisson_nll(x, 0.0, full=full))(-jnp.inf) == 0
+    assert rate(1.0) == 1
+
+
+@pytest.mark.parametrize("full", [False, "exact"])
+def test_a_count_that_cannot_happen_is_infinitely_costly(full):
+    assert jaxloss.poisson_nll(0.0, 2.0, log_input=False, full=full) == jnp.inf
+    assert jaxloss.poisson_nll(-jnp.inf, 2.0, full=full) == jnp.inf
+    assert jaxloss.poisson_deviance(-jnp.inf, 2.0) == jnp.inf
+    assert jaxloss.poisson_nll(jnp.inf, 2.0, full=full) == jnp.inf
+
+
+def test_without_the_constant_a_negative_count_has_the_value_of_the_formula():
+    np.testing.assert_allclose(jaxloss.poisson_nll(1.0, -2.0), np.e + 2, rtol=1e-6)
+    assert jnp.isnan(jaxloss.poisson_nll(1.0, -2.0, full="exact"))
+
+
+def test_integer_counts_beyond_half_precision_are_not_rounded_to_it():
+    k = jnp.array([2049, 100_003])
+    x = jnp.array([7.0, 11.0], jnp.bfloat16)
+    truth = np.exp(np.float64([7, 11])) - np.float64([2049, 100_003]) * [7, 11]
+    np.testing.assert_allclose(jaxloss.poisson_nll(x, k), truth, rtol=1e-6)
+
+
+def test_the_likelihood_sums_to_one():
+    k = jnp.arange(200.0)
+    p = jnp.exp(-jaxloss.poisson_nll(jnp.full(200, np.log(37.5), jnp.float32), k, full="exact"))
+    np.testing.assert_allclose(p.sum(), 1, rtol=1e-6)
+
+
+def test_the_slope_in_a_fractional_count_is_that_of_the_gamma_function():
+    k = jnp.array([0.0, 0.25, 1.0, 2.5, 40.0])
+    got = jax.grad(lambda k: jaxloss.poisson_nll(jnp.full(5, 0.3), k, full="exact").sum())(k)
+    truth = [float(mp.digamma(mp.mpf(float(v)) + 1)) - 0.3 for v in k]
+    np.testing.assert_allclose(got, truth, rtol=1e-5, atol=1e-6)

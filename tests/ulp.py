@@ -1,0 +1,56 @@
+"""Units in the last place, against numbers of arbitrary precision."""
+
+import mpmath as mp
+import numpy as np
+
+DIGITS = 110
+STEP = mp.mpf(10) ** -25
+
+
+def exact(x) -> mp.mpf:
+    """A float as it is."""
+    return mp.mpf(float(x))
+
+
+def ulps(got: float, truth: mp.mpf, unit: mp.mpf | None = None, dtype=np.float32) -> float:
+    """The error of `got` in the spacing of the dtype at `unit` (the truth itself if left out).
+
+    A truth too large for the dtype must be infinite. One below the smallest normal number counts as 0, since XLA on CPU
+    flushes it. nan is infinitely wrong.
+    """
+    limits = np.finfo(dtype)
+    if mp.isnan(truth):
+        raise ValueError("the truth is nan: the grid leaves the domain")
+    if abs(truth) > mp.mpf(float(limits.max)):
+        return 0.0 if got == (np.inf if truth > 0 else -np.inf) or abs(got) > 0.999 * float(limits.max) else np.inf
+    if not np.isfinite(got):
+        return np.inf
+    size = max(abs(truth) if unit is None else abs(unit), mp.mpf(float(limits.tiny)))
+    spacing = np.spacing(dtype(float(min(size, mp.mpf(float(limits.max)) / 4))))
+    return float(abs(exact(got) - truth) / exact(spacing))
+
+
+def first(f, x: list, i: int) -> mp.mpf:
+    """The derivative of f in its i-th argument, by a central difference in 110 digits."""
+    h = _step(x[i])
+    return (f(_moved(x, i, h)) - f(_moved(x, i, -h))) / (2 * h)
+
+
+def second(f, x: list, i: int, direction: list) -> mp.mpf:
+    """The derivative in the i-th argument of the derivative along a direction."""
+    h = _step(x[i])
+    if len(x) == 1:
+        return direction[0] * (f(_moved(x, 0, h)) - 2 * f(x) + f(_moved(x, 0, -h))) / h**2
+    # One step for all directions: logits and probabilities of a row are of one size in the grids.
+    k = min(map(_step, x))
+    along = lambda s: [v + s * k * d for v, d in zip(x, direction, strict=True)]  # noqa: E731
+    up, down = along(1), along(-1)
+    return (f(_moved(up, i, h)) - f(_moved(up, i, -h)) - f(_moved(down, i, h)) + f(_moved(down, i, -h))) / (4 * h * k)
+
+
+def _step(x: mp.mpf) -> mp.mpf:
+    return STEP * (abs(x) if x and not mp.isinf(x) else 1)
+
+
+def _moved(x: list, i: int, h: mp.mpf) -> list:
+    return [v + h if j == i else v for j, v in enumerate(x)]
