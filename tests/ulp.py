@@ -15,7 +15,7 @@ def exact(x) -> mp.mpf:
 def ulps(got: float, truth: mp.mpf, unit: mp.mpf | None = None, dtype=np.float32) -> float:
     """The error of `got` in the spacing of the dtype at `unit` (the truth itself if left out).
 
-    A truth too large for the dtype must be infinite. One below the smallest normal number counts as 0, since XLA on CPU
+    A truth too large for the dtype must be infinite. One below the smallest normal number may be 0, since XLA on CPU
     flushes it. nan is infinitely wrong.
     """
     limits = np.finfo(dtype)
@@ -25,6 +25,8 @@ def ulps(got: float, truth: mp.mpf, unit: mp.mpf | None = None, dtype=np.float32
         return 0.0 if got == (np.inf if truth > 0 else -np.inf) or abs(got) > 0.999 * float(limits.max) else np.inf
     if not np.isfinite(got):
         return np.inf
+    if abs(truth) < mp.mpf(float(limits.tiny)) and abs(got) <= float(limits.tiny):
+        return 0.0
     size = max(abs(truth) if unit is None else abs(unit), mp.mpf(float(limits.tiny)))
     spacing = np.spacing(dtype(float(min(size, mp.mpf(float(limits.max)) / 4))))
     return float(abs(exact(got) - truth) / exact(spacing))

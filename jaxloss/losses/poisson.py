@@ -69,9 +69,10 @@ def poisson_nll(
     if log_input:
         losses = numerics.poisson_exact_log_rate(x, k) if exact else numerics.poisson_log_rate(x, k)
     else:
-        rate = x if is_zero(eps) else x + offset
-        losses = numerics.poisson_exact_rate(rate, k) if exact else numerics.poisson_rate(rate, k)
-        losses = losses if is_zero(eps) else losses - offset
+        if is_zero(eps):
+            losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
+        else:
+            losses = numerics.poisson_exact_rate(x + offset, k) - offset if exact else x - numerics.xlogy(k, x + offset)
         losses = valued(name, losses, lambda: x >= 0, "predictions must be rates of at least 0")
     if full == "stirling":
         large = jnp.maximum(k, 1)

@@ -3,6 +3,7 @@ r"""Squared and absolute errors."""
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+from jax import lax
 
 from jaxloss._check import inert, kept, matched
 from jaxloss._loss import Loss
@@ -78,7 +79,8 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 
     Source: Laplace, "Mémoire sur la probabilité des causes par les événements", 1774.
     """
-    return jnp.abs(_error("absolute_error", predictions, targets, where))
+    error = _error("absolute_error", predictions, targets, where)
+    return error * lax.stop_gradient(jnp.sign(error))  # the slope of jnp.abs at 0 is 1
 
 
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:

@@ -38,9 +38,10 @@ def exp_tail(d: jax.Array, largest: float) -> jax.Array:
 def log1p(x: jax.Array) -> jax.Array:
     r"""$\log(1 + x)$ for x from -1."""
     near = (x > -1 / 3) & (x <= 1)
-    s = jnp.where(near, x, jnp.zeros_like(x))
-    s = s / (2 + s)
-    return jnp.where(near, 2 * s + 2 * s * (s * s) * atanh_tail(s * s, 1 / 9), jnp.log(1 + x))
+    u = jnp.where(near, x, jnp.zeros_like(x))
+    twice_s = u / (1 + 0.5 * u)  # not s itself, which underflows before log(1 + x) does
+    w = jnp.square(0.5 * twice_s)
+    return jnp.where(near, twice_s + twice_s * (w * atanh_tail(w, 1 / 9)), jnp.log(1 + x))
 
 
 @rule(log1p)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1, log1p
-from jaxloss.numerics.guarded import times
+from jaxloss.numerics.guarded import divide, times
 
 
 @jax.custom_jvp
@@ -108,18 +108,37 @@ def _(primals, tangents):
     p, y, positive = primals
     value = bernoulli_nll(p, y, positive)
 
-    def in_p():
-        # One fraction, or the two halves of a soft label cancel near p = y; a hard label has one half, and no 0 / 0.
-        soft = ((p - y) + (1 - positive) * y * (1 - p)) / p / (1 - p)
-        return jnp.where(y == 0, 1 / (1 - p), jnp.where(y == 1, -positive / p, soft))
-
     def in_y():
         return log1p(-p) - positive * jnp.log(p)
 
     def in_positive():
         return times(y, -jnp.log(p))
 
+    in_p = lambda: _bernoulli_slope(p, y, positive)  # noqa: E731
     return value, tangent(value, (in_p, tangents[0]), (in_y, tangents[1]), (in_positive, tangents[2]))
+
+
+@jax.custom_jvp
+def _bernoulli_slope(p: jax.Array, y: jax.Array, positive: jax.Array) -> jax.Array:
+    r"""$(1 - y) / (1 - p) - w y / p$, as one fraction, or the two halves of a soft label would cancel near p = y."""
+    soft = ((p - y) + (1 - positive) * y * (1 - p)) / p / (1 - p)
+    return jnp.where(y == 0, 1 / (1 - p), jnp.where(y == 1, -positive / p, soft))  # a hard label has one half, no 0 / 0
+
+
+@rule(_bernoulli_slope)
+def _(primals, tangents):
+    p, y, positive = primals
+    value = _bernoulli_slope(p, y, positive)
+    inverse, complement = divide(jnp.ones_like(p), p), divide(jnp.ones_like(p), 1 - p)
+
+    def in_p():
+        positives = times(positive * y, inverse) * jnp.where(y == 0, jnp.ones_like(p), inverse)
+        return positives + times(1 - y, complement) * jnp.where(y == 1, jnp.ones_like(p), complement)
+
+    def in_y():
+        return -complement - positive * inverse
+
+    return value, tangent(value, (in_p, tangents[0]), (in_y, tangents[1]), (lambda: -times(y, inverse), tangents[2]))
 
 
 @jax.custom_jvp

@@ -1,5 +1,8 @@
 """Log-softmax, log-sum-exp and cross-entropies, exact for confident examples, that write nothing but the gradient.
 
+The rules return values that are computed, not called for again, to share their exponentials; so those values must be
+differentiable as they stand, for second derivatives to be right.
+
 Everywhere the rows are shifted by their maximum, and what the sum of exponentials exceeds 1 by, the *rest*, is summed
 by itself: a confident example's loss is log(1 + rest), and 1 + rest rounds to 1 long before the rest is negligible.
 
@@ -43,13 +46,24 @@ def _at_top(y: jax.Array) -> jax.Array:
     return jnp.maximum(1 + y * float(jnp.finfo(y.dtype).max), 0)
 
 
+@jax.custom_jvp
+def _one(y: jax.Array) -> jax.Array:
+    """exp(y) where y is known to be 0: no exponential to compute, but all its derivatives."""
+    return jnp.ones_like(y)
+
+
+@rule(_one)
+def _(primals, tangents):
+    return _one(*primals), _one(*primals) * tangents[0]
+
+
 def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _Rows:
     """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
     top, base = _top(x, axes)
     y = x - base
-    ties = jnp.sum(_at_top(y), axes, keepdims=True)
+    ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
     others = jnp.exp(y) - _at_top(y) if exponentials is None else exponentials
-    return _Rows(top, base, lax.stop_gradient(ties), jnp.sum(others, axes, keepdims=True))
+    return _Rows(top, base, ties, jnp.sum(others, axes, keepdims=True))
 
 
 def _others(x: jax.Array, axes: Axes) -> jax.Array:
@@ -61,7 +75,8 @@ def _others(x: jax.Array, axes: Axes) -> jax.Array:
 def _log_sum(rows: _Rows) -> jax.Array:
     """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
     total = rows.ties + rows.rest
-    return jnp.where(rows.ties == 1, log1p(rows.rest), jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
+    alone = jnp.log(rows.ties) + log1p(rows.rest / rows.ties)  # the ties are 1, but not their derivative
+    return jnp.where(rows.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
 
 
 def _squeeze(x: jax.Array, axes: Axes) -> jax.Array:
@@ -98,7 +113,7 @@ def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
     certain = (x == rows.top) & (rows.ties == 1)
-    return jnp.where(certain, -log1p(rows.rest), (x - rows.base) - _log_sum(rows))
+    return jnp.where(certain, -log1p(rows.rest / rows.ties), (x - rows.base) - _log_sum(rows))
 
 
 @rule(log_softmax)
@@ -110,7 +125,7 @@ def _(axes, primals, tangents):
     inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
     at_top = x == rows.top
     others = jnp.sum(e * inverse * t, axes, keepdims=True)
-    tops = jnp.sum(jnp.where(at_top, inverse * t, jnp.zeros_like(t)), axes, keepdims=True)
+    tops = jnp.sum(jnp.where(at_top, _one(x - rows.base) * inverse * t, jnp.zeros_like(t)), axes, keepdims=True)
     # The only maximum's own slope is 1 - p = rest / total, which 1 minus a rounded p would lose.
     slope = jnp.where(at_top & (rows.ties == 1), rows.rest * inverse * t, t - tops) - others
     return _log_probabilities(x, rows), slope
@@ -177,7 +192,8 @@ def label_nll(
 
 def _label_losses(x, label, rows, spread, axis):
     log_total = jnp.log(label.rest + label.share)
-    nll = jnp.where(label.own == label.top, log1p(label.rest), (label.base - label.own) + log_total)
+    # At the top the share is 1, but not its derivative.
+    nll = jnp.where(label.own == label.top, log1p(label.rest / label.share), (label.base - label.own) + log_total)
     nll = jnp.where(label.own == -jnp.inf, jnp.full_like(nll, jnp.inf), nll)
     lse = jnp.where(label.top == -jnp.inf, label.top, label.base + log_total)
     if spread is None:
@@ -202,7 +218,7 @@ def _(axis, primals, tangents):
     in_spread = jnp.zeros_like(values[2])
     if spread is not None and not isinstance(tangents[3], SymbolicZero):
         log_total = jnp.log(label.rest + label.share)
-        in_spread = along(times(tangents[3], _kept(rows, log_total - (x - base))))
+        in_spread = along(_kept(rows, log_total - (x - base)) * tangents[3])
     if isinstance(tangents[0], SymbolicZero):
         return values, (jnp.zeros_like(values[0]), jnp.zeros_like(values[1]), in_spread)
     total = label.rest + label.share
@@ -250,7 +266,7 @@ def _(axes, primals, tangents):
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
         mass = along(targets)
         at_top = x == sums.top
-        p = jnp.where(at_top, jnp.ones_like(x), e) * inverse
+        p = jnp.where(at_top, _one(x - sums.base), e) * inverse
         # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
         confident = (mass - targets) - mass * sums.rest * inverse
         slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)

@@ -92,7 +92,9 @@ def test_infinite_logits_that_agree_cost_nothing_and_others_everything(y):
     assert jax.grad(loss)(disagree) == (-1 if y else 1)
 
 
-@pytest.mark.parametrize(("p", "y", "value", "slope"), [(0.0, 0.0, 0, 1), (1.0, 1.0, 0, -1), (0.0, 1.0, np.inf, -np.inf)])
+@pytest.mark.parametrize(
+    ("p", "y", "value", "slope"), [(0.0, 0.0, 0, 1), (1.0, 1.0, 0, -1), (0.0, 1.0, np.inf, -np.inf)]
+)
 def test_certain_probabilities(p, y, value, slope):
     loss = lambda p: jaxloss.binary_cross_entropy(p, y)
     assert loss(p) == value
@@ -105,5 +107,7 @@ def test_confident_logits_keep_their_loss_and_gradient():
 
 
 def test_labels_can_be_learned():
-    slope = jax.grad(lambda y: jaxloss.sigmoid_binary_cross_entropy(jnp.array([2.0, 2.0]), y).sum())(jnp.array([0.0, 0.5]))
+    slope = jax.grad(lambda y: jaxloss.sigmoid_binary_cross_entropy(jnp.array([2.0, 2.0]), y).sum())(
+        jnp.array([0.0, 0.5])
+    )
     np.testing.assert_allclose(slope, [-2.0, -2.0], rtol=1e-6)

@@ -69,11 +69,11 @@ OUTSIDE = {"bad_targets": (-0.1, 1.2), "bad_predictions": (-0.1, 1.2)}
 CASES = [
     _case(
         jaxloss.kl_divergence, jaxloss.KLDivergence, kl, LOG, DISTRIBUTION, lambda: pairs(log_p=True),
-        value=S, gradient=Limit(strict=0), second=Limit(strict=0), terms=_terms, bad_targets=(-0.1,),
+        value=S, gradient=Limit(strict=1), second=Limit(strict=1), terms=_terms, bad_targets=(-0.1,),
     ),
     _case(
         jaxloss.kl_divergence_with_log_targets, jaxloss.KLDivergenceWithLogTargets, kl_log, LOG, LOG,
-        lambda: pairs(True, True), value=S, gradient=Limit(strict=2), second=Limit(strict=0),
+        lambda: pairs(True, True), value=S, gradient=Limit(strict=2), second=Limit(strict=1),
         terms=lambda lp, lt: _terms(lp, [mp.exp(v) for v in lt]),
     ),
     _case(

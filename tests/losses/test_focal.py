@@ -33,6 +33,10 @@ def slope_terms(x, y, **_):
     return y * q, (1 - y) * p, p * q
 
 
+def slope_in_nll(c, gamma):
+    return mp.diff(lambda c: (-mp.expm1(-c)) ** gamma * c, c)
+
+
 def _sigmoid(gamma, value, gradient, second, **kwargs):
     return Case(
         fn=jaxloss.sigmoid_focal_loss,
@@ -41,7 +45,8 @@ def _sigmoid(gamma, value, gradient, second, **kwargs):
         targets=cases.bits,
         oracle=sigmoid_focal,
         kwargs={"gamma": gamma, **kwargs},
-        grid=lambda: cases.product(cases.logits()[np.abs(cases.logits()) < 30], [0.0, 1.0]),
+        # Beyond, the powers of the smallest probabilities underflow.
+        grid=lambda: cases.product(cases.logits()[np.abs(cases.logits()) < (30 if gamma < 5 else 12)], [0.0, 1.0]),
         value=Limit(strict=value),
         gradient=Limit(strict=gradient),
         second=Limit(strict=second) if gamma == 0 else Limit(scaled=second),
@@ -61,10 +66,13 @@ def _softmax(gamma, second=24, **kwargs):
         kwargs={"gamma": gamma, **kwargs},
         rows=True,
         labels=True,
-        grid=lambda: label_grid(finite=True),
+        grid=lambda: label_grid(widest=30 if gamma < 5 else 12),
         value=Limit(strict=32),
         gradient=Limit(strict=48),
         second=Limit(scaled=second),
+        second_terms=lambda x, t, **_: [
+            2 * mp.exp(lp) * slope_in_nll(-log_softmax(x)[int(t)], gamma) for lp in log_softmax(x)
+        ],
         bad_targets=(-1, 99),
     )
 
@@ -93,11 +101,11 @@ CASES = [
         predictions=cases.normal,
         targets=cases.labels,
         oracle=softmax_focal,
-        kwargs={"gamma": 1.5, "alpha": (0.5, 1.0, 2.0, 0.25, 3.0), "label_smoothing": 0.1},
+        kwargs={"gamma": 1.5, "alpha": (0.5, 1.0, 2.0, 0.25, 3.0), "label_smoothing": 0.1, "ignore_index": -100},
         rows=True,
         labels=True,
         bad_targets=(-1, 99),
-        name="softmax_focal_loss[alpha per class,label_smoothing]",
+        name="softmax_focal_loss[all]",
     ),
     Case(
         fn=jaxloss.softmax_focal_loss,

@@ -27,6 +27,7 @@ def deviance(p, t, log_input=True):
 
 
 def terms(p, t, log_input=True, full=False, eps=0):
+    """The largest are those of the negative log-likelihood; the deviance has the same and the count itself."""
     rate, log_rate = (mp.exp(p), p) if log_input else (p, mp.log(p))
     return rate, t * log_rate, *((mp.loggamma(t + 1), t) if full else ())
 
@@ -55,7 +56,7 @@ def _case(fn, form, oracle, kwargs, grid, **more):
         oracle=oracle,
         kwargs=kwargs,
         grid=grid,
-        terms=terms if oracle is nll else None,
+        terms=terms,
         gradient_terms=lambda p, t, **_: (mp.exp(p), t) if log_input else (1, t / p),
         bad_targets=(-1.0,),
         bad_predictions=() if log_input else (-0.5,),
@@ -74,7 +75,9 @@ CASES = [
     _case(NLL, FORM, nll, {"log_input": False, "full": True}, rates, value=M4, gradient=M2, second=M4),
     _case(NLL, FORM, nll, {"log_input": False, "eps": 1e-3}, rates, value=S4, gradient=S4, second=Limit(strict=8)),
     _case(DEVIANCE, DEVIANCE_FORM, deviance, {}, log_rates, value=S4, gradient=S8, second=M4),
-    _case(DEVIANCE, DEVIANCE_FORM, deviance, {"log_input": False}, rates, value=Limit(strict=5), gradient=M2, second=M4),
+    _case(
+        DEVIANCE, DEVIANCE_FORM, deviance, {"log_input": False}, rates, value=Limit(strict=5), gradient=M2, second=M4
+    ),
 ]
 
 

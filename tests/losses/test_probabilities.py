@@ -29,7 +29,7 @@ def probability_rows():
     rows = []
     for n in (2, 3, 7):
         for alpha in (0.02, 0.3, 5.0):
-            rows += [np.maximum(rng.dirichlet([alpha] * n), 1e-30).astype(np.float32) for _ in range(8)]
+            rows += [np.maximum(rng.dirichlet([alpha] * n), 1e-18).astype(np.float32) for _ in range(8)]
     return rows
 
 
@@ -80,6 +80,7 @@ CASES = [
         kwargs={"label_smoothing": 0.1, "class_weights": WEIGHTS}, name="sparse_categorical_cross_entropy[all]",
     ),
     _case(*NLL, cases.log_distribution, cases.labels, nll, lambda: _log(labelled()), **EXACT, **LABELS),
+    _case(*SPARSE, cases.distribution, cases.labels, sparse, **LABELS, kwargs={"ignore_index": -100}),
     _case(
         *NLL, cases.log_distribution, cases.labels, nll, **LABELS,
         kwargs={"class_weights": WEIGHTS, "ignore_index": -100}, name="nll_loss[all]",

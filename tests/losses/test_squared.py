@@ -1,10 +1,10 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxloss
 from tests import cases
 from tests.cases import Case, Limit
-
 
 
 def _case(fn, form, oracle):
@@ -15,7 +15,7 @@ def _case(fn, form, oracle):
         predictions=cases.normal,
         targets=cases.normal,
         oracle=oracle,
-        grid=lambda: (cases.reals(), 0 * cases.reals()),
+        grid=lambda: (cases.reals() + np.float32(0.37), 0 * cases.reals()),
         value=Limit(strict=1),
         gradient=exact,
         second=Limit(strict=0),

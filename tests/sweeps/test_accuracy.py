@@ -24,7 +24,9 @@ def _points(case: Case):
     for row, target in zip(predictions, targets, strict=True):
         groups.setdefault(len(row), []).append((row, target))
     kind = np.int32 if case.labels else np.float32
-    return [tuple(map(np.array, (list(r), np.array(t, kind)))) for r, t in (zip(*g, strict=True) for g in groups.values())]
+    return [
+        tuple(map(np.array, (list(r), np.array(t, kind)))) for r, t in (zip(*g, strict=True) for g in groups.values())
+    ]
 
 
 def _direction(n):
@@ -111,7 +113,7 @@ HALF = {"bfloat16": (jnp.bfloat16, 2.0**-8), "float16": (np.float16, 2.0**-11)}
 def test_half_precision_is_computed_in_float32(index, dtype):
     """On predictions that the half type holds, the answers are float32's; the gradient is that rounded once."""
     case = CASES[index]
-    kind, _ = HALF[dtype]
+    kind, eps = HALF[dtype]
     for p, t in _points(case):
         with np.errstate(over="ignore", under="ignore"):
             rounded = p.astype(kind).astype(np.float32)
@@ -120,10 +122,11 @@ def test_half_precision_is_computed_in_float32(index, dtype):
         expected, slope = jax.jit(lambda p, t=t: (case.loss(p, t), jax.grad(loss)(p)))(rounded)
         assert value.dtype == np.float32
         assert gradient.dtype == kind
-        np.testing.assert_array_equal(value, expected)
-        np.testing.assert_array_equal(
-            np.asarray(gradient, np.float32), np.asarray(slope.astype(kind), np.float32)
-        )
+        # XLA may add up the terms of a row in another order when it reads them from another type.
+        close = {"rtol": 2e-6, "atol": 2e-6 * np.abs(expected).max()} if case.rows else {"rtol": 0}
+        np.testing.assert_allclose(value, expected, **close)
+        narrow = [np.asarray(g, np.float32) for g in (gradient, slope.astype(kind))]
+        np.testing.assert_allclose(*narrow, rtol=2 * eps if case.rows else 0, atol=close.get("atol", 0))
 
 
 def test_every_argument_of_a_loss_is_in_some_case():

@@ -1,0 +1,163 @@
+"""Every case under every transformation of JAX, as a function and in its class form."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxloss import _fields
+from tests import cases
+from tests.cases import Case
+
+ROWS, COLUMNS = 4, 3
+# Whether transformations agree does not depend on how well the machine code is optimised, which takes half the time.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+every_case = pytest.mark.parametrize("case", cases.collect(), ids=lambda case: case.id)
+
+
+def _close(got, expected, what, rtol=1e-5):
+    """Equal to rounding: of a sum of terms, where the terms are as large as the largest answer."""
+    expected = np.asarray(expected)
+    assert np.all(np.isfinite(expected)), f"{what}: {expected}"
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol * max(1e-3, np.abs(expected).max()), err_msg=what)
+
+
+def _inputs(case: Case, batch=(ROWS, COLUMNS)):
+    p, t = case.draw(seed=7, batch=batch)
+    rng = np.random.default_rng(8)
+    weights = rng.uniform(0.5, 2, batch).astype(np.float32)
+    u, v = rng.normal(size=(2, *p.shape)).astype(np.float32)
+    return p, t, weights, u, v
+
+
+@every_case
+def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
+    p, t, *_ = _inputs(case)
+
+    @jit
+    def run(p, t):
+        return (
+            case.loss(p, t),
+            jax.vmap(case.loss)(p, t),
+            jax.vmap(jax.vmap(case.loss))(p, t),
+            case.loss(p[1, 2], t[1, 2]),
+        )
+
+    batched, rows, elements, single = run(p, t)
+    assert batched.shape == (ROWS, COLUMNS)
+    assert single.shape == ()
+    _close(rows, batched, "vmap over the batch")
+    _close(elements, batched, "vmap over single elements or rows")
+    _close(single, batched[1, 2], "a single element or row")
+
+
+@every_case
+def test_derivatives_of_every_mode_agree(case):
+    p, t, weights, u, v = _inputs(case, batch=(2,))
+
+    @jit
+    def run(p, t, weights, u, v):
+        total = lambda p: (weights * case.loss(p, t)).sum()
+        value, gradient = jax.value_and_grad(total)(p)
+        along = lambda p: jax.jvp(total, (p,), (u,))[1]
+        linear_value, linear = jax.linearize(total, p)
+        return {
+            "values": (value, linear_value, jax.jvp(total, (p,), (u,))[0]),
+            "slopes": (jnp.vdot(gradient, u), along(p), linear(u)),
+            "gradients": (gradient, jax.grad(jax.checkpoint(total))(p)),
+            "forward over reverse": jax.hessian(total)(p),
+            "reverse over reverse": jax.grad(lambda p: jnp.vdot(jax.grad(total)(p), u))(p),
+            "forward over forward": jax.jvp(along, (p,), (v,))[1],
+        }
+
+    got = run(p, t, weights, u, v)
+    for what in ("values", "slopes", "gradients"):
+        expected, *others = got[what]
+        for other in others:
+            _close(other, expected, what)
+    hessian = np.asarray(got["forward over reverse"]).reshape(p.size, p.size)
+    _close(got["reverse over reverse"].ravel(), hessian @ u.ravel(), "reverse over reverse")
+    # A bilinear form may cancel: it is as precise as its largest terms.
+    scale = np.abs(u.ravel()) @ np.abs(hessian) @ np.abs(v.ravel())
+    error = abs(got["forward over forward"] - u.ravel() @ hessian @ v.ravel())
+    assert error <= 1e-5 * scale, "forward over forward"
+
+
+@every_case
+def test_gradients_accumulate_over_micro_batches_in_a_scan(case):
+    p, t, weights, *_ = _inputs(case)
+    form = case.make()
+
+    @jit
+    def run(p, t, weights):
+        def step(carry, batch):
+            numerator = lambda p: form.total(p, batch[1], weights=batch[2])
+            (n, d), pullback = jax.vjp(numerator, batch[0])
+            return (carry[0] + n, carry[1] + d), pullback((jnp.ones_like(n), jnp.zeros_like(d)))[0]
+
+        zero = jnp.zeros((), jnp.float32)
+        (n, d), gradients = lax.scan(step, (zero, zero), (p, t, weights))
+        return (n / d, gradients / d), jax.value_and_grad(lambda p: form(p, t, weights=weights))(p)
+
+    (value, gradient), (whole, slope) = run(p, t, weights)
+    _close(value, whole, "value")
+    _close(gradient, slope, "gradient")
+
+
+@every_case
+def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
+    p, t, *_ = _inputs(case)
+    traces = []
+
+    @jit
+    def closed_over(p, t):
+        return case.make()(p, t), case.loss(p, t).mean()
+
+    def call(loss, p, t):
+        traces.append(loss)
+        return loss(p, t)
+
+    value, expected = closed_over(p, t)
+    static = jit(call, static_argnums=0)
+    answers = [static(case.make(), p, t), static(case.make(), p, t)]
+    assert len(traces) == 1, "equal instances are traced once"
+    static.trace(case.make(reduction="sum"), p, t)
+    assert len(traces) == 2, "unequal instances are not taken for each other"
+    dynamic = jit(call)
+    answers += [dynamic(case.make(), p, t), dynamic(case.make(), p, t)]
+    assert len(traces) == 3, "instances of one structure are traced once"
+    assert all(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(traces[-1])), "numbers are leaves"
+    for answer in (value, *answers):
+        _close(answer, expected, "the mean")
+
+
+WITH_OPTIONS = [
+    (case, name) for case in cases.collect() for name in _fields.leaf_names(case.form) if name in case.kwargs
+]
+
+
+@pytest.mark.parametrize(("case", "name"), WITH_OPTIONS, ids=[f"{case.id} {name}" for case, name in WITH_OPTIONS])
+def test_a_numeric_option_is_swept_by_vmap_and_differentiated(case, name):
+    p, t, *_ = _inputs(case)
+    step, own = 0.01, np.asarray(case.kwargs[name], np.float32)
+    middle = 0.9 * own + np.float32(0.05)  # inside of every option's range
+    swept = np.stack([middle - np.float32(step), middle, middle + np.float32(step)])
+
+    @jit
+    def run(form, p, t, swept):
+        axes = jax.tree.map(lambda _: None, form).replace(**{name: 0})
+        along = jax.vmap(lambda form: form(p, t), in_axes=(axes,))(form.replace(**{name: swept}))
+        slopes = jax.grad(lambda form: form(p, t))(form.replace(**{name: swept[1]}))
+        return along, slopes, case.form(**{**case.kwargs, name: middle.tolist()})(p, t)
+
+    values, slopes, fixed = run(case.make(), p, t, swept)
+    _close(values[1], fixed, "swept")
+    assert isinstance(slopes, case.form)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(slopes)), slopes
+    # Against the symmetric difference, which knows nothing of derivative rules.
+    np.testing.assert_allclose(
+        np.sum(getattr(slopes, name)), (values[2] - values[0]) / (2 * step), rtol=0.01, atol=1e-4
+    )
