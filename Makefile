@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS := test
 
-.PHONY: test demo lint bench clean
+.PHONY: test demo notebooks lint bench clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -18,6 +18,9 @@ test: $(BIN)/test.installed  ## the whole test suite
 
 demo: $(BIN)/examples.installed  ## train on real data, beside statsmodels
 	$(BIN)/python notebooks/doctor_visits.py
+
+notebooks: $(BIN)/examples.installed  ## execute every notebook
+	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
 
 lint: $(BIN)/dev.installed $(BIN)/test.installed  ## ruff and pyright
 	$(BIN)/ruff check .

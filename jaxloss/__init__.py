@@ -1,6 +1,7 @@
 """Losses for JAX: exact, inert under masks, with one meaning of the mean."""
 
-from jaxloss._loss import Loss, LossSum, checked
+from jaxloss._checked import checked
+from jaxloss._loss import Loss, LossSum
 from jaxloss._reduce import reduce, total
 from jaxloss.losses.binary import (
     BinaryCrossEntropy,
@@ -18,14 +19,10 @@ from jaxloss.losses.cross_entropy import (
 )
 from jaxloss.losses.divergence import (
     GeneralizedKLDivergence,
-    JSDivergence,
-    JSDivergenceFromLogits,
     KLDivergence,
     KLDivergenceFromProbabilities,
     KLDivergenceWithLogTargets,
     generalized_kl_divergence,
-    js_divergence,
-    js_divergence_from_logits,
     kl_divergence,
     kl_divergence_from_probabilities,
     kl_divergence_with_log_targets,
@@ -39,6 +36,12 @@ from jaxloss.losses.focal import (
 from jaxloss.losses.huber import (
     HuberLoss,
     huber_loss,
+)
+from jaxloss.losses.jensen_shannon import (
+    JSDivergence,
+    JSDivergenceFromLogits,
+    js_divergence,
+    js_divergence_from_logits,
 )
 from jaxloss.losses.log_cosh import (
     LogCosh,

@@ -6,10 +6,10 @@ that element, and an error under `checked`.
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +46,7 @@ def wide(*dtypes: Any) -> Any:
     return np.dtype(np.float64) if any(np.dtype(d) == np.float64 for d in dtypes) else np.dtype(np.float32)
 
 
-def together(name: str, **arrays: Any) -> tuple[Array, ...]:
+def together(name: str, arrays: dict[str, Any]) -> tuple[Array, ...]:
     """The first array as floats, the others of any real dtype, all promoted to the widest dtype of computation."""
     (first, x), *others = arrays.items()
     promoted = [floats(name, first, x), *(real(name, argument, y) for argument, y in others)]
@@ -54,12 +54,14 @@ def together(name: str, **arrays: Any) -> tuple[Array, ...]:
     return tuple(array.astype(dtype) for array in promoted)
 
 
-def matched(name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")) -> Any:
+def matched(
+    name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")
+) -> tuple[Array, Array]:
     """Predictions and targets of one shape and dtype; targets of None are zeros."""
     if targets is None:
         predictions = floats(name, names[0], predictions)
         return predictions, jnp.zeros_like(predictions)
-    predictions, targets = together(name, **{names[0]: predictions, names[1]: targets})
+    predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
     if predictions.shape != targets.shape:
         raise ValueError(
             f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape; "
@@ -87,17 +89,18 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
     if len(axes) > 1:  # one axis of the product length, where the first of them stands
         array = jnp.moveaxis(array, axes, range(axes[0], axes[0] + len(axes)))
         array = array.reshape((*array.shape[: axes[0]], -1, *array.shape[axes[0] + len(axes) :]))
-    return array, jnp.expand_dims(labels, axes[0]), axes[0]
+    first = next(iter(axes))
+    return array, jnp.expand_dims(labels, first), first
 
 
 # ------------------------------------------------------------------------------------------------- axes and masks
 
 
-def class_axes(name: str, argument: str, array: Array, axis: Axes | None) -> tuple[int, ...]:
+def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, ...]:
     """The class axes, counted from the front and sorted; None is all of them."""
     if axis is None:
         return tuple(range(array.ndim))
-    given: Sequence[Any] = axis if isinstance(axis, tuple) else (axis,)
+    given: Sequence[Any] = cast(tuple[Any, ...], axis) if isinstance(axis, tuple) else (axis,)
     try:
         indices = [operator.index(a) for a in given]
     except TypeError as error:
@@ -241,7 +244,7 @@ _checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
 
 
 @contextmanager
-def checking() -> Iterator[None]:
+def checking() -> Generator[None]:
     """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
     token = _checking.set(True)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 
 @cache
@@ -85,7 +86,7 @@ def plain(value: Any) -> Any:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
+    if isinstance(a, Tracer) or isinstance(b, Tracer):
         return a is b
     if _is_array(a) or _is_array(b):
         return bool(np.array_equal(np.asarray(a), np.asarray(b)))
@@ -93,7 +94,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise TypeError("a loss that holds a traced value has no hash: pass it as a pytree, not as a static argument.")
     if _is_array(value):
         array = np.asarray(value, np.float64)

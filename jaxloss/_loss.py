@@ -4,14 +4,14 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, wraps
-from typing import Any, ClassVar, Self, TypeVar, cast
+from functools import cache
+from typing import Any, ClassVar, Self, cast
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss import _fields
-from jaxloss._check import checking, class_axes, finite_result, fitted, kept, mask
+from jaxloss._check import class_axes, fitted, kept, mask
 from jaxloss._reduce import AxisName, check_reduction, reduced, totalled
 from jaxloss._types import Array, Floats, Mask, Numbers
 
@@ -129,7 +129,7 @@ class Loss:
             )
         return found(**{key: _restored(value) for key, value in fields.items()})
 
-    def __add__(self, other: "Loss") -> "LossSum":
+    def __add__(self, other: Any) -> "LossSum":
         if not isinstance(other, Loss):
             return NotImplemented
         (a, x), (b, y) = _terms(self), _terms(other)
@@ -143,7 +143,7 @@ class Loss:
 
     __rmul__ = __mul__
 
-    def __sub__(self, other: "Loss") -> "LossSum":
+    def __sub__(self, other: Any) -> "LossSum":
         return self + (-1.0) * other if isinstance(other, Loss) else NotImplemented
 
     def __radd__(self, other: Any) -> "Loss":
@@ -204,7 +204,7 @@ class LossSum(Loss):
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))
         object.__setattr__(self, "coefficients", tuple(self.coefficients))
-        if len(self.terms) != len(self.coefficients) or not all(isinstance(t, Loss) for t in self.terms):
+        if len(self.terms) != len(self.coefficients) or not all(map(_is_loss, self.terms)):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 
     def __call__(
@@ -250,42 +250,6 @@ def _restored(value: Any) -> Any:
     return tuple(map(_restored, cast(list[Any], value))) if isinstance(value, list) else value
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def checked(loss: F) -> F:
-    """The same loss, function or class form, with every value outside its domain an error.
-
-    The errors go through `jax.experimental.checkify`, which a compiled program needs for them; they name the loss and
-    what was wrong. Outside of `jit` they are raised at once.
-
-    Args:
-        loss: A loss function or class form.
-
-    Returns:
-        A callable of the same signature.
-
-    Example:
-        >>> import jax, jaxloss
-        >>> from jax.experimental import checkify
-        >>> step = jax.jit(checkify.checkify(checked(jaxloss.PoissonNLL(full="exact"))))
-        >>> error, value = step(jax.numpy.zeros(2), jax.numpy.array([3.0, -1.0]))
-        >>> error.get().split(" (")[0]
-        'poisson_nll: targets must be counts of at least 0'
-    """
-    name = getattr(loss, "__name__", type(loss).__name__)
-    call = type(loss).__call__ if isinstance(loss, Loss) else loss
-
-    @wraps(call)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with checking():
-            losses = loss(*args, **kwargs)
-            finite_result(name, losses)
-        return losses
-
-    return cast(F, run)
-
-
 @cache
 def _option_names(cls: type[Loss]) -> tuple[str, ...]:
     base = {f.name for f in dataclasses.fields(Loss)}
@@ -299,8 +263,12 @@ def _takes_where(cls: type[Loss]) -> bool:
     return any(p.name == "where" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
+def _is_loss(term: Any) -> bool:
+    return isinstance(term, Loss)
+
+
 def _terms(loss: Loss) -> tuple[tuple[Loss, ...], tuple[Any, ...]]:
     return (loss.terms, loss.coefficients) if isinstance(loss, LossSum) else ((loss,), (1.0,))
 
 
-__all__ = ["Loss", "LossSum", "checked"]
+__all__ = ["Loss", "LossSum"]

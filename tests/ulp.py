@@ -45,7 +45,7 @@ def second(f, x: list, i: int, direction: list) -> mp.mpf:
         return direction[0] * (f(_moved(x, 0, h)) - 2 * f(x) + f(_moved(x, 0, -h))) / h**2
     # One step for all directions: logits and probabilities of a row are of one size in the grids.
     k = min(map(_step, x))
-    along = lambda s: [v + s * k * d for v, d in zip(x, direction, strict=True)]  # noqa: E731
+    along = lambda s: [v + s * k * d for v, d in zip(x, direction, strict=True)]
     up, down = along(1), along(-1)
     return (f(_moved(up, i, h)) - f(_moved(up, i, -h)) - f(_moved(down, i, h)) + f(_moved(down, i, -h))) / (4 * h * k)
 

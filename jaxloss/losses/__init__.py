@@ -16,14 +16,10 @@ from jaxloss.losses.cross_entropy import (
 )
 from jaxloss.losses.divergence import (
     GeneralizedKLDivergence,
-    JSDivergence,
-    JSDivergenceFromLogits,
     KLDivergence,
     KLDivergenceFromProbabilities,
     KLDivergenceWithLogTargets,
     generalized_kl_divergence,
-    js_divergence,
-    js_divergence_from_logits,
     kl_divergence,
     kl_divergence_from_probabilities,
     kl_divergence_with_log_targets,
@@ -37,6 +33,12 @@ from jaxloss.losses.focal import (
 from jaxloss.losses.huber import (
     HuberLoss,
     huber_loss,
+)
+from jaxloss.losses.jensen_shannon import (
+    JSDivergence,
+    JSDivergenceFromLogits,
+    js_divergence,
+    js_divergence_from_logits,
 )
 from jaxloss.losses.log_cosh import (
     LogCosh,

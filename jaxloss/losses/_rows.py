@@ -1,11 +1,12 @@
 """Rows of classes: what the losses over a class axis share."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, floats, ignored, is_zero, kept_rows, labelled, number, valued
+from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, matched, number, valued
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
 
 
@@ -88,3 +89,29 @@ def smoothed(
     smoothing = number(name, argument, label_smoothing, y.dtype, low=0, high=1)
     smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements)
     return smooth if elements is None else jnp.where(elements, smooth, jnp.zeros_like(smooth))
+
+
+def outcomes(
+    name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, names: tuple[str, str]
+) -> tuple[Array, Array, tuple[int, ...], Array | None, Array | None]:
+    """Both arrays, their axes of outcomes, and what is kept of the elements and of the rows."""
+    p, t = matched(name, predictions, targets, names)
+    axes = class_axes(name, names[0], p, axis)
+    elements, rows = kept_rows(name, where, p.shape, axes)
+    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
+    return p, t, axes, keep, rows
+
+
+def from_probabilities(
+    name: str,
+    predictions: Any,
+    targets: Any,
+    axis: Axes | None,
+    where: Any,
+    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
+) -> Array:
+    """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
+    p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
+    p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
+    inside = lambda: jnp.all((p >= 0) & (p <= 1) & (t >= 0) & (t <= 1), axes)  # noqa: E731
+    return valued(name, divergence(p, t, axes), inside, "probabilities must be in [0, 1]")

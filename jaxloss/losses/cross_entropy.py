@@ -130,8 +130,8 @@ def softmax_cross_entropy_with_integer_labels(
     rows = label_rows(name, "logits", logits, labels, axis, where, ignore_index)
     x = rows.x
     spread = None
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
     if not is_zero(label_smoothing):
-        smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
         spread = jnp.ones_like(x, shape=[n if i == rows.axis else 1 for i, n in enumerate(x.shape)])
     weights = None
     if class_weights is not None:

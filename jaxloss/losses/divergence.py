@@ -1,4 +1,4 @@
-r"""Divergences between distributions: Kullback-Leibler and Jensen-Shannon."""
+r"""Kullback-Leibler divergences between distributions, in the forms in which the two are at hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, inert, kept_rows, masked, matched, valued
+from jaxloss._check import inert, masked, valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-
-_PROBABILITIES = "probabilities must be in [0, 1]"
+from jaxloss.losses._rows import from_probabilities, outcomes
 
 
 def kl_divergence(
@@ -151,89 +150,10 @@ def kl_divergence_from_probabilities(
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
     """
     name = "kl_divergence_from_probabilities"
-    return _from_probabilities(name, predictions, targets, axis, where, numerics.kl_rows)
-
-
-def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None) -> Array:
-    r"""The Jensen-Shannon divergence between predicted probabilities p and target probabilities t.
-
-    $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
-
-    From 0 to log 2, and symmetric. Probabilities in [0, 1], both ends included; a row with one outside has loss nan.
-
-    Args:
-        predictions: Probabilities, `[..., outcomes]`.
-        targets: Probabilities, of the shape of `predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-
-    Returns:
-        One value per row, in nats.
-
-    Raises:
-        ValueError: Shapes that differ, an axis out of range.
-        TypeError: Predictions that are not floats.
-
-    Example:
-        >>> print(js_divergence(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])).round(4))
-        0.6931
-
-    Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
-    """
-    rows = lambda p, t, axes: jnp.sum(numerics.js_term(p, t), axes)  # noqa: E731
-    return _from_probabilities("js_divergence", predictions, targets, axis, where, rows)
-
-
-def js_divergence_from_logits(
-    logits: Floats, target_logits: Floats, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
-    r"""The Jensen-Shannon divergence between the softmaxes of two arrays of logits, as for distillation.
-
-    $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
-
-    with p and t the softmaxes. Any logits, minus infinity included. From 0 to log 2, and symmetric.
-
-    Args:
-        logits: Unnormalised log-probabilities, `[..., outcomes]`.
-        target_logits: Unnormalised log-probabilities of the target, of the shape of `logits`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `logits` to leave outcomes out of both softmaxes, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-
-    Returns:
-        One value per row, in nats.
-
-    Raises:
-        ValueError: Shapes that differ, an axis out of range.
-        TypeError: Logits that are not floats.
-
-    Example:
-        >>> print(js_divergence_from_logits(jnp.array([50.0, 0.0]), jnp.array([0.0, 50.0])).round(4))
-        0.6931
-
-    Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
-    """
-    name = "js_divergence_from_logits"
-    x, z, axes, keep, rows = _outcomes(name, logits, target_logits, axis, where, ("logits", "target_logits"))
-    if rows is not None:  # outcomes that are left out have probability 0; rows that are left out are rows of zeros
-        x, z = (jnp.where(keep, a, jnp.where(rows, -jnp.inf, 0.0).astype(a.dtype)) for a in (x, z))
-    terms = numerics.js_log_term(numerics.log_softmax(x, axes), numerics.log_softmax(z, axes))
-    return jnp.sum(masked(terms, keep), axes)
+    return from_probabilities(name, predictions, targets, axis, where, numerics.kl_rows)
 
 
 _NAMES = ("log_predictions", "targets")
-
-
-def _outcomes(
-    name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, names: tuple[str, str]
-) -> tuple[Array, Array, tuple[int, ...], Array | None, Array | None]:
-    """Both arrays, their axes of outcomes, and what is kept of the elements and of the rows."""
-    p, t = matched(name, predictions, targets, names)
-    axes = class_axes(name, names[0], p, axis)
-    elements, rows = kept_rows(name, where, p.shape, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
-    return p, t, axes, keep, rows
 
 
 def _divergence(
@@ -247,26 +167,12 @@ def _divergence(
     fills: tuple[float, float],
 ) -> Array:
     """The sum of one term per outcome."""
-    p, t, axes, keep, _ = _outcomes(name, predictions, targets, axis, where, names)
+    p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, names)
     p, t = inert(keep, (p, fills[0]), (t, fills[1]))
     losses = jnp.sum(masked(term(p, t), keep), axes)
     if names is not _NAMES:
         return losses
     return valued(name, losses, lambda: ~jnp.any(t < 0, axes), "targets must not be negative")
-
-
-def _from_probabilities(
-    name: str,
-    predictions: Any,
-    targets: Any,
-    axis: Axes | None,
-    where: Any,
-    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
-) -> Array:
-    p, t, axes, keep, _ = _outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
-    p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
-    inside = lambda: jnp.all((p >= 0) & (p <= 1) & (t >= 0) & (t <= 1), axes)  # noqa: E731
-    return valued(name, divergence(p, t, axes), inside, _PROBABILITIES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,32 +207,12 @@ class KLDivergenceFromProbabilities(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
-class JSDivergence(Loss):
-    """The class form of `js_divergence`."""
-
-    fn = staticmethod(js_divergence)
-    axis: Axes | None = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class JSDivergenceFromLogits(Loss):
-    """The class form of `js_divergence_from_logits`."""
-
-    fn = staticmethod(js_divergence_from_logits)
-    axis: Axes | None = -1
-
-
 __all__ = [
     "GeneralizedKLDivergence",
-    "JSDivergence",
-    "JSDivergenceFromLogits",
     "KLDivergence",
     "KLDivergenceFromProbabilities",
     "KLDivergenceWithLogTargets",
     "generalized_kl_divergence",
-    "js_divergence",
-    "js_divergence_from_logits",
     "kl_divergence",
     "kl_divergence_from_probabilities",
     "kl_divergence_with_log_targets",

@@ -168,7 +168,7 @@ def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
 
 
 def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:
-    if jnp.ndim(alpha) == 0:
+    if real(name, "alpha", alpha).ndim == 0:
         return number(name, "alpha", alpha, x.dtype, low=0)
     return per_class(name, "alpha", alpha, x.shape, axes, x.dtype)
 

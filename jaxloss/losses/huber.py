@@ -38,11 +38,11 @@ def huber_loss(
 
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    predictions, targets = matched("huber_loss", predictions, targets)
-    delta = number("huber_loss", "delta", delta, predictions.dtype, low=0, open_low=True)
-    where = kept("huber_loss", where, predictions.shape)
-    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
-    error = predictions - targets
+    x, y = matched("huber_loss", predictions, targets)
+    delta = number("huber_loss", "delta", delta, x.dtype, low=0, open_low=True)
+    where = kept("huber_loss", where, x.shape)
+    x, y = inert(where, (x, 0.0), (y, 0.0))
+    error = x - y
     # Of the error clipped, not of its magnitude: the derivative is the clipped error itself, to the last bit and at 0.
     limit = jnp.broadcast_to(delta, error.shape)
     core = lax.clamp(-limit, error, limit)

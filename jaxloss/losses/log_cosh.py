@@ -33,10 +33,10 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
     Source: Chen, Chen, Xu, "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder", 2019.
     """
-    predictions, targets = matched("log_cosh", predictions, targets)
-    where = kept("log_cosh", where, predictions.shape)
-    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
-    return masked(numerics.log_cosh(predictions - targets), where)
+    x, y = matched("log_cosh", predictions, targets)
+    where = kept("log_cosh", where, x.shape)
+    x, y = inert(where, (x, 0.0), (y, 0.0))
+    return masked(numerics.log_cosh(x - y), where)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,12 +115,13 @@ def sparse_categorical_cross_entropy(
     (p,) = inert(keep, (rows.x, 1.0))
     own = numerics.label_value(p, rows.labels, rows.axis)
     losses = -jnp.log(own)
+    weights = None
     if class_weights is not None:
         weights = per_class(name, "class_weights", class_weights, p.shape, (rows.axis,), p.dtype)
         losses = losses * at_label(weights, rows)
     if not is_zero(label_smoothing):
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
-        spread = masked(jnp.ones_like(p) if class_weights is None else jnp.broadcast_to(weights, p.shape), keep)
+        spread = masked(jnp.ones_like(p) if weights is None else jnp.broadcast_to(weights, p.shape), keep)
         everywhere = jnp.sum(-numerics.xlogy(spread, p), rows.axis, keepdims=True)
         losses = (1 - smoothing) * losses + smoothing / classes(p, (rows.axis,), rows.elements) * everywhere
     losses = valued(name, losses, lambda: (own >= 0) & (own <= 1), _PROBABILITIES)

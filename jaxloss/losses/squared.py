@@ -84,10 +84,10 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 
 
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:
-    predictions, targets = matched(name, predictions, targets)
-    where = kept(name, where, predictions.shape)
-    predictions, targets = inert(where, (predictions, 0.0), (targets, 0.0))
-    return predictions - targets
+    x, y = matched(name, predictions, targets)
+    where = kept(name, where, x.shape)
+    x, y = inert(where, (x, 0.0), (y, 0.0))
+    return x - y
 
 
 @dataclass(frozen=True, kw_only=True)

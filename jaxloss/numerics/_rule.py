@@ -22,5 +22,9 @@ def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
     A slope is a thunk, for two reasons: the slope of an input that nobody differentiates costs nothing, and where it
     is infinite (log at 0) it is not multiplied by a zero tangent, which would make the whole derivative nan.
     """
-    products = [slope() * t for slope, t in terms if not isinstance(t, SymbolicZero)]
-    return sum(products[1:], products[0]) if products else jnp.zeros_like(value)
+    total = None
+    for slope, t in terms:
+        if not isinstance(t, SymbolicZero):
+            product = slope() * t
+            total = product if total is None else total + product
+    return jnp.zeros_like(value) if total is None else total

@@ -41,6 +41,11 @@ def _top(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     return top, jnp.clip(top, -largest, largest)
 
 
+def _finite(x: jax.Array) -> jax.Array:
+    """X with infinity as the largest number, so that a class of certain win differs from the base by 0, not by nan."""
+    return jnp.minimum(x, float(jnp.finfo(x.dtype).max))
+
+
 def _at_top(y: jax.Array) -> jax.Array:
     """1 where y = x - top is 0, else 0, without a comparison."""
     return jnp.maximum(1 + y * float(jnp.finfo(y.dtype).max), 0)
@@ -60,7 +65,7 @@ def _(primals, tangents):
 def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _Rows:
     """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
     top, base = _top(x, axes)
-    y = x - base
+    y = _finite(x) - base
     ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
     others = jnp.exp(y) - _at_top(y) if exponentials is None else exponentials
     return _Rows(top, base, ties, jnp.sum(others, axes, keepdims=True))
@@ -69,7 +74,7 @@ def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _R
 def _others(x: jax.Array, axes: Axes) -> jax.Array:
     """exp(x - base) where x is not the row's maximum, 0 where it is."""
     top, base = _top(x, axes)
-    return jnp.where(x == top, jnp.zeros_like(x), jnp.exp(x - base))
+    return jnp.where(x == top, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
 
 
 def _log_sum(rows: _Rows) -> jax.Array:
@@ -79,15 +84,16 @@ def _log_sum(rows: _Rows) -> jax.Array:
     return jnp.where(rows.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
 
 
-def _squeeze(x: jax.Array, axes: Axes) -> jax.Array:
-    return jnp.squeeze(x, axes)
+def _infinite(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
+    """The log-sum-exp, which is the maximum itself where that is infinite."""
+    return jnp.where(jnp.isinf(top), top, log_sum_exp)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$\log \sum_j e^{x_j}$; minus infinity, with slope 0, for a row of minus infinities."""
     rows = _rows(x, axes)
-    return _squeeze(jnp.where(rows.top == -jnp.inf, rows.top, rows.base + _log_sum(rows)), axes)
+    return jnp.squeeze(_infinite(rows.top, rows.base + _log_sum(rows)), axes)
 
 
 @rule(logsumexp)
@@ -99,7 +105,7 @@ def _(axes, primals, tangents):
 def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$e^{x_i} / \sum_j e^{x_j}$; 0 throughout for a row of minus infinities."""
     _, base = _top(x, axes)
-    e = jnp.exp(x - base)
+    e = jnp.exp(_finite(x) - base)
     total = jnp.sum(e, axes, keepdims=True)
     return e / jnp.where(total == 0, jnp.ones_like(total), total)
 
@@ -113,7 +119,7 @@ def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
     certain = (x == rows.top) & (rows.ties == 1)
-    return jnp.where(certain, -log1p(rows.rest / rows.ties), (x - rows.base) - _log_sum(rows))
+    return jnp.where(certain, -log1p(rows.rest / rows.ties), (_finite(x) - rows.base) - _log_sum(rows))
 
 
 @rule(log_softmax)
@@ -125,7 +131,8 @@ def _(axes, primals, tangents):
     inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
     at_top = x == rows.top
     others = jnp.sum(e * inverse * t, axes, keepdims=True)
-    tops = jnp.sum(jnp.where(at_top, _one(x - rows.base) * inverse * t, jnp.zeros_like(t)), axes, keepdims=True)
+    share = _one(_finite(x) - rows.base) * inverse
+    tops = jnp.sum(jnp.where(at_top, share * t, jnp.zeros_like(t)), axes, keepdims=True)
     # The only maximum's own slope is 1 - p = rest / total, which 1 minus a rounded p would lose.
     slope = jnp.where(at_top & (rows.ties == 1), rows.rest * inverse * t, t - tops) - others
     return _log_probabilities(x, rows), slope
@@ -165,7 +172,7 @@ class _Label(NamedTuple):
 
     @property
     def share(self) -> jax.Array:
-        return jnp.exp(self.own - self.base)
+        return jnp.exp(_finite(self.own) - self.base)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
@@ -194,8 +201,9 @@ def _label_losses(x, label, rows, spread, axis):
     log_total = jnp.log(label.rest + label.share)
     # At the top the share is 1, but not its derivative.
     nll = jnp.where(label.own == label.top, log1p(label.rest / label.share), (label.base - label.own) + log_total)
-    nll = jnp.where(label.own == -jnp.inf, jnp.full_like(nll, jnp.inf), nll)
-    lse = jnp.where(label.top == -jnp.inf, label.top, label.base + log_total)
+    impossible = (label.own == -jnp.inf) | ((label.top == jnp.inf) & (label.own < label.top))
+    nll = jnp.where(impossible, jnp.full_like(nll, jnp.inf), nll)
+    lse = _infinite(label.top, label.base + log_total)
     if spread is None:
         spread_nll = jnp.zeros_like(nll)
     else:
@@ -211,7 +219,7 @@ def _(axis, primals, tangents):
     x, labels, rows, spread = primals
     top, base = _top(x, axis)
     hit = at_label(x.shape, labels, axis)
-    e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(x - base))
+    e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
     label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
     values = _label_losses(x, label, rows, spread, axis)
     along = partial(jnp.sum, axis=axis, keepdims=True)
@@ -250,7 +258,7 @@ def _target_losses(x, targets, sums, rows, axes):
     mass = jnp.sum(targets, axes, keepdims=True)
     log_sum = _log_sum(sums)
     nll = gaps + times(mass, log_sum)
-    return _kept(rows, nll), _kept(rows, jnp.where(sums.top == -jnp.inf, sums.top, sums.base + log_sum))
+    return _kept(rows, nll), _kept(rows, _infinite(sums.top, sums.base + log_sum))
 
 
 @rule(target_nll)
@@ -266,7 +274,7 @@ def _(axes, primals, tangents):
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
         mass = along(targets)
         at_top = x == sums.top
-        p = jnp.where(at_top, _one(x - sums.base), e) * inverse
+        p = jnp.where(at_top, _one(_finite(x) - sums.base), e) * inverse
         # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
         confident = (mass - targets) - mass * sums.rest * inverse
         slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)

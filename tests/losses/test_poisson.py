@@ -29,7 +29,8 @@ def deviance(p, t, log_input=True):
 def terms(p, t, log_input=True, full=False, eps=0):
     """The largest are those of the negative log-likelihood; the deviance has the same and the count itself."""
     rate, log_rate = (mp.exp(p), p) if log_input else (p, mp.log(p))
-    return rate, t * log_rate, *((mp.loggamma(t + 1), t) if full else ())
+    # The sum of rate and eps is rounded before its logarithm is taken, which moves k log(r + eps) by a unit of k.
+    return rate, t * log_rate, *((mp.loggamma(t + 1), t) if full or eps else ())
 
 
 def log_rates():

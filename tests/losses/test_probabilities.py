@@ -69,7 +69,10 @@ NLL = (jaxloss.nll_loss, jaxloss.NLLLoss)
 EXACT = {"value": Limit(strict=3), "gradient": Limit(strict=2), "second": Limit(strict=3)}
 LABELS = {"bad_targets": (-1, 99)}
 CASES = [
-    _case(*CATEGORICAL, cases.distribution, cases.distribution, categorical, distributed, **EXACT, bad_predictions=(1.2, -0.1)),
+    _case(
+        *CATEGORICAL, cases.distribution, cases.distribution, categorical, distributed,
+        **EXACT, bad_predictions=(1.2, -0.1),
+    ),
     _case(
         *CATEGORICAL, cases.distribution, cases.distribution, categorical,
         kwargs={"label_smoothing": 0.1, "class_weights": WEIGHTS}, name="categorical_cross_entropy[all]",

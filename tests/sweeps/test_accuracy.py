@@ -117,6 +117,7 @@ def test_half_precision_is_computed_in_float32(index, dtype):
     for p, t in _points(case):
         with np.errstate(over="ignore", under="ignore"):
             rounded = p.astype(kind).astype(np.float32)
+        rounded = np.where(np.abs(rounded) < float(jnp.finfo(kind).tiny), 0, rounded)  # XLA flushes subnormal inputs
         loss = lambda p, t=t: case.loss(p, t).sum()
         value, gradient = jax.jit(lambda p, t=t: (case.loss(p, t), jax.grad(loss)(p)))(rounded.astype(kind))
         expected, slope = jax.jit(lambda p, t=t: (case.loss(p, t), jax.grad(loss)(p)))(rounded)

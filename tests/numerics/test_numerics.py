@@ -1,0 +1,149 @@
+"""Value and slopes of each primitive against arbitrary precision, and its special points."""
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+from jaxloss import numerics
+from tests import ulp
+
+REALS = np.concatenate([s * 10.0 ** np.arange(-8, 1.6, 0.2) for s in (-1, 1)]).astype(np.float32)
+POSITIVE = REALS[REALS > 0]
+INSIDE = REALS[REALS > -0.999]
+FROM_ONE = np.concatenate([np.arange(1, 40), 10.0 ** np.arange(1.1, 8, 0.3), np.linspace(1, 4, 31)]).astype(np.float32)
+COUNTS = np.concatenate([FROM_ONE, np.arange(0, 40), np.linspace(0, 3, 61), POSITIVE]).astype(np.float32)
+
+HALF_LOG_2PI = lambda: mp.log(2 * mp.pi) / 2
+# primitive, truth, points, limits in strict units in the last place of value and slope (None: not of that kind)
+ONE = [
+    ("log1p", mp.log1p, INSIDE, 3, 3),
+    ("log1p_minus", lambda x: mp.log1p(x) - x, INSIDE, 4, 3),
+    ("expm1", mp.expm1, REALS, 2, 2),
+    ("expm1_minus", lambda x: mp.expm1(x) - x, REALS, 3, 2),
+    ("softplus", lambda x: mp.log1p(mp.exp(x)), REALS, 3, 3),
+    ("log_sigmoid", lambda x: -mp.log1p(mp.exp(-x)), REALS, 3, 3),
+    ("sigmoid", lambda x: 1 / (1 + mp.exp(-x)), REALS, 3, 4),
+    ("log1mexp", lambda x: mp.log(-mp.expm1(-x)), POSITIVE, 4, 3),
+    ("log_cosh", lambda x: mp.log(mp.cosh(x)), REALS, 5, 4),
+    ("tanh", mp.tanh, REALS, 3, 6),
+    ("xlogx", lambda x: x * mp.log(x), POSITIVE, 3, None),
+    ("log_factorial", lambda k: mp.loggamma(k + 1), COUNTS[COUNTS > 1e-6], 6, None),
+    ("stirling_error", lambda k: mp.loggamma(k + 1) - (k + 0.5) * mp.log(k) + k - HALF_LOG_2PI(), FROM_ONE, 5, 8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "truth", "points", "value", "slope"), ONE, ids=[row[0] for row in ONE])
+def test_a_primitive_of_one_argument(name, truth, points, value, slope, dtype):
+    mp.mp.dps = ulp.DIGITS
+    with jax.enable_x64(dtype == "float64"):
+        f = getattr(numerics, name)
+        x = jnp.asarray(points, dtype)
+        got, gradient = jax.jit(lambda x: (f(x), jax.vmap(jax.grad(f))(x)))(x)
+        kind = np.dtype(dtype).type
+        for i, v in enumerate(points):
+            error = ulp.ulps(got[i], truth(ulp.exact(v)), dtype=kind)
+            assert error <= value, f"{name}({v}) is off by {error} units in the last place"
+            if slope is not None:
+                error = ulp.ulps(gradient[i], ulp.first(lambda x: truth(x[0]), [ulp.exact(v)], 0), dtype=kind)
+                assert error <= slope, f"the slope of {name} at {v} is off by {error} units in the last place"
+
+
+@pytest.mark.parametrize("name", [row[0] for row in ONE])
+def test_a_primitive_is_twice_differentiable_in_both_modes(name):
+    f = getattr(numerics, name)
+    x = jnp.asarray([1.25, 2.5])
+    orders = [
+        jax.vmap(jax.grad(jax.grad(f)))(x),
+        jax.vmap(jax.jacfwd(jax.grad(f)))(x),
+        jax.vmap(jax.jacfwd(jax.jacfwd(f)))(x),
+        jax.vmap(jax.jacrev(jax.jacfwd(f)))(x),
+    ]
+    h = 1e-2
+    numeric = (jax.vmap(jax.grad(f))(x + h) - jax.vmap(jax.grad(f))(x - h)) / (2 * h)
+    for order in orders:
+        np.testing.assert_allclose(order, orders[0], rtol=1e-6)
+        np.testing.assert_allclose(order, numeric, rtol=2e-3, atol=1e-4)
+
+
+ENDS = [
+    ("log1p", (-1.0,), -np.inf, (np.inf,)),
+    ("softplus", (-np.inf,), 0, (0,)),
+    ("softplus", (np.inf,), np.inf, (1,)),
+    ("log_sigmoid", (np.inf,), 0, (0,)),
+    ("sigmoid", (np.inf,), 1, (0,)),
+    ("log1mexp", (0.0,), -np.inf, (np.inf,)),
+    ("log1mexp", (np.inf,), 0, (0,)),
+    ("log_cosh", (0.0,), 0, (0,)),
+    ("log_cosh", (-np.inf,), np.inf, (-1,)),
+    ("xlogx", (0.0,), 0, (-np.inf,)),
+    ("xlogy", (0.0, 0.0), 0, (0, 0)),
+    ("xlogy", (0.0, 2.0), 0, (np.log(np.float32(2)), 0)),
+    ("xlogy", (1.0, 0.0), -np.inf, (-np.inf, np.inf)),
+    ("xlog1py", (0.0, -1.0), 0, (0, 0)),
+    ("xlog1py", (2.0, 0.0), 0, (0, 2)),
+    ("times", (0.0, np.inf), 0, (np.inf, 0)),
+    ("divide", (0.0, 0.0), 0, (0, 0)),
+    ("divide", (3.0, 2.0), 1.5, (0.5, -0.75)),
+    ("log_factorial", (0.0,), 0, (-0.57721566,)),
+    ("log_factorial", (1.0,), 0, (0.42278434,)),
+    ("poisson_log_rate", (-np.inf, 0.0), 0, (0, np.inf)),
+    ("poisson_rate", (0.0, 0.0), 0, (1, np.inf)),
+    ("half_deviance_log_rate", (-np.inf, 0.0), 0, (0, None)),
+    ("half_deviance_log_rate", (-np.inf, 1.0), np.inf, (-1, np.inf)),
+    ("half_deviance_rate", (0.0, 0.0), 0, (1, None)),
+    ("relative_entropy", (-np.inf, 0.0), 0, (0, None)),
+    ("js_term", (0.0, 0.0), 0, (0, 0)),
+    ("js_term", (0.5, 0.0), 0.25 * np.log(np.float32(2)), (0.5 * np.log(np.float32(2)), -np.inf)),
+    ("focal", (0.0, 2.0), 0, (0, 0)),
+    ("focal", (0.0, 0.0), 0, (1, 0)),
+    ("bernoulli_nll", (0.0, 0.0, 1.0), 0, (1, np.inf, 0)),
+    ("bernoulli_nll", (1.0, 1.0, 1.0), 0, (-1, -np.inf, 0)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "value", "slopes"), ENDS, ids=[f"{e[0]}{e[1]}" for e in ENDS])
+def test_the_closed_ends_of_the_domain(name, arguments, value, slopes):
+    f = getattr(numerics, name)
+    arguments = [jnp.float32(a) for a in arguments]
+    np.testing.assert_allclose(jax.jit(f)(*arguments), value, rtol=1e-6)
+    for i, slope in enumerate(slopes):
+        if slope is not None:
+            got = jax.jit(jax.grad(f, argnums=i))(*arguments)
+            np.testing.assert_allclose(got, slope, rtol=1e-6, err_msg=f"slope {i}")
+
+
+def test_log_sum_exp_of_rows_of_any_kind():
+    rows = jnp.array([[-jnp.inf, -jnp.inf], [jnp.inf, 0.0], [1e4, 1e4], [0.0, -jnp.inf], [-3e38, 3e38]])
+    got = numerics.logsumexp(rows)
+    np.testing.assert_allclose(got, [-np.inf, np.inf, 1e4 + np.log(2), 0, 3e38], rtol=1e-6)
+    slopes = jax.grad(lambda x: numerics.logsumexp(x)[jnp.array([0, 2, 3, 4])].sum())(rows)
+    np.testing.assert_allclose(slopes[jnp.array([0, 2, 3, 4])], [[0, 0], [0.5, 0.5], [1, 0], [0, 1]])
+
+
+def test_the_complement_of_a_probability_near_one_keeps_its_digits():
+    x = jnp.array([50.0, 0.0, 1.0])
+    rest = np.exp(-50.0) + np.exp(-49.0)
+    np.testing.assert_allclose(numerics.softmax_complement(x)[0], rest, rtol=1e-5)
+    slope = jax.grad(lambda x: numerics.softmax_complement(x)[0])(x)
+    np.testing.assert_allclose(slope, [-rest, np.exp(-50.0), np.exp(-49.0)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_the_norm_neither_overflows_nor_has_a_nan_slope(scale):
+    x = jnp.array([[3.0, -4.0], [0.0, 0.0]]) * scale
+    np.testing.assert_allclose(numerics.norm(x), [5 * scale, 0], rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(lambda x: numerics.norm(x).sum())(x), [[0.6, -0.8], [0, 0]], rtol=1e-6)
+    curvature = jax.hessian(lambda x: numerics.norm(x))(x[0])
+    np.testing.assert_allclose(curvature, np.array([[16, 12], [12, 9]]) / 125 / scale, rtol=1e-5)
+
+
+def test_the_deviance_does_not_cancel_where_the_rate_is_nearly_the_count():
+    mp.mp.dps = ulp.DIGITS
+    k = np.float32([1e3, 1e6, 1e8])
+    x = (np.log(k.astype(np.float64)) + 3e-4).astype(np.float32)
+    got = jax.jit(numerics.half_deviance_log_rate)(x, k)
+    for g, a, b in zip(got, map(ulp.exact, x), map(ulp.exact, k), strict=True):
+        assert ulp.ulps(g, mp.exp(a) - b - b * (a - mp.log(b))) < 16

@@ -1,0 +1,207 @@
+"""Bad input: what shapes, dtypes and options show is an error while tracing; what a value shows is nan where it is."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import checkify
+
+import jaxloss
+from tests import cases
+from tests.cases import CLASSES
+
+CASES = cases.collect()
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+every_row = pytest.mark.parametrize("case", [c for c in CASES if c.rows], ids=lambda case: case.id)
+
+
+def _refused(error, case, words, *args, form=False, **kwargs):
+    """The call is refused while tracing, with the loss, and each of the words, in the message."""
+    call = case.make() if form else case.loss
+    with pytest.raises(error) as raised:
+        jax.eval_shape(lambda: call(*args, **kwargs))
+    message = str(raised.value)
+    name = case.form.__name__ if form else case.fn.__name__
+    for word in (name, *words):
+        assert word in message, f"{word!r} is not in {message!r}"
+    assert message.endswith((".", ".\n")) or ":" in message
+
+
+@every_case
+def test_shapes_that_do_not_fit(case):
+    p, t = case.draw()
+    _refused(ValueError, case, [str(p.shape), str(t[:-1].shape)], p, t[:-1])
+    _refused(ValueError, case, [str(p.shape)], p, t[..., None])
+    if not case.rows:
+        _refused(ValueError, case, ["do not broadcast"], p[:, None], t)
+
+
+@every_case
+def test_dtypes_that_a_loss_cannot_have(case):
+    p, t = case.draw()
+    _refused(TypeError, case, ["int32", "cast"], p.astype(np.int32), t)
+    _refused(TypeError, case, ["complex64"], p.astype(np.complex64), t)
+    _refused(TypeError, case, ["str"], "logits", t)
+    _refused(TypeError, case, ["where", "float32", "boolean"], p, t, where=np.ones(t.shape, np.float32))
+    if case.labels and case.fn is not jaxloss.softmax_focal_loss:
+        _refused(TypeError, case, ["labels", "float32", "integers"], p, t.astype(np.float32))
+
+
+@every_case
+def test_masks_that_do_not_fit(case):
+    p, t = case.draw()
+    for shape in ((3,), (1, cases.BATCH), (*p.shape, 2)):
+        _refused(ValueError, case, ["where", str(shape)], p, t, where=np.ones(shape, bool))
+
+
+@every_case
+def test_weights_that_do_not_fit(case):
+    p, t = case.draw()
+    for shape in ((3,), (1, cases.BATCH), (*p.shape, 2)):
+        _refused(ValueError, case, ["weights", str(shape), "axis"], p, t, form=True, weights=np.ones(shape, np.float32))
+    _refused(TypeError, case, ["weights"], p, t, form=True, weights="heavy")
+
+
+@every_row
+@pytest.mark.parametrize("axis", [2, -3, (0, 0), "classes", 0.5])
+def test_axes_that_are_not_there(case, axis):
+    p, t = case.draw()
+    with pytest.raises((ValueError, TypeError)) as raised:
+        case.fn(p, t, axis=axis, **case.kwargs)
+    assert case.fn.__name__ in str(raised.value)
+    assert "axis" in str(raised.value)
+
+
+@every_row
+def test_rows_without_classes(case):
+    p, t = case.draw()
+    t = t if case.labels else t[:, :0]
+    _refused(ValueError, case, ["class"], p[:, :0], t)
+
+
+# Values that no option of this name can have, and the words that must be in the message.
+BAD_OPTIONS = {
+    "delta": (0.0, -1.0, "wide", np.ones(3, np.float32)),
+    "full": ("stirlings", 1, None),
+    "log_input": (1, "yes"),
+    "eps": (-1e-3, "small"),
+    "label_smoothing": (-0.1, 1.5, "a little", np.ones(2, np.float32), True),
+    "pos_weight": (0.0, -2.0),
+    "gamma": (-1.0, "two"),
+    "alpha": (-0.5, np.ones((2, 2), np.float32)),
+    "class_weights": (1.0, np.ones(CLASSES + 1, np.float32), "balanced"),
+    "ignore_index": (0.5, "pad"),
+    "z_loss": (-1e-4, "some"),
+}
+OPTIONS = [
+    (case, name, value)
+    for case in {c.fn: c for c in CASES}.values()
+    for name in inspect.signature(case.fn).parameters
+    if name in BAD_OPTIONS
+    for value in BAD_OPTIONS[name]
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "value"), OPTIONS, ids=[f"{c.fn.__name__}-{n}-{np.shape(v) or v}" for c, n, v in OPTIONS]
+)
+def test_options_that_no_loss_can_have(case, name, value):
+    p, t = case.draw()
+    with pytest.raises((ValueError, TypeError)) as raised:
+        case.fn(p, t, **{**case.kwargs, name: value})
+    assert case.fn.__name__ in str(raised.value)
+    assert name in str(raised.value)
+
+
+def test_every_option_has_a_bad_value():
+    known = {*BAD_OPTIONS, "axis", "where"}
+    for case in CASES:
+        for name, parameter in list(inspect.signature(case.fn).parameters.items())[2:]:
+            assert name in known, f"{case.fn.__name__}: no bad value for {parameter}"
+
+
+@every_case
+def test_unknown_reductions(case):
+    with pytest.raises(ValueError, match=f"{case.form.__name__}: reduction must be one of .*'average'"):
+        case.make(reduction="average")
+
+
+# ----------------------------------------------------------------------------------------------------------- values
+
+
+def _spoiled(case, which, value):
+    p, t = case.draw()
+    array = (p if which == "prediction" else t).copy()
+    element = (3, 1) if array.ndim == 2 else (3,)
+    array[element] = value
+    if case.labels and which == "prediction":
+        t = t.copy()
+        t[3] = 1  # the probability that is spoiled is the label's
+    return (array, t) if which == "prediction" else (p, array)
+
+
+BAD_VALUES = [
+    (case, which, value)
+    for case in CASES
+    for which, values in (("prediction", case.bad_predictions), ("target", case.bad_targets))
+    for value in values
+]
+bad_values = pytest.mark.parametrize(
+    ("case", "which", "value"), BAD_VALUES, ids=[f"{c.id}-{w}-{v}" for c, w, v in BAD_VALUES]
+)
+
+
+@bad_values
+def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case, which, value):
+    if case.fn is jaxloss.poisson_nll and not case.kwargs.get("full") and which == "target":
+        pytest.skip("without its constant the formula has a value at a negative count")
+    p, t = _spoiled(case, which, value)
+
+    def losses(p):
+        return case.loss(p, t)
+
+    got, gradient = jax.jit(lambda p: (losses(p), jax.grad(lambda p: losses(p).sum())(p)))(p)
+    clean = case.loss(*case.draw())
+    others = np.arange(cases.BATCH) != 3
+    assert np.isnan(got[3])
+    assert np.isnan(gradient[3]).any()
+    np.testing.assert_allclose(got[others], clean[others], rtol=1e-6)
+    assert np.isfinite(gradient[others]).all()
+
+
+@bad_values
+def test_a_value_outside_the_domain_is_an_error_under_checked(case, which, value):
+    for call, name in ((case.loss, case.fn.__name__), (case.make(), case.fn.__name__)):
+        step = jax.jit(checkify.checkify(jaxloss.checked(call)))
+        error, _ = step(*_spoiled(case, which, value))
+        assert name in error.get()
+        assert "must" in error.get()
+        error, _ = step(*case.draw())
+        assert error.get() is None
+
+
+@every_case
+def test_nan_predictions_are_an_error_under_checked(case):
+    p, t = case.draw()
+    p[3] = np.nan
+    error, _ = checkify.checkify(jaxloss.checked(case.make()))(p, t)
+    assert "nan" in error.get() or "must" in error.get()
+
+
+@every_case
+def test_a_masked_value_outside_the_domain_is_no_error(case):
+    for which, values in (("prediction", case.bad_predictions), ("target", case.bad_targets)):
+        for value in values:
+            p, t = _spoiled(case, which, value)
+            where = np.arange(cases.BATCH) != 3
+            error, got = checkify.checkify(jaxloss.checked(case.loss))(p, t, where=where)
+            assert error.get() is None
+            assert got[3] == 0
+
+
+def test_labels_beyond_int32_are_not_wrapped_into_range():
+    with jax.enable_x64(True):
+        labels = jnp.asarray(np.array([2**32], np.int64))
+        assert jnp.isnan(jaxloss.softmax_cross_entropy_with_integer_labels(jnp.zeros((1, 3)), labels))[0]

@@ -1,0 +1,196 @@
+"""The peers' answers on the same inputs, where they are right: optax always, torch and Keras where installed."""
+
+import importlib.util
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxloss
+from tests import cases
+
+BOTH = [
+    name
+    for name in sorted(jaxloss.losses.__all__)
+    if hasattr(optax.losses, name) and callable(getattr(optax.losses, name))
+]
+DRAWS = {case.fn: case for case in reversed(cases.collect())}
+
+
+def _arguments(name):
+    fn = getattr(jaxloss, name)
+    if name == "smooth_labels":
+        return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
+    return next(case for case in cases.collect() if case.fn is fn).draw(3)
+
+
+def test_the_losses_that_optax_has_are_all_compared():
+    assert set(BOTH) == {
+        "generalized_kl_divergence",
+        "huber_loss",
+        "kl_divergence",
+        "kl_divergence_with_log_targets",
+        "l2_loss",
+        "log_cosh",
+        "sigmoid_binary_cross_entropy",
+        "sigmoid_focal_loss",
+        "smooth_labels",
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_integer_labels",
+        "squared_error",
+    }
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_name_of_optax_has_its_signature(name):
+    ours = inspect.signature(getattr(jaxloss, name)).parameters
+    theirs = inspect.signature(getattr(optax.losses, name)).parameters
+    for position, (argument, parameter) in enumerate(theirs.items()):
+        assert argument in ours
+        assert ours[argument].default == parameter.default
+        assert ours[argument].kind == parameter.kind
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            assert list(ours)[position] == argument
+    extra = [p for argument, p in ours.items() if argument not in theirs]
+    assert all(p.kind is p.KEYWORD_ONLY for p in extra)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_answers_are_optaxs(name):
+    arguments = _arguments(name)
+    ours, theirs = getattr(jaxloss, name), getattr(optax.losses, name)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        np.testing.assert_allclose(ours(*arguments), theirs(*arguments), rtol=2e-5, atol=2e-6)
+        slopes = [jax.grad(lambda x, f=f: f(x, *arguments[1:]).sum())(arguments[0]) for f in (ours, theirs)]
+    np.testing.assert_allclose(*slopes, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("huber_loss", {"delta": 0.3}),
+        ("sigmoid_focal_loss", {"alpha": 0.25, "gamma": 1.5}),
+        ("softmax_cross_entropy", {"axis": 0}),
+        ("softmax_cross_entropy", {"axis": (0, 1)}),
+        ("softmax_cross_entropy", {"axis": None}),
+        ("softmax_cross_entropy", {"where": np.arange(80).reshape(16, 5) % 3 > 0}),
+        ("softmax_cross_entropy", {"where": np.arange(16) % 3 > 0}),
+        ("softmax_cross_entropy_with_integer_labels", {"where": np.arange(16) % 3 > 0}),
+        ("kl_divergence", {"axis": 0}),
+        ("kl_divergence", {"axis": None}),
+        ("kl_divergence", {"where": np.arange(80).reshape(16, 5) % 3 > 0}),
+        ("generalized_kl_divergence", {"axis": 0, "where": np.arange(80).reshape(16, 5) % 3 > 0}),
+        ("smooth_labels", {"axis": 0}),
+    ],
+)
+def test_the_answers_are_optaxs_with_options(name, kwargs):
+    arguments = _arguments(name)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        theirs = getattr(optax.losses, name)(*arguments, **kwargs)
+    np.testing.assert_allclose(getattr(jaxloss, name)(*arguments, **kwargs), theirs, rtol=2e-5, atol=2e-6)
+
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+WEIGHTS = np.float32([0.5, 1.0, 2.0, 0.25, 3.0])
+TORCH = [
+    ("huber_loss", {"delta": 0.75}, "huber_loss", {"delta": 0.75}),
+    ("squared_error", {}, "mse_loss", {}),
+    ("absolute_error", {}, "l1_loss", {}),
+    ("poisson_nll", {}, "poisson_nll_loss", {}),
+    ("poisson_nll", {"full": "stirling"}, "poisson_nll_loss", {"full": True}),
+    ("poisson_nll", {"log_input": False, "eps": 1e-8}, "poisson_nll_loss", {"log_input": False}),
+    ("sigmoid_binary_cross_entropy", {}, "binary_cross_entropy_with_logits", {}),
+    ("sigmoid_binary_cross_entropy", {"pos_weight": 2.5}, "binary_cross_entropy_with_logits", {"pos_weight": 2.5}),
+    ("binary_cross_entropy", {}, "binary_cross_entropy", {}),
+    ("softmax_cross_entropy", {}, "cross_entropy", {}),
+    ("softmax_cross_entropy", {"label_smoothing": 0.1}, "cross_entropy", {"label_smoothing": 0.1}),
+    ("softmax_cross_entropy", {"class_weights": WEIGHTS}, "cross_entropy", {"weight": WEIGHTS}),
+    ("softmax_cross_entropy_with_integer_labels", {}, "cross_entropy", {}),
+    (
+        "softmax_cross_entropy_with_integer_labels",
+        {"class_weights": WEIGHTS, "label_smoothing": 0.1, "ignore_index": 2},
+        "cross_entropy",
+        {"weight": WEIGHTS, "label_smoothing": 0.1, "ignore_index": 2},
+    ),
+    ("nll_loss", {"class_weights": WEIGHTS, "ignore_index": 2}, "nll_loss", {"weight": WEIGHTS, "ignore_index": 2}),
+    ("kl_divergence", {}, "kl_div", {}),
+    ("kl_divergence_with_log_targets", {}, "kl_div", {"log_target": True}),
+]
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "kwargs", "peer", "peer_kwargs"), TORCH, ids=[f"{r[0]}-{list(r[1])}" for r in TORCH])
+def test_the_answers_are_torchs(name, kwargs, peer, peer_kwargs):
+    import torch
+
+    fn = getattr(jaxloss, name)
+    case = next(
+        c for c in cases.collect() if c.fn is fn and c.kwargs.get("log_input", True) == kwargs.get("log_input", True)
+    )
+    p, t = case.draw(4)
+    as_torch = lambda x: torch.tensor(x) if isinstance(x, np.ndarray) else x
+    options = {k: as_torch(np.float32(v) if k == "pos_weight" else v) for k, v in peer_kwargs.items()}
+    options = {k: torch.tensor(float(v)) if k == "pos_weight" else v for k, v in options.items()}
+    x = torch.tensor(p, requires_grad=True)
+    y = torch.tensor(t.astype(np.int64) if case.labels else t)
+    theirs = getattr(torch.nn.functional, peer)(x, y, reduction="none", **options)
+    theirs.sum().backward()
+    theirs = theirs.detach().numpy()
+    theirs = theirs.sum(-1) if peer == "kl_div" else theirs
+    np.testing.assert_allclose(fn(p, t, **kwargs), theirs, rtol=2e-5, atol=2e-6)
+    slope = jax.grad(lambda p: fn(p, t, **kwargs).sum())(p)
+    np.testing.assert_allclose(slope, x.grad.numpy(), rtol=2e-5, atol=2e-6)
+
+
+needs_keras = pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="keras is not installed")
+SMOOTH_LOGITS = {"from_logits": True, "label_smoothing": 0.1}
+BALANCED_LOGITS = {"from_logits": True, "gamma": 3.0, "apply_class_balancing": True}
+KERAS = [
+    ("poisson_nll", {"log_input": False}, "poisson", {}),
+    ("huber_loss", {"delta": 0.75}, "huber", {"delta": 0.75}),
+    ("log_cosh", {}, "log_cosh", {}),
+    ("sigmoid_binary_cross_entropy", {"label_smoothing": 0.1}, "binary_crossentropy", SMOOTH_LOGITS),
+    ("binary_cross_entropy", {}, "binary_crossentropy", {}),
+    ("sigmoid_focal_loss", {"alpha": 0.25, "gamma": 3.0}, "binary_focal_crossentropy", BALANCED_LOGITS),
+    ("softmax_cross_entropy", {"label_smoothing": 0.1}, "categorical_crossentropy", SMOOTH_LOGITS),
+    ("categorical_cross_entropy", {}, "categorical_crossentropy", {}),
+    ("softmax_cross_entropy_with_integer_labels", {}, "sparse_categorical_crossentropy", {"from_logits": True}),
+    ("sparse_categorical_cross_entropy", {}, "sparse_categorical_crossentropy", {}),
+    ("softmax_focal_loss", {"alpha": 0.25, "gamma": 2.0}, "categorical_focal_crossentropy", {"from_logits": True}),
+    ("kl_divergence_from_probabilities", {}, "kl_divergence", {}),
+]  # fmt: skip
+
+
+@needs_keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "kwargs", "peer", "peer_kwargs"), KERAS, ids=[row[0] for row in KERAS])
+def test_the_answers_are_keras_up_to_its_clipping(name, kwargs, peer, peer_kwargs):
+    import keras
+
+    fn = getattr(jaxloss, name)
+    wanted = kwargs.get("log_input", True)
+    case = next(c for c in cases.collect() if c.fn is fn and c.kwargs.get("log_input", True) == wanted)
+    p, t = case.draw(5)
+    if peer == "categorical_focal_crossentropy":
+        t = np.eye(cases.CLASSES, dtype=np.float32)[t]
+    batched = p if case.rows else p[:, None]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        theirs = getattr(keras.losses, peer)(t if case.rows else t[:, None], batched, **peer_kwargs)
+    np.testing.assert_allclose(fn(p, t, **kwargs), np.asarray(theirs), rtol=1e-4, atol=1e-5)
+
+
+def test_where_optax_is_wrong_we_are_not():
+    """Labels out of range, masked true classes, confident examples: PEERS' defects, kept from coming back."""
+    x = jnp.array([[2.0, 0.0, -1.0]])
+    assert jnp.isnan(jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([-1]))[0])  # optax wraps it
+    where = jnp.array([[False, True, True]])
+    slope = jax.grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([0]), where=where).sum())(
+        x
+    )
+    assert (slope == 0).all()  # optax: -1 into the masked logit
+    assert jaxloss.softmax_cross_entropy_with_integer_labels(20 * x, jnp.array([0]))[0] > 0  # optax: 0
+    assert jaxloss.log_cosh(jnp.float32(1e-4)) > 0  # optax: 0

@@ -1,0 +1,113 @@
+"""What holds the library together: one direction of imports, a documented argument list, examples that run."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import jax
+import pytest
+
+import jaxloss
+
+ROOT = pathlib.Path(jaxloss.__file__).parent
+MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
+PUBLIC = {name: getattr(jaxloss, name) for name in jaxloss.__all__}
+FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
+# Imports run one way: a module may import from its own layer or from one to the left.
+LAYERS = (
+    "numerics",
+    "_types",
+    "_check",
+    "_reduce",
+    "_checked",
+    "_fields",
+    "_loss",
+    "losses",
+    "fused",
+    "keras",
+    "torch",
+)
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in _imports(path):
+        package, *rest = name.split(".")
+        if package == "jaxloss" and rest and own in LAYERS and rest[0] in LAYERS:
+            assert LAYERS.index(rest[0]) <= LAYERS.index(own), f"{path.name} imports {name}"
+        if package not in {"jaxloss", *sys.stdlib_module_names}:
+            allowed = {"jax"} if own == "numerics" else {"jax", "numpy", "jaxtyping"}
+            assert package in allowed, f"{path.name} imports {name}"
+
+
+def test_importing_brings_in_nothing_but_its_dependencies():
+    code = "import jax, sys; before = set(sys.modules); import jaxloss; print(*(set(sys.modules) - before))"
+    new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"optax", "flax", "chex", "scipy", "torch", "keras", "matplotlib", "pandas", "beartype", "typeguard"}
+    assert not heavy & {name.split(".")[0] for name in new}
+
+
+def test_every_public_name_is_a_statically_visible_import():
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(jaxloss.__all__)
+    losses = importlib.import_module("jaxloss.losses")
+    assert set(losses.__all__) <= imported
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_argument_has_a_line_and_every_function_its_sections(name):
+    doc = inspect.getdoc(FUNCTIONS[name])
+    for argument in inspect.signature(FUNCTIONS[name]).parameters:
+        assert re.search(rf"^ +{argument}: \S", doc, re.M), f"{name}: {argument} has no line in the docstring"
+    sections = ["Args:", "Returns:", "Example:"] + ([] if name == "checked" else ["Raises:"])
+    if name in jaxloss.losses.__all__:
+        sections.append("Source:")
+        assert "$" in doc, f"{name}: no formula"
+    for section in sections:
+        assert f"\n{section}" in doc, f"{name}: no {section}"
+    assert ">>> " in doc
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_print_what_they_say(module):
+    names = {"jax": jax, "jnp": jax.numpy}
+    result = doctest.testmod(
+        importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE, extraglobs=names
+    )
+    assert result.failed == 0
+
+
+def test_the_readmes_examples_print_what_they_say():
+    readme = pathlib.Path(__file__).parent.parent / "README.md"
+    result = doctest.testfile(str(readme), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_one_idea_a_file(path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= 300, f"{path.name} has {lines} lines: it holds more than one idea"
+
+
+def test_the_oldest_jax_that_is_promised_is_not_newer_than_the_one_at_hand():
+    pyproject = (ROOT.parent / "pyproject.toml").read_text()
+    oldest = re.search(r'"jax>=([\d.]+)"', pyproject).group(1)
+    assert tuple(map(int, oldest.split("."))) <= tuple(map(int, jax.__version__.split(".")[:2]))
