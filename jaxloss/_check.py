@@ -1,20 +1,17 @@
 """Checks of what a loss is given, and the promotions that go with them. Every error message is written here.
 
-What shapes, dtypes and options show is raised while tracing. What only a value can show is left to `valued`: nan in
-that element, and an error under `checked`.
+What shapes, dtypes and options show is raised while tracing; what only a value can show is in `_checked.py`.
 """
 
 import math
 import operator
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import checkify
 
+from jaxloss._checked import valued
 from jaxloss._types import Array, Axes
 
 # ------------------------------------------------------------------------------------------------ arrays and dtypes
@@ -238,48 +235,10 @@ def binary(
     return x, smooth, where, inside
 
 
-# ----------------------------------------------------------------------------------------------------------- values
-
-_checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
-
-
-@contextmanager
-def checking() -> Generator[None]:
-    """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
-    token = _checking.set(True)
-    try:
-        yield
-    finally:
-        _checking.reset(token)
-
-
-def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """`losses`, nan where `inside` is False: value and gradient both, so that no step is taken on it unnoticed."""
-    ok = inside()
-    if _checking.get():
-        checkify.check(jnp.all(ok), f"{name}: {rule}")
-    return losses * jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
-
-
-def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
-    if _checking.get():
-        checkify.check(jnp.all(inside()), f"{name}: {rule}")
-    return losses
-
-
-def finite_result(name: str, losses: Array) -> None:
-    """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
-    checkify.check(~jnp.any(jnp.isnan(losses)), f"{name}: a loss is nan: predictions or targets hold nan.")
-
-
 __all__ = [
     "binary",
-    "checking",
     "choice",
     "class_axes",
-    "expected",
-    "finite_result",
     "fitted",
     "floats",
     "ignored",
@@ -295,7 +254,6 @@ __all__ = [
     "per_class",
     "real",
     "together",
-    "valued",
     "wide",
     "without",
 ]

@@ -1,11 +1,49 @@
-"""Errors for values outside a loss's domain, inside compiled programs."""
+"""What only a value can show: nan in that element, and under `checked` an error, inside compiled programs too."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from jaxloss._check import checking, finite_result
+import jax.numpy as jnp
+from jax.experimental import checkify
+
+from jaxloss._types import Array
+
+_checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
+
+
+@contextmanager
+def checking() -> Generator[None]:
+    """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses`, nan where `inside` is False: value and gradient both, so that no step is taken on it unnoticed."""
+    ok = inside()
+    if _checking.get():
+        checkify.check(jnp.all(ok), f"{name}: {rule}")
+    return losses * jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
+
+
+def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
+    if _checking.get():
+        checkify.check(jnp.all(inside()), f"{name}: {rule}")
+    return losses
+
+
+def finite_result(name: str, losses: Array) -> None:
+    """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
+    checkify.check(~jnp.any(jnp.isnan(losses)), f"{name}: a loss is nan: predictions or targets hold nan.")
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,4 +81,4 @@ def checked(loss: F) -> F:
     return cast(F, run)
 
 
-__all__ = ["checked"]
+__all__ = ["checked", "expected", "valued"]

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, matched, number, valued
+from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, matched, number
+from jaxloss._checked import valued
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import binary, masked, number, valued
+from jaxloss._check import binary, masked, number
+from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 

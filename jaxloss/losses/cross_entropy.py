@@ -5,17 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import (
-    class_axes,
-    expected,
-    floats,
-    inert,
-    is_zero,
-    kept_rows,
-    matched,
-    number,
-    per_class,
-)
+from jaxloss._check import class_axes, floats, inert, is_zero, kept_rows, matched, number, per_class
+from jaxloss._checked import expected
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.losses._rows import at_label, classes, label_rows, smoothed

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import inert, masked, valued
+from jaxloss._check import inert, masked
+from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
 from jaxloss.losses._rows import from_probabilities, outcomes

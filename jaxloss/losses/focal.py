@@ -5,19 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import (
-    binary,
-    class_axes,
-    expected,
-    inert,
-    is_zero,
-    kept_rows,
-    masked,
-    matched,
-    number,
-    per_class,
-    real,
-)
+from jaxloss._check import binary, class_axes, inert, is_zero, kept_rows, masked, matched, number, per_class, real
+from jaxloss._checked import expected
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
 from jaxloss.losses._rows import at_label, label_rows, smoothed

@@ -6,7 +6,8 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import choice, expected, inert, is_zero, kept, masked, matched, number, valued
+from jaxloss._check import choice, inert, is_zero, kept, masked, matched, number
+from jaxloss._checked import expected, valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 
