@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxloss._checked import valued
 from jaxloss._types import Array, Axes
+from jaxloss.numerics import keep
 
 # ------------------------------------------------------------------------------------------------ arrays and dtypes
 
@@ -162,12 +163,12 @@ def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...
     """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was."""
     if where is None:
         return tuple(array for array, _ in filled)
-    return tuple(jnp.where(where, array, jnp.full_like(array, fill)) for array, fill in filled)
+    return tuple(keep(where, array, fill) for array, fill in filled)
 
 
 def masked(losses: Array, where: Array | None) -> Array:
     """0 where the mask leaves out."""
-    return losses if where is None else jnp.where(where, losses, jnp.zeros_like(losses))
+    return losses if where is None else keep(where, losses)
 
 
 # ---------------------------------------------------------------------------------------------------------- options

@@ -20,19 +20,8 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
 PUBLIC = {name: getattr(jaxloss, name) for name in jaxloss.__all__}
 FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
 # Imports run one way: a module may import from its own layer or from one to the left.
-LAYERS = (
-    "numerics",
-    "_types",
-    "_check",
-    "_reduce",
-    "_checked",
-    "_fields",
-    "_loss",
-    "losses",
-    "fused",
-    "keras",
-    "torch",
-)
+ORDER = "numerics _types _checked _check _reduce _fields _loss losses fused keras torch"
+LAYERS = ORDER.split()
 
 
 def _imports(path):

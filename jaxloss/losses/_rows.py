@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, matched, number
+from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, masked, matched, number
 from jaxloss._checked import valued
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
 
@@ -25,9 +25,7 @@ class LabelRows(NamedTuple):
         """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
         rule = f"labels must be from 0 to {self.x.shape[self.axis] - 1}"
         losses = valued(name, losses, lambda: self.valid, rule)
-        if self.kept is not None:
-            losses = jnp.where(self.kept, losses, jnp.zeros_like(losses))
-        return jnp.squeeze(losses, self.axis)
+        return jnp.squeeze(masked(losses, self.kept), self.axis)
 
 
 def label_rows(
@@ -58,14 +56,15 @@ def label_rows(
     valid = (t >= 0) & (t < x.shape[class_axis])
     t = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32)
     if elements is not None and kept is not None:
-        x = jnp.where(elements, x, jnp.full_like(x, fill))
-        own = jnp.any(elements & numerics.at_label(x.shape, t, class_axis), class_axis, keepdims=True)
+        x = numerics.keep(elements, x, fill)
+        own = jnp.any(elements & numerics.at_label(x, t, class_axis), class_axis, keepdims=True)
         kept = kept & (own | ~valid)
     return LabelRows(x, t, elements, kept, valid if kept is None else valid | ~kept, class_axis)
 
 
 def at_label(per_class_values: Array, rows: LabelRows) -> Array:
-    return jnp.take(per_class_values.reshape(-1), rows.labels, mode="clip")
+    """The value of each row's label."""
+    return numerics.look_up(per_class_values.reshape(-1), rows.labels)
 
 
 def classes(x: Array, axes: tuple[int, ...], elements: Array | None) -> Array:
@@ -89,7 +88,7 @@ def smoothed(
         return y
     smoothing = number(name, argument, label_smoothing, y.dtype, low=0, high=1)
     smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements)
-    return smooth if elements is None else jnp.where(elements, smooth, jnp.zeros_like(smooth))
+    return masked(smooth, elements)
 
 
 def outcomes(

@@ -129,7 +129,7 @@ def softmax_cross_entropy_with_integer_labels(
         weights = per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype)
         spread = None if spread is None else spread * weights
     if spread is not None and rows.elements is not None:
-        spread = jnp.where(rows.elements, spread, jnp.zeros_like(spread))
+        spread = spread * rows.elements.astype(spread.dtype)
     nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.kept, spread, rows.axis)
     losses = nll if weights is None else nll * at_label(weights, rows)
     if not is_zero(label_smoothing):

@@ -110,7 +110,7 @@ def softmax_focal_loss(
     if jnp.issubdtype(y.dtype, jnp.integer) and y.shape != jnp.shape(logits):
         rows = label_rows(name, "logits", logits, y, axis, where, ignore_index)
         if not is_zero(label_smoothing):
-            one_hot = numerics.at_label(rows.x.shape, rows.labels, rows.axis).astype(rows.x.dtype)
+            one_hot = numerics.at_label(rows.x, rows.labels, rows.axis).astype(rows.x.dtype)
             keep = one_hot > -1 if rows.kept is None else jnp.broadcast_to(rows.kept, one_hot.shape)
             keep = keep if rows.elements is None else keep & rows.elements
             losses = _dense_focal(name, rows.x, one_hot, (rows.axis,), alpha, gamma, label_smoothing, keep)

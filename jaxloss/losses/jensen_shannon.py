@@ -75,7 +75,7 @@ def js_divergence_from_logits(
     x, z, axes, keep, rows = outcomes(name, logits, target_logits, axis, where, ("logits", "target_logits"))
     if keep is not None and rows is not None:
         # Outcomes that are left out have probability 0; rows that are left out are rows of zeros.
-        x, z = (jnp.where(keep, a, jnp.where(rows, -jnp.inf, 0.0).astype(a.dtype)) for a in (x, z))
+        x, z = (numerics.keep(rows, numerics.keep(keep, a, -jnp.inf)) for a in (x, z))
     terms = numerics.js_log_term(numerics.log_softmax(x, axes), numerics.log_softmax(z, axes))
     return jnp.sum(masked(terms, keep), axes)
 

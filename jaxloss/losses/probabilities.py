@@ -122,7 +122,7 @@ def sparse_categorical_cross_entropy(
         losses = losses * at_label(weights, rows)
     if not is_zero(label_smoothing):
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
-        spread = masked(jnp.ones_like(p) if weights is None else jnp.broadcast_to(weights, p.shape), keep)
+        spread = masked(jnp.ones_like(p) if weights is None else jnp.ones_like(p) * weights, keep)
         everywhere = jnp.sum(-numerics.xlogy(spread, p), rows.axis, keepdims=True)
         losses = (1 - smoothing) * losses + smoothing / classes(p, (rows.axis,), rows.elements) * everywhere
     losses = valued(name, losses, lambda: (own >= 0) & (own <= 1), _PROBABILITIES)
@@ -166,7 +166,7 @@ def nll_loss(
     """
     name = "nll_loss"
     rows = label_rows(name, "log_probabilities", log_probabilities, labels, axis, where, ignore_index, fill=0.0)
-    x = rows.x if rows.kept is None else jnp.where(rows.kept, rows.x, jnp.zeros_like(rows.x))
+    x = masked(rows.x, rows.kept)
     own = numerics.label_value(x, rows.labels, rows.axis)
     losses = -own
     if class_weights is not None:

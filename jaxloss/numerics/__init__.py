@@ -1,5 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
+from jaxloss.numerics._sharding import keep, look_up
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     js_log_term,
@@ -54,6 +55,7 @@ __all__ = [
     "half_deviance_rate",
     "js_log_term",
     "js_term",
+    "keep",
     "kl_rows",
     "label_nll",
     "label_value",
@@ -67,6 +69,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "look_up",
     "miss_power",
     "norm",
     "poisson_exact_log_rate",

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._sharding import is_split
 from jaxloss.numerics.elementary import expm1_minus, log1p, log_ratio, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
@@ -101,6 +102,8 @@ def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> ja
     kept = [i for i in range(a.ndim) if i not in axes]
     flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape([x.shape[i] for i in kept] + [-1])  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
+    if is_split(a, axes):  # halves of a sharded axis would move data between devices
+        return jnp.sum(high, -1) + jnp.sum(low, -1)
     while (n := high.shape[-1]) > 1:
         half = (n + 1) // 2
         pad = [(0, 0)] * (high.ndim - 1) + [(0, 2 * half - n)]

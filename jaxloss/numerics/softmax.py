@@ -20,6 +20,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._sharding import columns, is_split, keep
 from jaxloss.numerics.elementary import expm1, log1p
 from jaxloss.numerics.guarded import times
 
@@ -144,20 +145,19 @@ def softmax_complement(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 
 def _kept(rows: jax.Array | None, x: jax.Array) -> jax.Array:
-    return x if rows is None else jnp.where(rows, x, jnp.zeros_like(x))
+    return x if rows is None else keep(rows, x)
 
 
-def at_label(shape: tuple[int, ...], labels: jax.Array, axis: int) -> jax.Array:
+def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """True where the index along the axis is the label; no one-hot is stored, XLA fuses the comparison."""
-    return lax.broadcasted_iota(jnp.int32, shape, axis) == labels
+    return columns(x, axis, jnp.int32) == labels
 
 
 def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """The element of each row at its label (int32, in range, the axis kept with length 1)."""
-    sharding = getattr(jax.typeof(x), "sharding", None)
-    if sharding is not None and sharding.spec[axis] is not None:
+    if is_split(x, (axis,)):
         # A gather along an explicitly sharded axis is refused; a masked maximum needs only an all-reduce.
-        found = jnp.where(at_label(x.shape, labels, axis), x, jnp.full_like(x, -jnp.inf))
+        found = jnp.where(at_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
         return jnp.max(found, axis, keepdims=True)
     return jnp.take_along_axis(x, labels, axis)
 
@@ -191,8 +191,9 @@ def label_nll(
         axis: The class axis.
     """
     top, base = _top(x, axis)
-    columns = lax.broadcasted_iota(x.dtype, x.shape, axis)
-    away = jnp.abs(columns - labels.astype(x.dtype))  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
+    away = jnp.abs(
+        columns(x, axis, x.dtype) - labels.astype(x.dtype)
+    )  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
     rest = jnp.sum(jnp.minimum(jnp.exp(x - base), away), axis, keepdims=True)
     return _label_losses(x, _Label(top, base, label_value(x, labels, axis), rest), rows, spread, axis)
 
@@ -218,7 +219,7 @@ def _label_losses(x, label, rows, spread, axis):
 def _(axis, primals, tangents):
     x, labels, rows, spread = primals
     top, base = _top(x, axis)
-    hit = at_label(x.shape, labels, axis)
+    hit = at_label(x, labels, axis)
     e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
     label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
     values = _label_losses(x, label, rows, spread, axis)
