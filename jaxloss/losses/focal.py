@@ -145,8 +145,9 @@ def _dense_focal(
     weights = smoothed(name, y, label_smoothing, axes, keep)
     if alpha is not None:
         weights = weights * _alpha(name, alpha, x, axes)
-    losses = numerics.times(weights, _focal(name, -numerics.log_softmax(x, axes), gamma))
-    return jnp.sum(masked(losses, keep), axes, keepdims=True)
+    (x,) = inert(keep, (x, -jnp.inf))
+    cross_entropies = masked(-numerics.log_softmax(x, axes), keep)
+    return jnp.sum(numerics.times(weights, _focal(name, cross_entropies, gamma)), axes, keepdims=True)
 
 
 def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:

@@ -1,5 +1,6 @@
 """Terms of the divergences between distributions, each 0 to the last bit where the two agree."""
 
+import math
 from functools import partial
 
 import jax
@@ -100,7 +101,8 @@ def _(primals, tangents):
 def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """The sum of a - b over some axes, as if in twice the precision: halves added pairwise, with what rounding lost."""
     kept = [i for i in range(a.ndim) if i not in axes]
-    flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape([x.shape[i] for i in kept] + [-1])  # noqa: E731
+    rows = [a.shape[i] for i in kept] + [math.prod(a.shape[i] for i in axes)]
+    flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape(rows)  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
     if is_split(a, axes):  # halves of a sharded axis would move data between devices
         return jnp.sum(high, -1) + jnp.sum(low, -1)

@@ -191,7 +191,7 @@ def _bernoulli_ratio(c: jax.Array) -> jax.Array:
 def _(primals, tangents):
     (c,) = primals
     small = jnp.abs(c) < 0.1
-    u = jnp.where(small, jnp.ones_like(c), c)
+    u = jnp.where(small, jnp.ones_like(c), jnp.minimum(c, 1e4))
     ratio = _bernoulli_ratio(u)
     series = -0.5 + c / 6 - c * c * c / 180
-    return _bernoulli_ratio(c), jnp.where(small, series, (ratio * (1 - ratio) - c * ratio) / u) * tangents[0]
+    return _bernoulli_ratio(c), jnp.where(small, series, (ratio * (1 - ratio) - u * ratio) / u) * tangents[0]

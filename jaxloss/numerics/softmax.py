@@ -78,6 +78,35 @@ def _others(x: jax.Array, axes: Axes) -> jax.Array:
     return jnp.where(x == top, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
 
 
+@jax.custom_jvp
+def _whole(x: jax.Array) -> jax.Array:
+    """The nearest integer to what is one but for rounding, with the derivative of x itself."""
+    return jnp.round(x)
+
+
+@rule(_whole)
+def _(primals, tangents):
+    return _whole(*primals), tangents[0]
+
+
+def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes) -> _Rows:
+    """`_rows` from all exponentials, which the caller writes already; one that is 1 is a tie.
+
+    Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
+    CPU writes out for them.
+    """
+    total = jnp.sum(e, axes, keepdims=True)
+    steep = 4 / float(jnp.finfo(e.dtype).eps)
+    below = steep - lax.stop_gradient(e) * steep  # 0 at the top, more than e elsewhere, and exact
+    rest = jnp.sum(jnp.minimum(e, below), axes, keepdims=True)
+    return _Rows(top, base, _whole(total - rest), rest)
+
+
+def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
+    """X - base, in another form than the exponentials': XLA on CPU would write out the difference that they share."""
+    return x + -base
+
+
 def _log_sum(rows: _Rows) -> jax.Array:
     """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
     total = rows.ties + rows.rest
@@ -153,6 +182,7 @@ def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     return columns(x, axis, jnp.int32) == labels
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
 def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """The element of each row at its label (int32, in range, the axis kept with length 1)."""
     if is_split(x, (axis,)):
@@ -160,6 +190,14 @@ def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
         found = jnp.where(at_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
         return jnp.max(found, axis, keepdims=True)
     return jnp.take_along_axis(x, labels, axis)
+
+
+@rule(label_value)
+def _(axis, primals, tangents):
+    x, labels = primals
+    # The gradient of a gather is a scatter; this one is a select, which fuses with what follows it.
+    own = jnp.where(at_label(x, labels, axis), tangents[0], jnp.zeros_like(x))
+    return label_value(x, labels, axis), jnp.sum(own, axis, keepdims=True)
 
 
 class _Label(NamedTuple):
@@ -210,7 +248,7 @@ def _label_losses(x, label, rows, spread, axis):
     else:
         # Where the factor is 0 the gap is floored at 0, or a logit of -inf would make 0 * inf.
         floor = jnp.where(spread == 0, jnp.zeros_like(spread), jnp.full_like(spread, -jnp.inf))
-        gaps = -jnp.sum(jnp.maximum(x - label.base, floor) * spread, axis, keepdims=True)
+        gaps = -jnp.sum(jnp.maximum(_minus(x, label.base), floor) * spread, axis, keepdims=True)
         spread_nll = gaps + times(jnp.sum(spread, axis, keepdims=True), jnp.maximum(log_total, 0))
     return _kept(rows, nll), _kept(rows, lse), _kept(rows, spread_nll)
 
@@ -254,7 +292,7 @@ def _target_losses(x, targets, sums, rows, axes):
     # 0 * -inf is nan, and a select would break the fusion. So the gap is clamped to the largest finite number, and the
     # target scaled by a power of two that carries any product of the two that should be infinite beyond it.
     largest, scale = float(jnp.finfo(x.dtype).max), 2.0**64
-    gap = jnp.maximum(x - sums.base, -largest)
+    gap = jnp.maximum(_minus(x, sums.base), -largest)
     gaps = -jnp.sum((targets * scale) * gap, axes, keepdims=True) / scale
     mass = jnp.sum(targets, axes, keepdims=True)
     log_sum = _log_sum(sums)
@@ -265,8 +303,9 @@ def _target_losses(x, targets, sums, rows, axes):
 @rule(target_nll)
 def _(axes, primals, tangents):
     x, targets, rows = primals
-    e = _others(x, axes)
-    sums = _rows(x, axes, e)
+    top, base = _top(x, axes)
+    e = jnp.exp(_finite(x) - base)
+    sums = _rows_of(e, top, base, axes)
     values = _target_losses(x, targets, sums, rows, axes)
     along = partial(jnp.sum, axis=axes, keepdims=True)
     nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
@@ -274,8 +313,8 @@ def _(axes, primals, tangents):
         total = sums.ties + sums.rest
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
         mass = along(targets)
-        at_top = x == sums.top
-        p = jnp.where(at_top, _one(_finite(x) - sums.base), e) * inverse
+        at_top = e == 1
+        p = e * inverse
         # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
         confident = (mass - targets) - mass * sums.rest * inverse
         slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)

@@ -1,0 +1,75 @@
+"""Promise 4: compiled programs hold nothing of the size of the input but the gradient, and class forms cost nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxloss
+from tests import cases
+
+ROWS, CLASSES = 512, 32000
+LOGITS = jax.ShapeDtypeStruct((ROWS, CLASSES), jnp.float32)
+LABELS = jax.ShapeDtypeStruct((ROWS,), jnp.int32)
+BYTES = ROWS * CLASSES * 4
+
+
+def _temporaries(f, *arguments):
+    return jax.jit(f).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+
+WEIGHTS = np.linspace(0.5, 2, CLASSES).astype(np.float32)
+OPTIONS = {
+    "plain": {},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "class_weights": {"class_weights": WEIGHTS},
+    "z_loss": {"z_loss": 1e-4},
+    "ignore_index": {"ignore_index": -100},
+    "all": {"label_smoothing": 0.1, "class_weights": WEIGHTS, "z_loss": 1e-4, "ignore_index": -100},
+}
+
+
+@pytest.mark.parametrize("rows_masked", [False, True], ids=["", "row mask"])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_integer_label_cross_entropy_holds_nothing_of_the_size_of_the_logits(options, rows_masked):
+    loss = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**OPTIONS[options])
+    mask = [jax.ShapeDtypeStruct((ROWS,), jnp.bool_)] if rows_masked else []
+    value = lambda x, t, *m: loss(x, t, where=m[0] if m else None)
+    assert _temporaries(value, LOGITS, LABELS, *mask) < 0.02 * BYTES
+    assert _temporaries(jax.value_and_grad(value), LOGITS, LABELS, *mask) < 0.02 * BYTES
+
+
+def test_dense_cross_entropy_holds_no_more_than_optax():
+    ours = lambda x, y: jaxloss.softmax_cross_entropy(x, y).mean()
+    theirs = lambda x, y: optax.losses.softmax_cross_entropy(x, y).mean()
+    ours, theirs = (_temporaries(jax.value_and_grad(f), LOGITS, LOGITS) for f in (ours, theirs))
+    assert ours <= theirs
+
+
+ELEMENTWISE = [case for case in cases.collect() if not case.rows]
+
+
+@pytest.mark.parametrize("case", ELEMENTWISE, ids=lambda case: case.id)
+def test_elementwise_losses_hold_at_most_ten_arrays_of_the_size_of_the_input(case):
+    """XLA on CPU writes out each intermediate result that is used twice and costly to repeat: a logarithm, a power."""
+    x = jax.ShapeDtypeStruct((2**20,), jnp.float32)
+    assert _temporaries(jax.value_and_grad(case.make()), x, x) < 10 * 2**22
+
+
+def _equations(jaxpr) -> int:
+    """How many equations there are, those of inner programs included."""
+    inner = [getattr(x, "jaxpr", x) for equation in jaxpr.eqns for x in jax.tree.leaves(list(equation.params.values()))]
+    return len(jaxpr.eqns) + sum(_equations(x) for x in inner if hasattr(x, "eqns"))
+
+
+# A label to ignore is a mask.
+UNMASKED = [case for case in cases.collect() if case.kwargs.get("ignore_index") is None]
+
+
+@pytest.mark.parametrize("case", UNMASKED, ids=lambda case: case.id)
+def test_the_class_form_traces_to_its_function_and_a_mean(case):
+    p, t = case.draw()
+    function = jax.make_jaxpr(lambda p, t: jnp.mean(case.loss(p, t)))(p, t)
+    form = jax.make_jaxpr(case.make())(p, t)
+    assert _equations(form.jaxpr) == _equations(function.jaxpr)
