@@ -1,0 +1,221 @@
+"""Times every loss beside its peers in one run.
+
+    python benchmarks/run.py [--only NAME] [--repeats N] [--seconds S] [--markdown FILE]
+
+What is timed is `value_and_grad` of the mean loss in the predictions, compiled by `jit` (torch: eager, with autograd),
+until the result is ready. Machines are noisy, so a repeat times every contender once, in an order that is shuffled from
+repeat to repeat, and the ratio of a row is the median over the repeats of the ratio within one repeat.
+"""
+
+import argparse
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from os import environ, getloadavg, sched_getaffinity
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peers
+from peers import Row, torch
+from tqdm import tqdm
+
+SAMPLE = 0.01  # seconds that a sample lasts at least: short calls are repeated within it
+SLOWER = 0.95
+LEAST = 3  # repeats of a row, however slow
+COLUMNS = ("optax", "torch", "keras", "lgamma by hand")
+
+
+@dataclass
+class Result:
+    row: Row
+    shape: str
+    ms: dict[str, float]  # the median of each contender, "ours" and "copy" among them
+    ratios: dict[str, float]  # peer / ours
+    floor: float  # ms
+    temp: dict[str, float]  # MB of temporaries of the compiled program
+    temp_share: float  # ours, of the predictions
+    differs: list[str]  # peers whose value or gradient is not ours
+
+
+def compiled(loss: Callable[..., Any], arrays: tuple[jax.Array, ...]) -> Any:
+    step = jax.jit(jax.value_and_grad(lambda x, y: jnp.mean(loss(x, y))))
+    return step.lower(*arrays).compile()
+
+
+def torch_step(loss: Callable[..., Any], x: Any, y: Any) -> tuple[Any, Any]:
+    value = loss(x, y)
+    return value.detach(), torch.autograd.grad(value, x)[0]
+
+
+def sample(call: Callable[[], Any], calls: int) -> float:
+    """Milliseconds per call. Results are dropped outside the clock: all of them cost the same to free."""
+    elapsed = 0.0
+    for _ in range(calls):
+        start = time.perf_counter()
+        result = jax.block_until_ready(call())
+        elapsed += time.perf_counter() - start
+        del result
+    return 1e3 * elapsed / calls
+
+
+def agrees(ours: Any, theirs: Any) -> bool:
+    """Whether values and gradients agree as float32 of different roundings do; of the gradients the first million."""
+    value, slope, other, other_slope = (np.asarray(a).reshape(-1)[: 1 << 20] for a in (*ours, *theirs))
+    scale = np.abs(slope).max()
+    return np.allclose(value, other, rtol=1e-3) and bool(np.abs(slope - other_slope).max() <= 1e-3 * scale)
+
+
+def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
+    host = row.data(row.shapes[shape])
+    arrays = tuple(jnp.asarray(a) for a in host)
+    programs = {"ours": compiled(row.ours, arrays)}
+    # The floor's yardstick: read an array of the predictions' size, write one into fresh memory, as a gradient is.
+    programs["copy"] = jax.jit(lambda x, y: -x, keep_unused=True).lower(*arrays).compile()
+    calls = {}
+    for name, peer in row.peers.items():
+        if name == "torch":
+            if torch is not None:
+                x = torch.from_numpy(host[0]).requires_grad_()
+                y = torch.from_numpy(host[1])
+                y = y.long() if y.dtype == torch.int32 else y
+                calls[name] = partial(torch_step, peer, x, y)
+        else:
+            programs[name] = compiled(peer, arrays)
+    calls |= {name: partial(program, *arrays) for name, program in programs.items()}
+
+    calls["copy"]()
+    ours = calls["ours"]()
+    differs = [n for n in calls if n not in ("ours", "copy") and not agrees(ours, calls[n]())]
+    del ours
+
+    counts = {}  # every contender has run once, for the comparison
+    for name, call in calls.items():
+        counts[name] = max(1, min(50, int(1e3 * SAMPLE / sample(call, 1))))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    order, start = list(calls), time.perf_counter()
+    while len(times["ours"]) < repeats and (len(times["ours"]) < LEAST or time.perf_counter() - start < seconds):
+        random.shuffle(order)
+        for name in order:
+            time.sleep(0.002)  # threads of the last contender that still spin, waiting for work, have gone to sleep
+            times[name].append(sample(calls[name], counts[name]))
+
+    ms = {name: statistics.median(t) for name, t in times.items()}
+    ratios = {
+        name: statistics.median(theirs / mine for theirs, mine in zip(times[name], times["ours"], strict=True))
+        for name in times
+        if name not in ("ours", "copy")
+    }
+    predictions, targets = (a.nbytes for a in host)
+    temp = {name: p.memory_analysis().temp_size_in_bytes / 1e6 for name, p in programs.items()}
+    return Result(
+        row=row,
+        shape=shape,
+        ms=ms,
+        ratios=ratios,
+        # Predictions and targets are read once and the gradient is written once, at the speed of the copy.
+        floor=ms["copy"] * (2 * predictions + targets) / (2 * predictions),
+        temp=temp,
+        temp_share=temp["ours"] * 1e6 / predictions,
+        differs=differs,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- report
+
+
+def table(results: list[Result]) -> str:
+    columns = [c for c in COLUMNS if any(c in r.ms for r in results)]
+    head = ["loss", "shape", "ours ms", "floor ms", "ours / floor"]
+    head += [h for c in columns for h in (f"{c} ms", f"{c} / ours")]
+    head += ["temp MB", "temp % of predictions", "optax temp MB"]
+    lines = []
+    for r in results:
+        cells = [r.row.name, r.shape, f"{r.ms['ours']:.2f}", f"{r.floor:.2f}", f"{r.ms['ours'] / r.floor:.2f}"]
+        for c in columns:
+            mark = "*" if c in r.differs else ""
+            cells += [f"{r.ms[c]:.2f}", f"**{r.ratios[c]:.2f}**{mark}"] if c in r.ms else ["", ""]
+        cells += [f"{r.temp['ours']:.2f}", f"{100 * r.temp_share:.2f}"]
+        cells += [f"{r.temp['optax']:.2f}" if "optax" in r.temp else ""]
+        lines.append(cells)
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)) + " |"  # noqa: E731
+    return "\n".join([line(head), line(["-" * w for w in widths]), *map(line, lines)])
+
+
+def slower(results: list[Result]) -> str:
+    rows = [
+        f"- {r.row.name}, {r.shape}: {peer} / ours {ratio:.2f} ({r.ms[peer]:.2f} ms, ours {r.ms['ours']:.2f} ms)"
+        for r in results
+        for peer, ratio in r.ratios.items()
+        if ratio < SLOWER
+    ]
+    return "\n".join(rows) or "none"
+
+
+def about() -> str:
+    """The command, the versions and the hardware: what a figure means nothing without."""
+    linux = sys.platform == "linux"
+    lscpu = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout if linux else ""
+    fields = dict(line.split(":", 1) for line in lscpu.splitlines() if ":" in line)
+    wanted = ("Model name", "CPU(s)", "Thread(s) per core", "L2 cache", "L3 cache")
+    pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    packages = [p for p in ("jax", "jaxlib", "optax", "torch", "keras", "numpy") if has(p)]
+    lines = [
+        f"command: {environment()}python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
+        f"versions: Python {platform.python_version()}, " + ", ".join(f"{p} {metadata.version(p)}" for p in packages),
+        "hardware: " + ", ".join(f"{k} {fields[k].strip()}" for k in wanted if k in fields),
+        f"system: {platform.system()}, huge pages {pages.read_text().strip() if pages.exists() else 'unknown'}",
+        f"threads: {threads()} for XLA and for torch; load average at the end {getloadavg()[0]:.1f}",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def has(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def environment() -> str:
+    names = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")
+    return "".join(f"{n}={environ[n]} " for n in names if environ.get(n))
+
+
+def threads() -> int:
+    return len(sched_getaffinity(0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="only rows with this in their name, or in 'name shape'")
+    parser.add_argument("--repeats", type=int, default=15, help="samples of each contender, at most (default 15)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for one row, after three repeats (default 4)")
+    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
+    options = parser.parse_args()
+    if torch is not None:
+        torch.set_num_threads(threads())
+    chosen = [(r, s) for r in peers.rows() for s in r.shapes if options.only in f"{r.name} {s}"]
+    results = []
+    for row, shape in (bar := tqdm(chosen, unit="row")):
+        bar.set_postfix_str(f"{row.name} {shape}")
+        results.append(measure(row, shape, options.repeats, options.seconds))
+        jax.clear_caches()
+    report = "\n\n".join([about(), table(results), f"Peer / ours below {SLOWER}:", slower(results)])
+    print(report)
+    if options.markdown:
+        options.markdown.write_text(report + "\n")
+
+
+if __name__ == "__main__":
+    main()
