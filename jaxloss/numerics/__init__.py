@@ -1,6 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._sharding import keep, look_up
+from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     js_log_term,
@@ -31,16 +32,7 @@ from jaxloss.numerics.sigmoid import (
     sigmoid_nll,
     softplus,
 )
-from jaxloss.numerics.softmax import (
-    at_label,
-    label_nll,
-    label_value,
-    log_softmax,
-    logsumexp,
-    softmax,
-    softmax_complement,
-    target_nll,
-)
+from jaxloss.numerics.softmax import log_softmax, logsumexp, softmax, softmax_complement
 from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [

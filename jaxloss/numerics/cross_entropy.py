@@ -1,0 +1,179 @@
+"""Softmax cross-entropies of rows of logits, from a label or from a distribution over the classes.
+
+Written on the row sums of `softmax.py`; what is said there of values, rules and what XLA writes out holds here.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from jaxloss.numerics._rule import rule
+from jaxloss.numerics._sharding import columns, is_split, keep
+from jaxloss.numerics.elementary import log1p
+from jaxloss.numerics.guarded import times
+from jaxloss.numerics.softmax import (
+    Axes,
+    _finite,
+    _infinite,
+    _log_probabilities,
+    _log_sum,
+    _minus,
+    _rows,
+    _rows_of,
+    _top,
+)
+
+
+def _kept(rows: jax.Array | None, x: jax.Array) -> jax.Array:
+    return x if rows is None else keep(rows, x)
+
+
+def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """True where the index along the axis is the label; no one-hot is stored, XLA fuses the comparison."""
+    return columns(x, axis, jnp.int32) == labels
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """The element of each row at its label (int32, in range, the axis kept with length 1)."""
+    if is_split(x, (axis,)):
+        # A gather along an explicitly sharded axis is refused; a masked maximum needs only an all-reduce.
+        found = jnp.where(at_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
+        return jnp.max(found, axis, keepdims=True)
+    return jnp.take_along_axis(x, labels, axis)
+
+
+@rule(label_value)
+def _(axis, primals, tangents):
+    x, labels = primals
+    # The gradient of a gather is a scatter; this one is a select, which fuses with what follows it.
+    own = jnp.where(at_label(x, labels, axis), tangents[0], jnp.zeros_like(x))
+    return label_value(x, labels, axis), jnp.sum(own, axis, keepdims=True)
+
+
+class _Label(NamedTuple):
+    """What a labelled row's losses are made of; every field keeps the class axis with length 1."""
+
+    top: jax.Array
+    base: jax.Array
+    own: jax.Array  # the label's logit
+    rest: jax.Array  # the sum of exp(x - base) over the other classes
+
+    @property
+    def share(self) -> jax.Array:
+        return jnp.exp(_finite(self.own) - self.base)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def label_nll(
+    x: jax.Array, labels: jax.Array, rows: jax.Array | None, spread: jax.Array | None, axis: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""The triple $(L - x_t, L, \sum_k b_k (L - x_k))$ with $L = \log \sum_j e^{x_j}$; 0 where `rows` is False.
+
+    The first is $\log(1 + \sum_{j \ne t} e^{x_j - x_t})$, summed without the label t: exact for confident examples.
+
+    Args:
+        x: Logits.
+        labels: Class indices in range, int32, keeping the class axis with length 1, as do `rows` and the results.
+        rows: Which rows count; None for all.
+        spread: The factors b, broadcastable against x; None for zeros.
+        axis: The class axis.
+    """
+    top, base = _top(x, axis)
+    away = jnp.abs(
+        columns(x, axis, x.dtype) - labels.astype(x.dtype)
+    )  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
+    rest = jnp.sum(jnp.minimum(jnp.exp(x - base), away), axis, keepdims=True)
+    return _label_losses(x, _Label(top, base, label_value(x, labels, axis), rest), rows, spread, axis)
+
+
+def _label_losses(x, label, rows, spread, axis):
+    log_total = jnp.log(label.rest + label.share)
+    # At the top the share is 1, but not its derivative.
+    nll = jnp.where(label.own == label.top, log1p(label.rest / label.share), (label.base - label.own) + log_total)
+    impossible = (label.own == -jnp.inf) | ((label.top == jnp.inf) & (label.own < label.top))
+    nll = jnp.where(impossible, jnp.full_like(nll, jnp.inf), nll)
+    lse = _infinite(label.top, label.base + log_total)
+    if spread is None:
+        spread_nll = jnp.zeros_like(nll)
+    else:
+        # Where the factor is 0 the gap is floored at 0, or a logit of -inf would make 0 * inf.
+        floor = jnp.where(spread == 0, jnp.zeros_like(spread), jnp.full_like(spread, -jnp.inf))
+        gaps = -jnp.sum(jnp.maximum(_minus(x, label.base), floor) * spread, axis, keepdims=True)
+        spread_nll = gaps + times(jnp.sum(spread, axis, keepdims=True), jnp.maximum(log_total, 0))
+    return _kept(rows, nll), _kept(rows, lse), _kept(rows, spread_nll)
+
+
+@rule(label_nll)
+def _(axis, primals, tangents):
+    x, labels, rows, spread = primals
+    top, base = _top(x, axis)
+    hit = at_label(x, labels, axis)
+    e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
+    label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
+    values = _label_losses(x, label, rows, spread, axis)
+    along = partial(jnp.sum, axis=axis, keepdims=True)
+    in_spread = jnp.zeros_like(values[2])
+    if spread is not None and not isinstance(tangents[3], SymbolicZero):
+        log_total = jnp.log(label.rest + label.share)
+        in_spread = along(_kept(rows, log_total - (x - base)) * tangents[3])
+    if isinstance(tangents[0], SymbolicZero):
+        return values, (jnp.zeros_like(values[0]), jnp.zeros_like(values[1]), in_spread)
+    total = label.rest + label.share
+    inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+    p = jnp.where(hit, label.share, e) * inverse
+    slope = jnp.where(hit, jnp.where(label.own == -jnp.inf, -jnp.ones_like(total), -label.rest * inverse), e * inverse)
+    nll, lse = (along(_kept(rows, s) * tangents[0]) for s in (slope, p))
+    if spread is not None:
+        in_spread = in_spread + along(_kept(rows, along(spread) * p - spread) * tangents[0])
+    return values, (nll, lse, in_spread)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def target_nll(x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    r"""The pair $(\sum_k y_k (\log \sum_j e^{x_j} - x_k), \log \sum_j e^{x_j})$; 0 where `rows` is False.
+
+    `targets` has the shape of x. `rows` and the results keep the class axes with length 1. An element of target 0
+    contributes 0 even at a logit of minus infinity.
+    """
+    return _target_losses(x, targets, _rows(x, axes), rows, axes)
+
+
+def _target_losses(x, targets, sums, rows, axes):
+    # 0 * -inf is nan, and a select would break the fusion. So the gap is clamped to the largest finite number, and the
+    # target scaled by a power of two that carries any product of the two that should be infinite beyond it.
+    largest, scale = float(jnp.finfo(x.dtype).max), 2.0**64
+    gap = jnp.maximum(_minus(x, sums.base), -largest)
+    gaps = -jnp.sum((targets * scale) * gap, axes, keepdims=True) / scale
+    mass = jnp.sum(targets, axes, keepdims=True)
+    log_sum = _log_sum(sums)
+    nll = gaps + times(mass, log_sum)
+    return _kept(rows, nll), _kept(rows, _infinite(sums.top, sums.base + log_sum))
+
+
+@rule(target_nll)
+def _(axes, primals, tangents):
+    x, targets, rows = primals
+    top, base = _top(x, axes)
+    e = jnp.exp(_finite(x) - base)
+    sums = _rows_of(e, top, base, axes)
+    values = _target_losses(x, targets, sums, rows, axes)
+    along = partial(jnp.sum, axis=axes, keepdims=True)
+    nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
+    if not isinstance(tangents[0], SymbolicZero):
+        total = sums.ties + sums.rest
+        inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+        mass = along(targets)
+        at_top = e == 1
+        p = e * inverse
+        # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
+        confident = (mass - targets) - mass * sums.rest * inverse
+        slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)
+        nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
+        lse_tangent = lse_tangent + along(_kept(rows, p) * tangents[0])
+    if not isinstance(tangents[1], SymbolicZero):
+        nll_tangent = nll_tangent - along(_kept(rows, _log_probabilities(x, sums)) * tangents[1])
+    return values, (nll_tangent, lse_tangent)
