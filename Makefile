@@ -25,7 +25,7 @@ notebooks: $(BIN)/examples.installed  ## execute every notebook
 lint: $(BIN)/dev.installed $(BIN)/test.installed  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(BIN)/bench.installed  ## every peer beside us, in one run
 	$(BIN)/python benchmarks/run.py
