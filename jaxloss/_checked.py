@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+import jax
 import jax.numpy as jnp
 from jax.experimental import checkify
 
@@ -30,7 +31,20 @@ def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> 
     ok = inside()
     if _checking.get():
         checkify.check(jnp.all(ok), f"{name}: {rule}")
-    return losses * jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
+    return _nan_outside(losses, ok)
+
+
+@jax.custom_jvp
+def _nan_outside(losses: Array, ok: Array) -> Array:
+    # A select, not a product with 1 or nan: XLA on CPU would write out both factors before it sums them.
+    return jnp.where(ok, losses, jnp.full_like(losses, jnp.nan))
+
+
+@_nan_outside.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Any]) -> tuple[Array, Array]:
+    losses, ok = primals
+    factor = jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
+    return _nan_outside(losses, ok), factor * tangents[0]
 
 
 def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:

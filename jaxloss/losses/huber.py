@@ -2,9 +2,7 @@ r"""The Huber loss: quadratic near the target, linear far from it."""
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-from jax import lax
-
+from jaxloss import numerics
 from jaxloss._check import inert, kept, masked, matched, number
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
@@ -42,11 +40,7 @@ def huber_loss(
     delta = number("huber_loss", "delta", delta, x.dtype, low=0, open_low=True)
     where = kept("huber_loss", where, x.shape)
     x, y = inert(where, (x, 0.0), (y, 0.0))
-    error = x - y
-    # Of the error clipped, not of its magnitude: the derivative is the clipped error itself, to the last bit and at 0.
-    limit = jnp.broadcast_to(delta, error.shape)
-    core = lax.clamp(-limit, error, limit)
-    return masked(core * (error - 0.5 * core), where)
+    return masked(numerics.huber(x - y, delta), where)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@ r"""Squared and absolute errors."""
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-from jax import lax
 
+from jaxloss import numerics
 from jaxloss._check import inert, kept, matched
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -79,8 +79,7 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 
     Source: Laplace, "Mémoire sur la probabilité des causes par les événements", 1774.
     """
-    error = _error("absolute_error", predictions, targets, where)
-    return error * lax.stop_gradient(jnp.sign(error))  # the slope of jnp.abs at 0 is 1
+    return numerics.absolute(_error("absolute_error", predictions, targets, where))
 
 
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:

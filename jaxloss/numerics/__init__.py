@@ -12,7 +12,7 @@ from jaxloss.numerics.divergence import (
 )
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
-from jaxloss.numerics.guarded import divide, norm, times
+from jaxloss.numerics.guarded import absolute, divide, huber, norm, times
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
@@ -36,6 +36,7 @@ from jaxloss.numerics.softmax import log_softmax, logsumexp, softmax, softmax_co
 from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [
+    "absolute",
     "at_label",
     "bernoulli_nll",
     "divide",
@@ -45,6 +46,7 @@ __all__ = [
     "generalized_relative_entropy",
     "half_deviance_log_rate",
     "half_deviance_rate",
+    "huber",
     "js_log_term",
     "js_term",
     "keep",

@@ -46,12 +46,9 @@ def _(primals, tangents):
 @jax.custom_jvp
 def generalized_relative_entropy(log_p: jax.Array, t: jax.Array) -> jax.Array:
     r"""$t (\log t - \log p) - t + p$ for $t \ge 0$: $t (e^d - 1 - d)$ with $d = \log p - \log t$, never negative."""
-    counted = t > 0
-    mass = jnp.where(counted, t, jnp.ones_like(t))
-    d = log_p - jnp.log(mass)
-    far = jnp.exp(log_p) - mass * (1 + d)
-    value = jnp.where(d > 2, far, mass * expm1_minus(d))
-    return jnp.where(t == 0, jnp.exp(log_p), jnp.where(counted, value, jnp.full_like(t, jnp.nan)))
+    d = log_p - jnp.log(t)
+    far = jnp.exp(log_p) - t * (1 + d)
+    return jnp.where(t == 0, jnp.exp(log_p), jnp.where(d > 2, far, t * expm1_minus(d)))
 
 
 @rule(generalized_relative_entropy)

@@ -34,14 +34,19 @@ def exp_tail(d: jax.Array, largest: float) -> jax.Array:
     return polynomial(d, [c for i, c in enumerate(coefficients) if c * largest**i > eps / 8])
 
 
+def log1p_near(x: jax.Array) -> jax.Array:
+    r"""$\log(1 + x)$ for x from -1/3 to 1, for values, not for slopes."""
+    # 2 atanh(s) with 2 s = x - x s, which keeps x itself. By a reciprocal: XLA on CPU stores a quotient used twice.
+    s = x * (1 / (2 + x))
+    w = s * s
+    return x - s * (x - 2 * w * atanh_tail(w, 1 / 9))
+
+
 @jax.custom_jvp
 def log1p(x: jax.Array) -> jax.Array:
     r"""$\log(1 + x)$ for x from -1."""
-    near = (x > -1 / 3) & (x <= 1)
-    u = jnp.where(near, x, jnp.zeros_like(x))
-    twice_s = u / (1 + 0.5 * u)  # not s itself, which underflows before log(1 + x) does
-    w = jnp.square(0.5 * twice_s)
-    return jnp.where(near, twice_s + twice_s * (w * atanh_tail(w, 1 / 9)), jnp.log(1 + x))
+    near = jnp.clip(x, -1 / 3, 1)
+    return jnp.where(near == x, log1p_near(near), jnp.log(1 + x))
 
 
 @rule(log1p)
@@ -53,11 +58,10 @@ def _(primals, tangents):
 @jax.custom_jvp
 def log1p_minus(x: jax.Array) -> jax.Array:
     r"""$\log(1 + x) - x$ for x from -1, without the cancellation at 0."""
-    near = (x >= -2 / 3) & (x <= 2)
-    u = jnp.where(near, x, jnp.zeros_like(x))
-    s = u / (2 + u)
+    u = jnp.clip(x, -2 / 3, 2)
+    s = u * (1 / (2 + u))
     # log(1 + x) = 2 s + 2 s w tail and 2 s - x = -s x.
-    return jnp.where(near, -s * (u - 2 * (s * s) * atanh_tail(s * s, 1 / 4)), jnp.log(1 + x) - x)
+    return jnp.where(u == x, -s * (u - 2 * (s * s) * atanh_tail(s * s, 1 / 4)), jnp.log(1 + x) - x)
 
 
 @rule(log1p_minus)
@@ -69,9 +73,8 @@ def _(primals, tangents):
 @jax.custom_jvp
 def expm1(x: jax.Array) -> jax.Array:
     r"""$e^x - 1$."""
-    near = jnp.abs(x) <= 1
-    d = jnp.where(near, x, jnp.zeros_like(x))
-    return jnp.where(near, d + d * d * exp_tail(d, 1), jnp.exp(x) - 1)
+    d = jnp.clip(x, -1, 1)
+    return jnp.where(d == x, d + d * d * exp_tail(d, 1), jnp.exp(x) - 1)
 
 
 @rule(expm1)
@@ -83,10 +86,9 @@ def _(primals, tangents):
 @jax.custom_jvp
 def expm1_minus(x: jax.Array) -> jax.Array:
     r"""$e^x - 1 - x$, without the cancellation at 0."""
-    near = jnp.abs(x) <= 2
-    d = jnp.where(near, x, jnp.zeros_like(x))
+    d = jnp.clip(x, -2, 2)
     far = jnp.where(x > 0, jnp.exp(x) - (1 + x), jnp.exp(x) + (-1 - x))
-    return jnp.where(near, d * d * exp_tail(d, 2), jnp.where(x == jnp.inf, x, far))
+    return jnp.where(d == x, d * d * exp_tail(d, 2), jnp.where(x == jnp.inf, x, far))
 
 
 @rule(expm1_minus)

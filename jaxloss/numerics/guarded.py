@@ -59,3 +59,32 @@ def _scaled_norm(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
     length = jnp.where(usable, scale * root, largest)
     direction = jnp.where(usable, scaled / root, jnp.zeros_like(x))
     return jnp.squeeze(length, axis), direction
+
+
+@jax.custom_jvp
+def absolute(x: jax.Array) -> jax.Array:
+    """$|x|$ with slope 0 at 0, where that of `jnp.abs` is 1."""
+    return jnp.abs(x)
+
+
+@rule(absolute)
+def _(primals, tangents):
+    (x,) = primals
+    return absolute(x), jnp.sign(x) * tangents[0]
+
+
+@jax.custom_jvp
+def huber(error: jax.Array, delta: jax.Array) -> jax.Array:
+    r"""$e^2 / 2$ where $|e| \le \delta$, else $\delta (|e| - \delta / 2)$."""
+    size = jnp.abs(error)
+    return jnp.where(size <= delta, 0.5 * (size * size), delta * (size - 0.5 * delta))
+
+
+@rule(huber)
+def _(primals, tangents):
+    error, delta = primals
+    limit = jnp.broadcast_to(delta, error.shape)
+    core = jax.lax.clamp(-limit, error, limit)
+    return huber(error, delta), tangent(
+        error, (lambda: core, tangents[0]), (lambda: jnp.abs(error - core), tangents[1])
+    )

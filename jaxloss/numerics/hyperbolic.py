@@ -1,20 +1,23 @@
 """The logarithm of cosh and its slopes, tanh and the squared secant."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule
-from jaxloss.numerics.elementary import expm1, log1p
+from jaxloss.numerics.elementary import expm1, log1p_near, polynomial
 
 
 @jax.custom_jvp
 def log_cosh(x: jax.Array) -> jax.Array:
     r"""$\log \cosh x$, without the cancellation at 0 and the overflow of cosh."""
     a = jnp.abs(x)
-    # cosh a = 1 + 2 sinh(a/2)^2 = 1 + (e^-a - 1)^2 / (2 e^-a); beyond 1 the exponential form has nothing to cancel.
-    near = jnp.minimum(a, 1)
-    tail = jnp.square(expm1(-near)) / (2 * jnp.exp(-near))
-    return jnp.where(a <= 1, log1p(tail), a + (log1p(jnp.exp(-2 * a)) - 0.6931471805599453))
+    # Up to 1 by cosh a - 1 = a^2 / 2! + a^4 / 4! + ..., beyond by the exponential, which then has nothing to cancel.
+    q = jnp.square(jnp.minimum(a, 1))
+    near = q * polynomial(q, [1 / math.factorial(2 * i + 2) for i in range(6 if x.dtype == jnp.float32 else 10)])
+    log = log1p_near(jnp.where(a <= 1, near, jnp.exp(-2 * a)))
+    return jnp.where(a <= 1, log, a + (log - 0.6931471805599453))
 
 
 @rule(log_cosh)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1, log1p
+from jaxloss.numerics.elementary import expm1, log1p, log1p_near
 from jaxloss.numerics.guarded import divide, times
 
 
@@ -18,13 +18,27 @@ def sigmoid(x: jax.Array) -> jax.Array:
 @rule(sigmoid)
 def _(primals, tangents):
     (x,) = primals
-    return sigmoid(x), sigmoid(x) * sigmoid(-x) * tangents[0]
+    return sigmoid(x), sigmoid(x) * miss(x) * tangents[0]
+
+
+# Not `sigmoid(-x)` and `softplus(-x)`: XLA would compute the exponential and the logarithm of each once more.
+@jax.custom_jvp
+def miss(x: jax.Array) -> jax.Array:
+    r"""$1 - \sigma(x) = \sigma(-x)$, relatively exact in both tails."""
+    e = jnp.exp(-jnp.abs(x))
+    return jnp.where(x >= 0, e, jnp.ones_like(x)) / (1 + e)
+
+
+@rule(miss)
+def _(primals, tangents):
+    (x,) = primals
+    return miss(x), -sigmoid(x) * miss(x) * tangents[0]
 
 
 @jax.custom_jvp
 def softplus(x: jax.Array) -> jax.Array:
     r"""$\log(1 + e^x)$; minus the log-sigmoid of -x."""
-    return jnp.maximum(x, 0) + log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0) + log1p_near(jnp.exp(-jnp.abs(x)))
 
 
 @rule(softplus)
@@ -33,9 +47,21 @@ def _(primals, tangents):
     return softplus(x), sigmoid(x) * tangents[0]
 
 
+@jax.custom_jvp
+def softplus_minus(x: jax.Array) -> jax.Array:
+    r"""$\log(1 + e^{-x})$; minus the log-sigmoid of x."""
+    return jnp.maximum(-x, 0) + log1p_near(jnp.exp(-jnp.abs(x)))
+
+
+@rule(softplus_minus)
+def _(primals, tangents):
+    (x,) = primals
+    return softplus_minus(x), -miss(x) * tangents[0]
+
+
 def log_sigmoid(x: jax.Array) -> jax.Array:
     r"""$\log \sigma(x) = -\log(1 + e^{-x})$."""
-    return -softplus(-x)
+    return -softplus_minus(x)
 
 
 @jax.custom_jvp
@@ -54,7 +80,7 @@ def _(primals, tangents):
 def sigmoid_nll(x: jax.Array, y: jax.Array, positive: jax.Array | None = None) -> jax.Array:
     r"""$-w y \log \sigma(x) - (1 - y) \log \sigma(-x)$ for a label y in [0, 1] and a weight w of the positives."""
     weight = y if positive is None else positive * y
-    return times(weight, softplus(-x)) + times(1 - y, softplus(x))
+    return times(weight, softplus_minus(x)) + times(1 - y, softplus(x))
 
 
 @jax.custom_jvp
@@ -75,7 +101,7 @@ def _(primals, tangents):
         return gamma * value * _log_miss_slope(x, y)
 
     def in_y():
-        return gamma * jnp.power(_miss(x, y), gamma - 1) * (sigmoid(-x) - sigmoid(x))
+        return gamma * jnp.power(_miss(x, y), gamma - 1) * (miss(x) - sigmoid(x))
 
     def in_gamma():
         return times(value, jnp.log(_miss(x, y)))
@@ -84,7 +110,7 @@ def _(primals, tangents):
 
 
 def _miss(x: jax.Array, y: jax.Array) -> jax.Array:
-    return y * sigmoid(-x) + (1 - y) * sigmoid(x)
+    return y * miss(x) + (1 - y) * sigmoid(x)
 
 
 def _log_miss_slope(x: jax.Array, y: jax.Array) -> jax.Array:
