@@ -163,3 +163,21 @@ def collect() -> list[Case]:
     for module in pkgutil.iter_modules(losses.__path__):
         found += importlib.import_module(f"tests.losses.{module.name}").CASES
     return found
+
+
+def programs() -> list[Case]:
+    """One case per program: an option's number does not change the program, so a sweep of structure needs it once."""
+    found = {}
+    for case in collect():
+        options = frozenset((k, v if isinstance(v, str | bool | None) else "a number") for k, v in case.kwargs.items())
+        found[case.fn, case.targets, case.labels, options] = case
+    return list(found.values())
+
+
+def extremes() -> list[Case]:
+    """Of each loss and each of its named variants, the program with the fewest options and the one with the most."""
+    found = {}
+    for case in sorted(programs(), key=lambda case: len(case.kwargs)):
+        variant = frozenset((k, v) for k, v in case.kwargs.items() if isinstance(v, str | bool))
+        found.setdefault((case.fn, case.labels, variant), []).append(case)
+    return [case for group in found.values() for case in (group[:1] + group[1:][-1:])]

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -122,8 +124,8 @@ def test_a_vocabulary_of_fifty_thousand():
     x = rng.normal(0, 3, (2, 50257)).astype(np.float32)
     x[1, 7] += 40
     t = np.array([123, 7])
-    value = jaxloss.softmax_cross_entropy_with_integer_labels(x, t)
-    slope = jax.jit(jax.grad(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t).sum()))(x)
+    loss = jaxloss.softmax_cross_entropy_with_integer_labels
+    value, slope = jax.jit(lambda x, t: (loss(x, t), jax.grad(lambda x: loss(x, t).sum())(x)))(x, t)
     mp.mp.dps = 30
     for i in range(2):
         row = [mp.mpf(float(v)) for v in x[i]]
@@ -140,7 +142,7 @@ def test_confident_examples_keep_their_loss_and_gradient():
         lambda x: jaxloss.softmax_cross_entropy(x, jnp.array([[0.0, 1.0, 0.0]])).sum(),
         lambda x: -jaxloss.log_softmax(x)[0, 1],
     ):
-        value, slope = jax.value_and_grad(loss)(x)
+        value, slope = jax.jit(jax.value_and_grad(loss))(x)
         np.testing.assert_allclose(value, 2 * np.exp(-40.0), rtol=1e-6)
         np.testing.assert_allclose(slope[0], [np.exp(-40.0), -2 * np.exp(-40.0), np.exp(-40.0)], rtol=1e-6)
 
@@ -176,16 +178,16 @@ def test_any_class_axis(axis):
     t = rng.integers(0, flat.shape[-1], flat.shape[:-1])
     where = rng.random(x.shape) < 0.7
     flat_where = np.transpose(where, kept + sorted(axes)).reshape(flat.shape)
-    loss = jaxloss.softmax_cross_entropy_with_integer_labels
-    np.testing.assert_allclose(loss(x, t, axis), loss(flat, t), rtol=1e-6)
-    np.testing.assert_allclose(loss(x, t, axis, where), loss(flat, t, where=flat_where), rtol=1e-6)
     y = cases.distribution(rng, x.shape)
     flat_y = np.transpose(y, kept + sorted(axes)).reshape(flat.shape)
-    np.testing.assert_allclose(
-        jaxloss.softmax_cross_entropy(x, y, axis, where),
-        jaxloss.softmax_cross_entropy(flat, flat_y, where=flat_where),
-        rtol=1e-5,
-    )
+
+    @partial(jax.jit, static_argnums=0)
+    def answers(axis, x, t, y, where):
+        labels = jaxloss.softmax_cross_entropy_with_integer_labels
+        return labels(x, t, axis), labels(x, t, axis, where), jaxloss.softmax_cross_entropy(x, y, axis, where)
+
+    for got, expected in zip(answers(axis, x, t, y, where), answers(-1, flat, t, flat_y, flat_where), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_masked_classes_agree_between_integer_and_dense_labels():
@@ -195,14 +197,13 @@ def test_masked_classes_agree_between_integer_and_dense_labels():
     one_hots = np.eye(CLASSES, dtype=np.float32)[t]
     for kwargs in ({}, {"label_smoothing": 0.1}):
         own = where[np.arange(32), t]
-        a = jaxloss.softmax_cross_entropy_with_integer_labels(x, t, where=where, **kwargs)
-        b = jaxloss.softmax_cross_entropy(x, one_hots, where=where, **kwargs)
+        integer = partial(jaxloss.softmax_cross_entropy_with_integer_labels, where=where, **kwargs)
+        dense = partial(jaxloss.softmax_cross_entropy, where=where, **kwargs)
+        run = jax.jit(lambda x, integer=integer: (integer(x, t), jax.grad(lambda x: integer(x, t).sum())(x)))
+        (a, slope), b = map(np.asarray, run(x)), np.asarray(jax.jit(dense)(x, one_hots))
         np.testing.assert_allclose(a[own], b[own], rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(a[~own], 0)
-        slope = jax.grad(
-            lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t, where=where, **kwargs).sum()
-        )(x)
-        np.testing.assert_array_equal(np.asarray(slope)[~where], 0)
+        np.testing.assert_array_equal(slope[~where], 0)
 
 
 def test_ignored_labels_are_inert_even_over_nan_logits():
@@ -234,5 +235,6 @@ def test_class_weights_and_smoothing_can_be_learned():
     one = lambda w, s: jaxloss.softmax_cross_entropy(
         x, np.eye(CLASSES, dtype=np.float32)[t], class_weights=w, label_smoothing=s
     ).sum()
-    for got, expected in zip(jax.grad(loss, (0, 1))(weights, 0.1), jax.grad(one, (0, 1))(weights, 0.1), strict=True):
+    slopes = jax.jit(lambda *options: (jax.grad(loss, (0, 1))(*options), jax.grad(one, (0, 1))(*options)))
+    for got, expected in zip(*slopes(weights, 0.1), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4)

@@ -16,7 +16,7 @@ import jaxloss
 from jaxloss import Loss
 from tests import cases
 
-CASES = cases.collect()
+CASES = cases.programs()
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 FORMS = [v for v in vars(jaxloss).values() if isinstance(v, type) and issubclass(v, Loss) and hasattr(v, "fn")]
 

@@ -12,7 +12,7 @@ from tests.cases import CLASSES, Case
 
 BATCH = (6, 4)
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-every_case = pytest.mark.parametrize("case", cases.collect(), ids=lambda case: case.id)
+every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
 
 
 def _masks(case: Case) -> dict[str, np.ndarray]:

@@ -47,7 +47,7 @@ def test_dense_cross_entropy_holds_no_more_than_optax():
     assert ours <= theirs
 
 
-ELEMENTWISE = [case for case in cases.collect() if not case.rows]
+ELEMENTWISE = [case for case in cases.programs() if not case.rows]
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=lambda case: case.id)
@@ -64,7 +64,7 @@ def _equations(jaxpr) -> int:
 
 
 # A label to ignore is a mask.
-UNMASKED = [case for case in cases.collect() if case.kwargs.get("ignore_index") is None]
+UNMASKED = [case for case in cases.programs() if case.kwargs.get("ignore_index") is None]
 
 
 @pytest.mark.parametrize("case", UNMASKED, ids=lambda case: case.id)

@@ -15,7 +15,7 @@ from tests.cases import Case
 ROWS, COLUMNS = 4, 3
 # Whether transformations agree does not depend on how well the machine code is optimised, which takes half the time.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-every_case = pytest.mark.parametrize("case", cases.collect(), ids=lambda case: case.id)
+every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
 
 
 def _close(got, expected, what, rtol=1e-5):
@@ -110,7 +110,7 @@ def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
 
 
 WITH_OPTIONS = [
-    (case, name) for case in cases.collect() for name in _fields.leaf_names(case.form) if name in case.kwargs
+    (case, name) for case in cases.programs() for name in _fields.leaf_names(case.form) if name in case.kwargs
 ]
 
 
