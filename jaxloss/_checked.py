@@ -34,6 +34,12 @@ def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> 
     return _nan_outside(losses, ok)
 
 
+def valued_by_formula(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """As `valued`, for a formula that is nan outside its domain by itself: only the gradient is left to be made so."""
+    expected(name, losses, inside, rule)
+    return _nan_outside(losses, ~jnp.isnan(losses))
+
+
 @jax.custom_jvp
 def _nan_outside(losses: Array, ok: Array) -> Array:
     # A select, not a product with 1 or nan: XLA on CPU would write out both factors before it sums them.

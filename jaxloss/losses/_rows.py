@@ -113,5 +113,9 @@ def from_probabilities(
     """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
     p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
     p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
-    inside = lambda: jnp.all((p >= 0) & (p <= 1) & (t >= 0) & (t <= 1), axes)  # noqa: E731
+
+    def inside() -> Array:
+        lowest = jnp.min(jnp.minimum(p, t), axes, initial=0)
+        return (lowest >= 0) & (jnp.max(jnp.maximum(p, t), axes, initial=0) <= 1)
+
     return valued(name, divergence(p, t, axes), inside, "probabilities must be in [0, 1]")

@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import inert, masked
-from jaxloss._checked import valued
+from jaxloss._check import inert
+from jaxloss._checked import valued_by_formula
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
 from jaxloss.losses._rows import from_probabilities, outcomes
@@ -163,17 +163,17 @@ def _divergence(
     targets: Any,
     axis: Axes | None,
     where: Any,
-    term: Callable[[Array, Array], Array],
+    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
     names: tuple[str, str],
     fills: tuple[float, float],
 ) -> Array:
     """The sum of one term per outcome."""
     p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, names)
-    p, t = inert(keep, (p, fills[0]), (t, fills[1]))
-    losses = jnp.sum(masked(term(p, t), keep), axes)
+    p, t = inert(keep, (p, fills[0]), (t, fills[1]))  # where both are such the term is 0
+    losses = divergence(p, t, axes)
     if names is not _NAMES:
         return losses
-    return valued(name, losses, lambda: ~jnp.any(t < 0, axes), "targets must not be negative")
+    return valued_by_formula(name, losses, lambda: ~jnp.any(t < 0, axes), "targets must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._sharding import columns, is_split, keep
+from jaxloss.numerics._sums import Axes, two_sums, unclamped
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import times
 from jaxloss.numerics.softmax import (
-    Axes,
     _finite,
     _infinite,
     _log_probabilities,
@@ -143,14 +143,10 @@ def target_nll(x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: A
 
 
 def _target_losses(x, targets, sums, rows, axes):
-    # 0 * -inf is nan, and a select would break the fusion. So the gap is clamped to the largest finite number, and the
-    # target scaled by a power of two that carries any product of the two that should be infinite beyond it.
-    largest, scale = float(jnp.finfo(x.dtype).max), 2.0**64
-    gap = jnp.maximum(_minus(x, sums.base), -largest)
-    gaps = -jnp.sum((targets * scale) * gap, axes, keepdims=True) / scale
-    mass = jnp.sum(targets, axes, keepdims=True)
+    gap = jnp.maximum(_minus(x, sums.base), -float(jnp.finfo(x.dtype).max))
+    mass, gaps = two_sums(targets, targets * gap, axes)
     log_sum = _log_sum(sums)
-    nll = gaps + times(mass, log_sum)
+    nll = unclamped(-gaps) + times(mass, log_sum)
     return _kept(rows, nll), _kept(rows, _infinite(sums.top, sums.base + log_sum))
 
 
@@ -167,13 +163,12 @@ def _(axes, primals, tangents):
         total = sums.ties + sums.rest
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
         mass = along(targets)
-        at_top = e == 1
-        p = e * inverse
-        # mass * p - y at the only maximum, with p = 1 - rest / total: exact for confident examples.
-        confident = (mass - targets) - mass * sums.rest * inverse
-        slope = jnp.where(at_top & (sums.ties == 1), confident, mass * p - targets)
+        share = mass * inverse
+        # At the only maximum mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
+        alone = jnp.where(sums.ties == 1, jnp.ones_like(total), jnp.full_like(total, jnp.inf))
+        slope = jnp.where(e == alone, (mass - targets) - sums.rest * share, e * share - targets)
         nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
-        lse_tangent = lse_tangent + along(_kept(rows, p) * tangents[0])
+        lse_tangent = lse_tangent + along(_kept(rows, e * inverse) * tangents[0])
     if not isinstance(tangents[1], SymbolicZero):
         nll_tangent = nll_tangent - along(_kept(rows, _log_probabilities(x, sums)) * tangents[1])
     return values, (nll_tangent, lse_tangent)

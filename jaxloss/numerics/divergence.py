@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._sharding import is_split
+from jaxloss.numerics._sums import Axes, unclamped
 from jaxloss.numerics.elementary import expm1_minus, log1p, log_ratio, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
@@ -16,46 +17,56 @@ from jaxloss.numerics.sigmoid import sigmoid, softplus
 from jaxloss.numerics.xlogy import xlog1py
 
 
-@jax.custom_jvp
-def relative_entropy(log_p: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$t (\log t - \log p)$ for $t \ge 0$; 0 at t = 0, however improbable."""
-    return times(t, jnp.log(t) - log_p)
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()) -> jax.Array:
+    r"""$\sum_k t_k (\log t_k - \log p_k)$; a term is 0 at t = 0, however improbable, and nan below."""
+    return _expected_gap(t, jnp.log(t), log_p, axes)
 
 
 @rule(relative_entropy)
-def _(primals, tangents):
+def _(axes, primals, tangents):
     log_p, t = primals
-    value = relative_entropy(log_p, t)
-    return value, tangent(value, (lambda: -t, tangents[0]), (lambda: jnp.log(t) + 1 - log_p, tangents[1]))
+    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: jnp.log(t) + 1 - log_p, tangents[1]))
+    return relative_entropy(log_p, t, axes), jnp.sum(terms, axes)
 
 
-@jax.custom_jvp
-def relative_entropy_log(log_p: jax.Array, log_t: jax.Array) -> jax.Array:
-    r"""$e^{\log t} (\log t - \log p)$; 0 at $\log t = -\infty$."""
-    return times(jnp.exp(log_t), log_t - log_p)
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def relative_entropy_log(log_p: jax.Array, log_t: jax.Array, axes: Axes = ()) -> jax.Array:
+    r"""$\sum_k e^{\log t_k} (\log t_k - \log p_k)$; a term is 0 at $\log t = -\infty$."""
+    return _expected_gap(jnp.exp(log_t), log_t, log_p, axes)
 
 
 @rule(relative_entropy_log)
-def _(primals, tangents):
+def _(axes, primals, tangents):
     log_p, log_t = primals
-    value = relative_entropy_log(log_p, log_t)
     t = jnp.exp(log_t)
-    return value, tangent(value, (lambda: -t, tangents[0]), (lambda: times(t, log_t - log_p + 1), tangents[1]))
+    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: times(t, log_t - log_p + 1), tangents[1]))
+    return relative_entropy_log(log_p, log_t, axes), jnp.sum(terms, axes)
 
 
-@jax.custom_jvp
-def generalized_relative_entropy(log_p: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$t (\log t - \log p) - t + p$ for $t \ge 0$: $t (e^d - 1 - d)$ with $d = \log p - \log t$, never negative."""
+def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
+    largest = float(jnp.finfo(t.dtype).max)
+    gap = jnp.maximum(log_t, -largest / 2) - jnp.maximum(log_p, -largest / 2)
+    return unclamped(jnp.sum(t * gap, axes))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()) -> jax.Array:
+    r"""$\sum_k t_k (\log t_k - \log p_k) - t_k + p_k$; a term is p at t = 0, and nan below.
+
+    A term is $t (e^d - 1 - d)$ with $d = \log p - \log t$, which is never negative.
+    """
     d = log_p - jnp.log(t)
     far = jnp.exp(log_p) - t * (1 + d)
-    return jnp.where(t == 0, jnp.exp(log_p), jnp.where(d > 2, far, t * expm1_minus(d)))
+    terms = jnp.where(t == 0, jnp.exp(log_p), jnp.where(d > 2, far, t * expm1_minus(d)))
+    return jnp.sum(terms, axes)
 
 
 @rule(generalized_relative_entropy)
-def _(primals, tangents):
+def _(axes, primals, tangents):
     log_p, t = primals
-    value = generalized_relative_entropy(log_p, t)
-    return value, tangent(value, (lambda: jnp.exp(log_p) - t, tangents[0]), (lambda: jnp.log(t) - log_p, tangents[1]))
+    terms = tangent(t, (lambda: jnp.exp(log_p) - t, tangents[0]), (lambda: jnp.log(t) - log_p, tangents[1]))
+    return generalized_relative_entropy(log_p, t, axes), jnp.sum(terms, axes)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -19,9 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._sums import Axes, two_sums
 from jaxloss.numerics.elementary import expm1, log1p
-
-Axes = int | tuple[int, ...]
 
 
 class _Rows(NamedTuple):
@@ -92,10 +91,9 @@ def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes) -> _Rows
     Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
     CPU writes out for them.
     """
-    total = jnp.sum(e, axes, keepdims=True)
     steep = 4 / float(jnp.finfo(e.dtype).eps)
     below = steep - lax.stop_gradient(e) * steep  # 0 at the top, more than e elsewhere, and exact
-    rest = jnp.sum(jnp.minimum(e, below), axes, keepdims=True)
+    total, rest = two_sums(e, jnp.minimum(e, below), axes)
     return _Rows(top, base, _whole(total - rest), rest)
 
 
