@@ -17,6 +17,10 @@ from jaxloss.losses.cross_entropy import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
 )
+from jaxloss.losses.ctc import (
+    CTCLoss,
+    ctc_loss,
+)
 from jaxloss.losses.divergence import (
     GeneralizedKLDivergence,
     KLDivergence,
@@ -75,6 +79,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AbsoluteError",
     "BinaryCrossEntropy",
+    "CTCLoss",
     "CategoricalCrossEntropy",
     "GeneralizedKLDivergence",
     "HuberLoss",
@@ -101,6 +106,7 @@ __all__ = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "checked",
+    "ctc_loss",
     "generalized_kl_divergence",
     "huber_loss",
     "js_divergence",

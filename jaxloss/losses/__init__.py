@@ -14,6 +14,10 @@ from jaxloss.losses.cross_entropy import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
 )
+from jaxloss.losses.ctc import (
+    CTCLoss,
+    ctc_loss,
+)
 from jaxloss.losses.divergence import (
     GeneralizedKLDivergence,
     KLDivergence,
@@ -70,6 +74,7 @@ from jaxloss.losses.squared import (
 __all__ = [
     "AbsoluteError",
     "BinaryCrossEntropy",
+    "CTCLoss",
     "CategoricalCrossEntropy",
     "GeneralizedKLDivergence",
     "HuberLoss",
@@ -93,6 +98,7 @@ __all__ = [
     "absolute_error",
     "binary_cross_entropy",
     "categorical_cross_entropy",
+    "ctc_loss",
     "generalized_kl_divergence",
     "huber_loss",
     "js_divergence",

@@ -1,6 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._sharding import keep, look_up
+from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
@@ -39,6 +40,7 @@ __all__ = [
     "absolute",
     "at_label",
     "bernoulli_nll",
+    "ctc_nll",
     "divide",
     "expm1",
     "expm1_minus",

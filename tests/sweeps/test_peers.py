@@ -24,11 +24,18 @@ def _arguments(name):
     fn = getattr(jaxloss, name)
     if name == "smooth_labels":
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
+    if name == "ctc_loss":
+        rng = np.random.default_rng(0)
+        frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
+        paddings = (np.arange(9) >= frames[:, None], np.arange(4) >= labels[:, None])
+        logits, indices = cases.normal(rng, (4, 9, 5)), rng.integers(1, 5, (4, 4)).astype(np.int32)
+        return logits, paddings[0].astype(np.float32), indices, paddings[1].astype(np.float32)
     return next(case for case in cases.collect() if case.fn is fn).draw(3)
 
 
 def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
+        "ctc_loss",
         "generalized_kl_divergence",
         "huber_loss",
         "kl_divergence",

@@ -1,0 +1,355 @@
+"""CTC has sequences for predictions and targets, so it is no row of the common sweeps: they are all here."""
+
+import functools
+import importlib.util
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import optax
+import pytest
+from jax.experimental import checkify
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+import jaxloss
+from tests import ulp
+
+CASES = []
+FRAMES, CLASSES = 5, 4
+SEQUENCES = [(), (1,), (3,), (1, 2), (2, 2), (1, 2, 1), (3, 3, 1), (1, 1, 1), (2, 1, 3, 1)]
+
+
+@functools.cache
+def alignments(labels, blank):
+    """Every path of frames that says the labels, by enumeration."""
+    paths = []
+    for path in itertools.product(range(CLASSES), repeat=FRAMES):
+        merged = [k for k, _ in itertools.groupby(path)]
+        if tuple(k for k in merged if k != blank) == labels:
+            paths.append(path)
+    return paths
+
+
+def oracle(x, labels, blank=0):
+    """From the definition: the probability of every alignment, added up."""
+    rows = [x[t * CLASSES : (t + 1) * CLASSES] for t in range(FRAMES)]
+    p = [[mp.exp(v) for v in row] for row in rows]
+    p = [[v / mp.fsum(row) for v in row] for row in p]
+    likelihood = mp.fsum(mp.fprod(p[t][k] for t, k in enumerate(path)) for path in alignments(labels, blank))
+    return -mp.log(likelihood) if likelihood else mp.inf
+
+
+def grid(spread):
+    rng = np.random.default_rng(int(10 * spread))
+    return rng.uniform(-spread, spread, (len(SEQUENCES), FRAMES, CLASSES)).astype(np.float32)
+
+
+def padded(sequences, length=4):
+    labels = np.zeros((len(sequences), length), np.int32)
+    paddings = np.ones((len(sequences), length), np.float32)
+    for i, sequence in enumerate(sequences):
+        labels[i, : len(sequence)], paddings[i, : len(sequence)] = sequence, 0
+    return labels, paddings
+
+
+def answers(x, sequences, direction, blank=0):
+    labels, paddings = padded(sequences)
+
+    @jax.jit
+    def run(x):
+        loss = lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings, blank_id=blank)
+        gradient, curvature = jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (direction,))
+        return loss(x), gradient, curvature
+
+    return map(np.asarray, run(x))
+
+
+@pytest.mark.parametrize("spread", [0.5, 1, 5, 30])
+def test_value_gradient_and_curvature_are_those_of_the_enumeration(spread):
+    mp.mp.dps = ulp.DIGITS
+    x = grid(spread)
+    direction = np.random.default_rng(1).choice([-1.0, 0.5, 2.0], x[0].size).astype(np.float32)
+    v = np.broadcast_to(direction.reshape(x[0].shape), x.shape)
+    values, gradients, curvatures = answers(x, SEQUENCES, v)
+    worst = {}
+    for i, labels in enumerate(SEQUENCES):
+        flat = [ulp.exact(a) for a in x[i].ravel()]
+        f = lambda z, labels=labels: oracle(z, labels)
+        record = lambda what, error, limit: worst.update({(labels, what): (error, limit)}) if error > limit else None
+        record("value", ulp.ulps(values[i], f(flat)), 4)
+        along = [ulp.exact(d) for d in direction]
+        some = np.random.default_rng(i).choice(len(flat), 6, replace=False)
+        for j in some:
+            truth = ulp.first(f, flat, j)
+            # The gradient is a softmax minus a posterior: the larger is its unit. That of the curvature is the same
+            # times what the direction can change the logarithm of either by.
+            p = mp.exp(flat[j]) / mp.fsum(mp.exp(a) for a in flat[j - j % CLASSES : j - j % CLASSES + CLASSES])
+            unit = max(p, p - truth)
+            limit = 8 if spread <= 1 else 512
+            record(("gradient", j), ulp.ulps(gradients[i].ravel()[j], truth, unit), limit)
+            truth = ulp.second(f, flat, j, along)
+            unit *= mp.fsum(ulp.exact(d) for d in np.abs(v[0]).max(-1))
+            record(("second", j), ulp.ulps(curvatures[i].ravel()[j], truth, unit), 16)
+    assert not worst
+
+
+def test_any_class_may_be_the_blank():
+    mp.mp.dps = 30
+    x = grid(1)[:3]
+    values, _, _ = answers(x, [(0, 1), (0, 0), (2,)], x, blank=3)
+    for i, labels in enumerate([(0, 1), (0, 0), (2,)]):
+        np.testing.assert_allclose(values[i], float(oracle([ulp.exact(a) for a in x[i].ravel()], labels, 3)), rtol=1e-6)
+
+
+def _inputs(seed=0, batch=6, frames=30, classes=7, length=8):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 2, (batch, frames, classes)).astype(np.float32)
+    labels = rng.integers(1, classes, (batch, length)).astype(np.int32)
+    return x, rng.integers(2 * frames // 3, frames + 1, batch), labels, rng.integers(0, length + 1, batch)
+
+
+def _of_lengths(x, frames, labels, lengths):
+    return jaxloss.CTCLoss(reduction="none")(x, labels, logit_lengths=frames, label_lengths=lengths)
+
+
+def _loss(x, frames, labels, lengths):
+    return jax.jit(_of_lengths)(x, *map(jnp.asarray, (frames, labels, lengths)))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+def test_values_and_gradients_are_torchs():
+    import torch
+
+    x, frames, labels, lengths = _inputs()
+    theirs = torch.from_numpy(x).requires_grad_()
+    arguments = (torch.from_numpy(a.astype(np.int64)) for a in (labels, frames, lengths))
+    losses = torch.nn.functional.ctc_loss(theirs.log_softmax(-1).transpose(0, 1), *arguments, reduction="none")
+    losses.sum().backward()
+    np.testing.assert_allclose(_loss(x, frames, labels, lengths), losses.detach().numpy(), rtol=1e-5)
+    slope = jax.jit(jax.grad(lambda x: _loss(x, frames, labels, lengths).sum()))(x)
+    np.testing.assert_allclose(slope, theirs.grad.numpy(), atol=3e-5)
+
+
+def test_a_confident_alignment_costs_next_to_nothing_and_never_less():
+    x = np.zeros((1, 3, 3), np.float32)
+    x[0, [0, 1, 2], [0, 1, 0]] = 30  # blank, 1, blank
+    value, slope = jax.value_and_grad(lambda x: _loss(x, [3], [[1]], [1]).sum())(x)
+    others = 2 * np.exp(-30.0)
+    assert value > 0
+    # Not all that is not on the path is lost: the other frames may say 1 too.
+    np.testing.assert_allclose(value, 3 * others - 2 * np.exp(-30.0), rtol=1e-5)
+    assert np.abs(slope).max() < 1e-12
+    far = np.where(x == 30, np.float32(300), x)
+    assert _loss(far, [3], [[1]], [1])[0] == 0
+
+
+def test_what_cannot_be_aligned_is_infinite_with_no_slope():
+    x = np.random.default_rng(0).normal(size=(3, 3, 3)).astype(np.float32)
+    x[2, :, 2] = -np.inf
+    labels = np.array([[1, 1, 0], [1, 2, 1], [2, 0, 0]])
+    frames, lengths = [2, 2, 3], [2, 3, 1]
+    losses = lambda x: _loss(x, frames, labels, lengths)
+    assert (losses(x) == np.inf).all()
+    gradient, curvature = jax.jvp(jax.grad(lambda x: losses(x).sum()), (x,), (np.ones_like(x),))
+    assert not np.any(gradient)
+    assert not np.any(curvature)
+    zeroed = jaxloss.CTCLoss(zero_infinity=True, reduction="none")
+    assert not np.any(zeroed(x, labels, logit_lengths=np.array(frames), label_lengths=np.array(lengths)))
+
+
+def test_a_logit_of_minus_infinity_that_no_label_needs_is_harmless():
+    x = np.random.default_rng(0).normal(size=(1, 4, 4)).astype(np.float32)
+    masked = x.copy()
+    masked[..., 3] = -np.inf
+    value, slope = jax.value_and_grad(lambda x: _loss(x, [4], [[1, 2]], [2]).sum())(masked)
+    np.testing.assert_allclose(value, _loss(x[..., :3], [4], [[1, 2]], [2])[0], rtol=1e-6)
+    assert np.isfinite(slope).all()
+    assert not np.any(slope[..., 3])
+
+
+@pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf, 7.0])
+def test_padded_frames_and_masked_sequences_are_inert(planted):
+    x, _, labels, lengths = _inputs(batch=4, frames=12, length=3)
+    dead = np.random.default_rng(1).uniform(size=(4, 12)) < 0.3  # anywhere
+    where = np.array([True, False, True, True])
+    label_paddings = (np.arange(3) >= lengths[:4, None]).astype(np.float32)
+
+    @jax.jit
+    def run(x):
+        losses = lambda x: jaxloss.ctc_loss(x, dead, labels, label_paddings, where=where)
+        gradient = jax.grad(lambda x: losses(x).sum())
+        twice = jax.grad(lambda x: jnp.sum(gradient(x) * jnp.cos(jnp.arange(x.size)).reshape(x.shape)))
+        return losses(x), gradient(x), jax.jvp(gradient, (x,), (jnp.ones_like(x),))[1], twice(x)
+
+    expected = run(x)
+    out = dead | ~where[:, None]
+    got = run(np.where(out[..., None], np.float32(planted), x))
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.isfinite(b).all()
+    for derivative in expected[1:]:
+        assert not np.any(np.asarray(derivative)[out])
+    alive = [x[i][~dead[i]] for i in (0, 2, 3)]
+    for i, rows in zip((0, 2, 3), alive, strict=True):
+        np.testing.assert_allclose(expected[0][i], _loss(rows, len(rows), labels[i], lengths[i]), rtol=1e-6)
+
+
+def test_single_examples_batches_of_any_rank_and_vmap_agree():
+    x, frames, labels, lengths = _inputs()
+    batched = _loss(x, frames, labels, lengths)
+    np.testing.assert_allclose(jax.vmap(_loss)(x, frames, labels, lengths), batched, rtol=1e-6)
+    np.testing.assert_allclose(_loss(x[2], frames[2], labels[2], lengths[2]), batched[2], rtol=1e-6)
+    split = [a.reshape(2, 3, *a.shape[1:]) for a in (x, frames, labels, lengths)]
+    np.testing.assert_allclose(_loss(*split), batched.reshape(2, 3), rtol=1e-6)
+    assert _loss(x[:0], frames[:0], labels[:0], lengths[:0]).shape == (0,)
+    assert _loss(x[:, :0], 0 * frames, labels, 0 * lengths).tolist() == [0] * 6
+    assert _loss(x, frames, labels[:, :0], 0 * lengths).shape == (6,)
+
+
+def test_derivatives_of_every_mode_agree():
+    x, _, labels, _ = _inputs(batch=2, frames=6, classes=3, length=2)
+    u, v = np.random.default_rng(2).normal(size=(2, *x.shape)).astype(np.float32)
+
+    @jax.jit
+    def run(x):
+        total = lambda x: _loss(x, [6, 5], labels, [2, 1]).sum()
+        gradient, along = jax.grad(total)(x), lambda x: jax.jvp(total, (x,), (u,))[1]
+        step = 1e-2
+        return {
+            "slope": (along(x), jnp.vdot(gradient, u), (total(x + step * u) - total(x - step * u)) / (2 * step)),
+            "second": (
+                jax.jvp(along, (x,), (v,))[1],
+                jnp.vdot(jax.jvp(jax.grad(total), (x,), (u,))[1], v),
+                jnp.vdot(jax.grad(lambda x: jnp.vdot(jax.grad(total)(x), u))(x), v),
+                jnp.vdot(jax.grad(along)(x), v),
+                (along(x + step * v) - along(x - step * v)) / (2 * step),
+            ),
+            "checkpoint": (jnp.vdot(gradient, u), jnp.vdot(jax.grad(jax.checkpoint(total))(x), u)),
+        }
+
+    for what, (first, *others) in run(x).items():
+        np.testing.assert_allclose(others, np.broadcast_to(first, len(others)), rtol=2e-3, err_msg=what)
+
+
+def test_one_mean_on_eight_devices():
+    x, frames, labels, lengths = _inputs(batch=16)
+    weights = np.random.default_rng(3).uniform(0.5, 2, 16).astype(np.float32)
+    where = np.arange(16) // 2 != 3  # one device is left nothing
+
+    def mean(loss):
+        def of(x, frames, labels, lengths, weights, where):
+            return loss(x, labels, logit_lengths=frames, label_lengths=lengths, weights=weights, where=where)
+
+        return of
+
+    arrays = (x, frames, labels, lengths, weights, where)
+    value, gradient = jax.jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*arrays)
+
+    def check(answer):
+        np.testing.assert_allclose(answer[0], value, rtol=1e-6)
+        np.testing.assert_allclose(answer[1], gradient, atol=1e-6 * np.abs(gradient).max())
+
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    in_shards = jax.shard_map(
+        mean(jaxloss.CTCLoss(axis_name="data")), mesh=mesh, in_specs=(P("data"),) * 6, out_specs=P()
+    )
+    check(jax.jit(jax.value_and_grad(in_shards))(*arrays))
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
+        put = [jax.device_put(a, NamedSharding(mesh, P("data"))) for a in arrays]
+        check(jax.jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*put))
+
+
+def test_it_is_exported_for_every_platform():
+    x, frames, labels, lengths = _inputs()
+    step = jax.jit(jax.value_and_grad(lambda x: _loss(x, frames, labels, lengths).mean()))
+    exported = jax.export.export(step, platforms=("cpu", "tpu", "cuda"))(x)
+    np.testing.assert_allclose(exported.call(x)[0], step(x)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(16, 200, 32, 40), (32, 500, 128, 100), (8, 1000, 1024, 200)])
+def test_a_third_of_the_memory_of_optax(shape):
+    batch, frames, classes, length = shape
+    x = jax.ShapeDtypeStruct((batch, frames, classes), jnp.float32)
+    labels = jax.ShapeDtypeStruct((batch, length), jnp.int32)
+    paddings = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((batch, frames), (batch, length))]
+
+    def temporaries(loss):
+        step = jax.jit(jax.value_and_grad(lambda x, a, y, b: jnp.mean(loss(x, a, y, b))))
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            lowered = step.lower(x, paddings[0], labels, paddings[1])
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporaries(jaxloss.ctc_loss) <= temporaries(optax.losses.ctc_loss) / 3
+
+
+def test_half_precision_is_computed_in_float32():
+    x, frames, labels, lengths = _inputs()
+    for kind in ("bfloat16", "float16"):
+        half = x.astype(kind)
+        value, gradient = jax.value_and_grad(lambda x: _loss(x, frames, labels, lengths).sum())(half)
+        assert (value.dtype, gradient.dtype) == (np.float32, half.dtype)
+        np.testing.assert_allclose(value, _loss(half.astype(np.float32), frames, labels, lengths).sum(), rtol=1e-6)
+
+
+def test_labels_out_of_range_are_nan_and_an_error_under_checked():
+    x, frames, labels, lengths = _inputs(batch=3, length=2)
+    labels, lengths, paddings = labels.copy(), np.array([2, 2, 1]), np.zeros((3, 30), bool)
+    labels[0, 1], labels[2, 1] = 7, -1  # the last is padding
+    losses, slope = _loss(x, frames, labels, lengths), jax.grad(lambda x: _loss(x, frames, labels, lengths).sum())(x)
+    np.testing.assert_array_equal(np.isnan(losses), [True, False, False])
+    np.testing.assert_array_equal(np.isnan(slope).any((1, 2)), [True, False, False])
+    labels[0, 1] = 0
+    assert np.isnan(_loss(x, frames, labels, lengths)[0]), "the blank is no label"
+    error, _ = checkify.checkify(jaxloss.checked(_of_lengths))(x, frames, labels, lengths)
+    assert "labels must be from 0 to 6 and not the blank, 0" in error.get()
+    left = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    ones = np.ones_like(labels)
+    np.testing.assert_array_equal(np.isnan(jaxloss.ctc_loss(x, paddings, ones, left)), [True, False, False])
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "change"),
+    [
+        (ValueError, ["logits (30,)", "two axes"], {"logits": np.zeros(30, np.float32)}),
+        (ValueError, ["labels (5, 8)", "logits (6, 30, 7)"], {"labels": np.ones((5, 8), np.int32)}),
+        (ValueError, ["labels (8,)"], {"labels": np.ones(8, np.int32)}),
+        (TypeError, ["labels", "float32", "integers"], {"labels": np.ones((6, 8), np.float32)}),
+        (TypeError, ["logits", "int32"], {"logits": np.zeros((6, 30, 7), np.int32)}),
+        (ValueError, ["logit_paddings (6, 29)", "(6, 30)"], {"logit_paddings": np.zeros((6, 29))}),
+        (ValueError, ["label_paddings (6, 7)", "(6, 8)"], {"label_paddings": np.zeros((6, 7))}),
+        (ValueError, ["blank_id 7", "7 classes"], {"blank_id": 7}),
+        (ValueError, ["blank_id -1"], {"blank_id": -1}),
+        (TypeError, ["blank_id", "0.5"], {"blank_id": 0.5}),
+        (ValueError, ["where (5,)"], {"where": np.ones(5, bool)}),
+    ],
+)
+def test_bad_input_is_refused(error, words, change):
+    x, _, labels, _ = _inputs()
+    arguments = {"logits": x, "logit_paddings": np.zeros((6, 30)), "labels": labels, "label_paddings": np.zeros((6, 8))}
+    with pytest.raises(error) as raised:
+        jax.eval_shape(partial(jaxloss.ctc_loss, **{**arguments, **change}))
+    for word in ("ctc_loss", *words):
+        assert word in str(raised.value)
+
+
+def test_the_class_form_takes_lengths_or_paddings():
+    x, frames, labels, lengths = _inputs()
+    loss = jaxloss.CTCLoss()
+    by_lengths = loss(x, labels, logit_lengths=frames, label_lengths=lengths)
+    paddings = {"logit_paddings": np.arange(30) >= frames[:, None], "label_paddings": np.arange(8) >= lengths[:, None]}
+    np.testing.assert_array_equal(loss(x, labels, **paddings), by_lengths)
+    np.testing.assert_allclose(loss(x, labels), _loss(x, [30] * 6, labels, [8] * 6).mean(), rtol=1e-6)
+    numerator, denominator = loss.total(x, labels, **paddings)
+    np.testing.assert_allclose(numerator / denominator, by_lengths, rtol=1e-6)
+    for wrong in (
+        {"logit_lengths": frames, **paddings},
+        {"label_lengths": lengths[:5]},
+        {"label_lengths": 1.0 * lengths},
+    ):
+        with pytest.raises(ValueError, match="CTCLoss"):
+            loss(x, labels, **wrong)
