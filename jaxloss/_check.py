@@ -68,6 +68,11 @@ def matched(
     return predictions, targets
 
 
+def wide_enough(labels: Array) -> Array:
+    """Class indices of a type that holds any number of classes and any index to ignore: uint8 would wrap both."""
+    return labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+
+
 def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes) -> tuple[Array, Array, int]:
     """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
     array = floats(name, argument, predictions)
@@ -78,6 +83,7 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
             f"{name}: labels must be integers, got dtype {labels.dtype}: cast indices with .astype(int32), "
             "or use the loss that takes a distribution over classes."
         )
+    labels = wide_enough(labels)
     rows = without(array.shape, axes)
     if labels.shape != rows:
         raise ValueError(
@@ -214,13 +220,17 @@ def per_class(name: str, argument: str, value: Any, shape: tuple[int, ...], axes
     return array.astype(dtype).reshape([n if i in axes else 1 for i, n in enumerate(shape)])
 
 
-def ignored(name: str, ignore_index: Any) -> int | None:
+def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
+    """Which labels are not the one to ignore; None where there is none."""
     if ignore_index is None:
         return None
     try:
-        return operator.index(ignore_index)
+        skip = operator.index(ignore_index)
     except TypeError as error:
         raise TypeError(f"{name}: ignore_index must be an integer or None, got {ignore_index!r}.") from error
+    labels = wide_enough(labels)
+    fits = jnp.iinfo(labels.dtype).min <= skip <= jnp.iinfo(labels.dtype).max
+    return labels != skip if fits else jnp.ones_like(labels, bool)
 
 
 def binary(
@@ -240,9 +250,9 @@ __all__ = [
     "binary",
     "choice",
     "class_axes",
+    "counted",
     "fitted",
     "floats",
-    "ignored",
     "inert",
     "is_zero",
     "kept",
@@ -256,5 +266,6 @@ __all__ = [
     "real",
     "together",
     "wide",
+    "wide_enough",
     "without",
 ]

@@ -60,9 +60,10 @@ def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -
     return losses
 
 
-def finite_result(name: str, losses: Array) -> None:
+def finite_result(name: str, losses: Any) -> None:
     """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
-    checkify.check(~jnp.any(jnp.isnan(losses)), f"{name}: a loss is nan: predictions or targets hold nan.")
+    for value in jax.tree.leaves(losses):
+        checkify.check(~jnp.any(jnp.isnan(value)), f"{name}: a loss is nan: predictions or targets hold nan.")
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,10 +76,14 @@ def checked(loss: F) -> F:
     what was wrong. Outside of `jit` they are raised at once.
 
     Args:
-        loss: A loss function or class form.
+        loss: A loss function or class form, or a function of one's own that calls them. Not one that is compiled, nor
+            one that calls such a one: what `jit` has traced without the checks stays without. Compile the result.
 
     Returns:
         A callable of the same signature.
+
+    Raises:
+        TypeError: The loss is what `jax.jit` returned.
 
     Example:
         >>> import jax, jaxloss
@@ -88,6 +93,8 @@ def checked(loss: F) -> F:
         >>> error.get().split(" (")[0]
         'poisson_nll: targets must be counts of at least 0'
     """
+    if isinstance(loss, jax.stages.Wrapped):
+        raise TypeError("checked: the loss is compiled already: compile what checked returns instead.")
     name = getattr(loss, "__name__", type(loss).__name__)
     call: Callable[..., Any] = loss if inspect.isfunction(loss) else type(loss).__call__
 

@@ -29,7 +29,8 @@ def _is_numeric(hint: Any) -> bool:
 
 def class_name(cls: type) -> str:
     """The name that configurations call a class by."""
-    return f"{cls.__module__.split('.')[0]}.{cls.__qualname__}"
+    package, *_ = cls.__module__.split(".")
+    return f"{package if package == 'jaxloss' else cls.__module__}.{cls.__qualname__}"  # ours may move between files
 
 
 def freeze(instance: Any) -> None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss import _fields
-from jaxloss._check import class_axes, fitted, kept, mask
+from jaxloss._check import class_axes, counted, fitted, mask
 from jaxloss._reduce import AxisName, check_reduction, reduced, totalled
 from jaxloss._types import Array, Floats, Mask, Numbers
 
@@ -102,6 +102,8 @@ class Loss:
 
     def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
         """One value per element or row, not reduced."""
+        if targets is None and _needs_targets(type(self)):
+            raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
         return type(self).fn(predictions, targets, **self._options(), **arrays)
 
     def replace(self, **changes: Any) -> Self:
@@ -179,10 +181,10 @@ class Loss:
                 axes = class_axes(self._name, "predictions", cast(Array, predictions), getattr(self, "axis", -1))
                 where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
         ignore_index = getattr(self, "ignore_index", None)
-        if ignore_index is None:
-            return where
-        counted = jnp.asarray(targets) != ignore_index
-        return counted if where is None else counted & kept(self._name, where, losses.shape)
+        not_ignored = None if ignore_index is None else counted(self._name, jnp.asarray(targets), ignore_index)
+        if where is None or not_ignored is None:
+            return where if not_ignored is None else not_ignored
+        return not_ignored & fitted(self._name, "where", where, losses.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +263,12 @@ def _takes_where(cls: type[Loss]) -> bool:
     losses = cls.fn if cls.losses is Loss.losses else cls.losses
     parameters = inspect.signature(losses).parameters.values()
     return any(p.name == "where" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+@cache
+def _needs_targets(cls: type[Loss]) -> bool:
+    _, targets, *_ = inspect.signature(cls.fn).parameters.values()
+    return targets.default is targets.empty
 
 
 def _is_loss(term: Any) -> bool:

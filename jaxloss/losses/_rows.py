@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, floats, ignored, inert, is_zero, kept_rows, labelled, masked, matched, number
+from jaxloss._check import class_axes, counted, floats, inert, is_zero, kept_rows, labelled, masked, matched, number
 from jaxloss._checked import valued
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
 
@@ -49,16 +49,17 @@ def label_rows(
         )
     if kept is not None:
         kept = kept.reshape(t.shape)
-    skip = ignored(name, ignore_index)
-    if skip is not None:
-        counted = t != skip
-        kept = counted if kept is None else kept & counted
+    not_ignored = counted(name, t, ignore_index)
+    if not_ignored is not None:
+        kept = not_ignored if kept is None else kept & not_ignored
     valid = (t >= 0) & (t < x.shape[class_axis])
     t = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32)
     if elements is not None and kept is not None:
         x = numerics.keep(elements, x, fill)
         own = jnp.any(elements & numerics.at_label(x, t, class_axis), class_axis, keepdims=True)
         kept = kept & (own | ~valid)
+    if kept is not None:
+        x = numerics.gated(x, kept)
     return LabelRows(x, t, elements, kept, valid if kept is None else valid | ~kept, class_axis)
 
 

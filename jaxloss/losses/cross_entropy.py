@@ -61,6 +61,8 @@ def softmax_cross_entropy(
     axes = class_axes(name, "logits", x, axis)
     elements, rows = kept_rows(name, where, x.shape, axes)
     x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
+    if rows is not None:
+        x, y = numerics.gated(x, rows), numerics.gated(y, rows)
     smooth = smoothed(name, y, label_smoothing, axes, elements)
     if class_weights is not None:
         smooth = smooth * per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype)
@@ -134,7 +136,7 @@ def softmax_cross_entropy_with_integer_labels(
     losses = nll if weights is None else nll * at_label(weights, rows)
     if not is_zero(label_smoothing):
         share = smoothing / classes(x, (rows.axis,), rows.elements)
-        losses = (1 - smoothing) * losses + share * spread_nll
+        losses = numerics.times(1 - smoothing, losses) + numerics.times(share, spread_nll)
     return rows.finish(name, _with_z_loss(name, losses, lse, z_loss))
 
 
@@ -203,7 +205,7 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
 def _with_z_loss(name: str, nll: Array, lse: Array, z_loss: Scalar) -> Array:
     if is_zero(z_loss):
         return nll
-    return nll + number(name, "z_loss", z_loss, nll.dtype, low=0) * jnp.square(lse)
+    return nll + numerics.times(number(name, "z_loss", z_loss, nll.dtype, low=0), jnp.square(lse))
 
 
 @dataclass(frozen=True, kw_only=True)

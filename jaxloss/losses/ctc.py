@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import floats, kept, masked, number, real
+from jaxloss._check import floats, kept, masked, number, real, wide_enough
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
@@ -81,6 +81,7 @@ def ctc_loss(
     where = kept(name, where, batch)
     if where is not None:
         live, counted = live & where[..., None], counted & where[..., None]
+    y = wide_enough(y)
     proper = (y >= 0) & (y < classes) & (y != blank)
     on_the_right = jnp.all(counted[..., :-1] >= counted[..., 1:], -1)
     y = jnp.where(proper & counted, y, jnp.full_like(y, blank)).astype(jnp.int32)

@@ -46,7 +46,7 @@ def kl_divergence(
     Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
     """
     return _divergence(
-        "kl_divergence", log_predictions, targets, axis, where, numerics.relative_entropy, _NAMES, (0.0, 0.0)
+        "kl_divergence", log_predictions, targets, axis, where, numerics.relative_entropy, _NAMES, (0.0, 1.0)
     )
 
 

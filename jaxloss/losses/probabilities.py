@@ -123,8 +123,9 @@ def sparse_categorical_cross_entropy(
     if not is_zero(label_smoothing):
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
         spread = masked(jnp.ones_like(p) if weights is None else jnp.ones_like(p) * weights, keep)
-        everywhere = jnp.sum(-numerics.xlogy(spread, p), rows.axis, keepdims=True)
-        losses = (1 - smoothing) * losses + smoothing / classes(p, (rows.axis,), rows.elements) * everywhere
+        share = smoothing / classes(p, (rows.axis,), rows.elements)
+        everywhere = jnp.sum(-numerics.xlogy(share * spread, p), rows.axis, keepdims=True)
+        losses = numerics.times(1 - smoothing, losses) + everywhere
     losses = valued(name, losses, lambda: (own >= 0) & (own <= 1), _PROBABILITIES)
     return rows.finish(name, losses)
 

@@ -13,7 +13,7 @@ from jaxloss.numerics.divergence import (
 )
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
-from jaxloss.numerics.guarded import absolute, divide, huber, norm, times
+from jaxloss.numerics.guarded import absolute, divide, gated, huber, norm, times
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
@@ -45,6 +45,7 @@ __all__ = [
     "expm1",
     "expm1_minus",
     "focal",
+    "gated",
     "generalized_relative_entropy",
     "half_deviance_log_rate",
     "half_deviance_rate",

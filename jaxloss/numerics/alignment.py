@@ -11,6 +11,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.elementary import log1p_near
+from jaxloss.numerics.guarded import gated
 from jaxloss.numerics.softmax import _finite, _log_probabilities, _minus, _Rows, _rows_of, _top
 
 IMPOSSIBLE = -1e30
@@ -39,7 +40,7 @@ def ctc_nll(x: jax.Array, labels: jax.Array, live: jax.Array, lengths: jax.Array
 @rule(ctc_nll)
 def _(primals, tangents):
     x, labels, live, lengths, blank = primals
-    x = _gated(x, live)
+    x = gated(x, live[..., None])
     frames, best, rows = _frames(x, labels, live, blank)
     repeated = _repeated(labels)
     last, walked = _walk(frames, repeated, keep=True)
@@ -62,18 +63,6 @@ def _slope(x: jax.Array, rows: _Rows, labels: jax.Array, blank: jax.Array, count
     posterior = posterior + jnp.swapaxes(of_blank, 0, 1)[..., None] * (classes == blank).astype(x.dtype)
     p = jnp.exp(_minus(_finite(x), rows.base)) * inverse
     return jnp.where(counts[..., None], p - posterior, jnp.zeros_like(x))
-
-
-@jax.custom_jvp
-def _gated(x: jax.Array, live: jax.Array) -> jax.Array:
-    """X as it is, without derivatives where frames do not count: filling those would write a copy of the logits."""
-    return x
-
-
-@_gated.defjvp
-def _(primals, tangents):
-    x, live = primals
-    return _gated(x, live), jnp.where(live[..., None], tangents[0], jnp.zeros_like(x))
 
 
 @jax.custom_jvp

@@ -143,7 +143,7 @@ def target_nll(x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: A
 
 
 def _target_losses(x, targets, sums, rows, axes):
-    gap = jnp.maximum(_minus(x, sums.base), -float(jnp.finfo(x.dtype).max))
+    gap = jnp.maximum(_minus(_finite(x), sums.base), -float(jnp.finfo(x.dtype).max))
     mass, gaps = two_sums(targets, targets * gap, axes)
     log_sum = _log_sum(sums)
     nll = unclamped(-gaps) + times(mass, log_sum)
@@ -170,5 +170,7 @@ def _(axes, primals, tangents):
         nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
         lse_tangent = lse_tangent + along(_kept(rows, e * inverse) * tangents[0])
     if not isinstance(tangents[1], SymbolicZero):
-        nll_tangent = nll_tangent - along(_kept(rows, _log_probabilities(x, sums)) * tangents[1])
+        # Finite, or the tangent 0 of a label that is masked would make the sum nan.
+        logs = jnp.maximum(_log_probabilities(x, sums), -float(jnp.finfo(x.dtype).max))
+        nll_tangent = nll_tangent - along(_kept(rows, logs) * tangents[1])
     return values, (nll_tangent, lse_tangent)

@@ -40,14 +40,18 @@ def relative_entropy_log(log_p: jax.Array, log_t: jax.Array, axes: Axes = ()) ->
 def _(axes, primals, tangents):
     log_p, log_t = primals
     t = jnp.exp(log_t)
-    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: times(t, log_t - log_p + 1), tangents[1]))
+    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: t * (_finite_gap(log_t, log_p) + 1), tangents[1]))
     return relative_entropy_log(log_p, log_t, axes), jnp.sum(terms, axes)
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    largest = float(jnp.finfo(t.dtype).max)
-    gap = jnp.maximum(log_t, -largest / 2) - jnp.maximum(log_p, -largest / 2)
-    return unclamped(jnp.sum(t * gap, axes))
+    return unclamped(jnp.sum(t * _finite_gap(log_t, log_p), axes))
+
+
+def _finite_gap(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The difference of two logarithms, finite also where they are minus infinity."""
+    lowest = -float(jnp.finfo(a.dtype).max) / 2
+    return jnp.maximum(a, lowest) - jnp.maximum(b, lowest)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._sharding import keep
 
 
 @jax.custom_jvp
@@ -34,6 +35,18 @@ def _(primals, tangents):
     inverse = divide((denominator != 0).astype(denominator.dtype), denominator)
     quotient = divide(numerator, denominator)
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (lambda: -quotient * inverse, tangents[1]))
+
+
+@jax.custom_jvp
+def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """X as it is, with no derivative of any order where the mask is False; to fill it there would write a copy."""
+    return x
+
+
+@gated.defjvp
+def _(primals, tangents):
+    x, mask = primals
+    return gated(x, mask), keep(mask, tangents[0])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

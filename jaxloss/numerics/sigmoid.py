@@ -79,8 +79,21 @@ def _(primals, tangents):
 
 def sigmoid_nll(x: jax.Array, y: jax.Array, positive: jax.Array | None = None) -> jax.Array:
     r"""$-w y \log \sigma(x) - (1 - y) \log \sigma(-x)$ for a label y in [0, 1] and a weight w of the positives."""
-    weight = y if positive is None else positive * y
-    return times(weight, softplus_minus(x)) + times(1 - y, softplus(x))
+    if positive is None:
+        return _sigmoid_nll(x, y)
+    return times(positive * y, softplus_minus(x)) + times(1 - y, softplus(x))
+
+
+@jax.custom_jvp
+def _sigmoid_nll(x: jax.Array, y: jax.Array) -> jax.Array:
+    return times(y, softplus_minus(x)) + times(1 - y, softplus(x))
+
+
+@rule(_sigmoid_nll)
+def _(primals, tangents):
+    x, y = primals
+    in_x = lambda: (1 - y) * sigmoid(x) - y * miss(x)  # noqa: E731
+    return _sigmoid_nll(x, y), tangent(x, (in_x, tangents[0]), (lambda: -x, tangents[1]))
 
 
 @jax.custom_jvp
@@ -113,14 +126,38 @@ def _miss(x: jax.Array, y: jax.Array) -> jax.Array:
     return y * miss(x) + (1 - y) * sigmoid(x)
 
 
+@jax.custom_jvp
 def _log_miss_slope(x: jax.Array, y: jax.Array) -> jax.Array:
-    r"""$\partial_x \log q = (1 - 2 y) \sigma(x) \sigma(-x) / q$, both divided by the smaller of the two sigmas."""
+    r"""$\partial_x \log q = (1 - 2 y) \sigma(x) \sigma(-x) / q$."""
+    return _log_miss_slope_of_x(x, y)
+
+
+def _scaled_miss(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The smaller of the two sigmas over the larger, q over the larger, and whether that is the former to the digit."""
     right = x >= 0
     e = jnp.exp(jnp.where(right, -x, x))
     doubt = jnp.where(right, y, 1 - y)  # the label's share on the side that the logit favours
     certain = doubt == 1
-    q = doubt * e + jnp.where(certain, jnp.ones_like(e), 1 - doubt)
-    return (1 - 2 * y) * jnp.where(certain, 1 / (1 + e), e / (q * (1 + e)))
+    return e, doubt * e + jnp.where(certain, jnp.zeros_like(e), 1 - doubt), certain
+
+
+def _log_miss_slope_of_x(x: jax.Array, y: jax.Array) -> jax.Array:
+    e, q, certain = _scaled_miss(x, y)
+    return (1 - 2 * y) * jnp.where(certain, 1 / (1 + e), e / (jnp.where(certain, jnp.ones_like(q), q) * (1 + e)))
+
+
+@rule(_log_miss_slope)
+def _(primals, tangents):
+    x, y = primals
+    in_x = lambda: jax.jvp(lambda x: _log_miss_slope_of_x(x, y), (x,), (jnp.ones_like(x),))[1]  # noqa: E731
+
+    def in_y():
+        # - sigma(x) sigma(-x) / q^2, finite, since it meets powers of q that underflow.
+        e, q, certain = _scaled_miss(x, y)
+        ratio = jnp.where(certain, 1 / e, e / jnp.square(jnp.where(certain, jnp.ones_like(q), q)))
+        return -jnp.minimum(ratio, float(jnp.finfo(x.dtype).max))
+
+    return _log_miss_slope(x, y), tangent(x, (in_x, tangents[0]), (in_y, tangents[1]))
 
 
 @jax.custom_jvp

@@ -159,6 +159,12 @@ def test_an_impossible_class_costs_everything_and_an_absent_one_nothing():
     assert not jnp.isnan(jax.grad(lambda x: jaxloss.softmax_cross_entropy(x, y).sum())(x)).any()
 
 
+def test_a_certain_class_costs_nothing_and_every_other_everything():
+    x = jnp.array([jnp.inf, 0.0])
+    assert jaxloss.softmax_cross_entropy(x, jnp.array([1.0, 0.0])) == 0
+    assert jaxloss.softmax_cross_entropy(x, jnp.array([0.0, 1.0])) == jnp.inf
+
+
 def test_a_row_of_minus_infinities_is_infinitely_costly_and_not_nan():
     x = jnp.full((1, 3), -jnp.inf)
     assert jaxloss.softmax_cross_entropy_with_integer_labels(x, jnp.array([0]))[0] == jnp.inf

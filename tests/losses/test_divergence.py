@@ -125,6 +125,12 @@ def test_js_is_symmetric_and_at_most_log_two():
     assert jaxloss.js_divergence(a, b) == jaxloss.js_divergence(b, a)
 
 
+def test_log_targets_of_minus_infinity_have_curvatures():
+    loss = jaxloss.kl_divergence_with_log_targets
+    log_p, log_t = jnp.log(jnp.array([0.5, 0.5])), jnp.array([0.0, -jnp.inf])
+    np.testing.assert_allclose(jax.hessian(loss, 1)(log_p, log_t), [[np.log(2) + 2, 0], [0, 0]], rtol=1e-6)
+
+
 def test_js_from_logits_with_masked_outcomes():
     x, z = jnp.array([1.0, jnp.nan, 2.0]), jnp.array([0.5, jnp.nan, -1.0])
     where = jnp.array([True, False, True])

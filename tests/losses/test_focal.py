@@ -139,5 +139,18 @@ def test_saturated_examples_have_neither_loss_nor_gradient_nor_curvature(gamma):
         assert jax.jit(lambda x: (loss(x), jax.grad(loss)(x), jax.grad(jax.grad(loss))(x)))(x) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("y", [0.0, 0.3, 1.0])
+def test_the_mixed_derivative_is_the_same_in_both_orders(y):
+    f = lambda x, y: jaxloss.sigmoid_focal_loss(x, y)
+    one, other = (jax.grad(jax.grad(f, a), b)(2.0, y) for a, b in ((0, 1), (1, 0)))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    # d/dy of q^2 c, differentiated in x, by hand in float64.
+    s = lambda x: 1 / (1 + np.exp(-x))
+    q = lambda x: y * s(-x) + (1 - y) * s(x)
+    c = lambda x: -y * np.log(s(x)) - (1 - y) * np.log(s(-x))
+    in_y = lambda x: 2 * q(x) * (s(-x) - s(x)) * c(x) - q(x) ** 2 * x
+    np.testing.assert_allclose(one, (in_y(2 + 1e-5) - in_y(2 - 1e-5)) / 2e-5, rtol=1e-5)
+
+
 def test_confidently_wrong_logits_keep_their_gradient():
     assert jax.grad(lambda x: jaxloss.sigmoid_focal_loss(x, 1.0))(-40.0) == -1

@@ -142,6 +142,32 @@ def _spoiled(case, which, value):
     return (array, t) if which == "prediction" else (p, array)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "uint32"])
+def test_labels_of_narrow_types_are_those_of_int32(kind):
+    rng = np.random.default_rng(0)
+    classes, options = 120 if kind == "int8" else 256, {"ignore_index": -100}
+    logits, labels = cases.normal(rng, (8, classes)), rng.integers(0, classes, 8).astype(np.int32)
+    labels[:2] = 156 % classes, classes - 1  # 156 is -100 in eight bits
+    for loss in (jaxloss.softmax_cross_entropy_with_integer_labels, jaxloss.nll_loss, jaxloss.softmax_focal_loss):
+        np.testing.assert_array_equal(loss(logits, labels.astype(kind), **options), loss(logits, labels, **options))
+    form = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**options)
+    assert form(logits, labels.astype(kind)) == form(logits, labels)
+
+
+def test_targets_that_are_forgotten_are_no_zeros():
+    for form in (jaxloss.PoissonNLL, jaxloss.KLDivergence, jaxloss.SoftmaxCrossEntropy):
+        with pytest.raises(TypeError, match="targets are missing"):
+            form()(np.zeros((3, 2), np.float32))
+    assert jaxloss.HuberLoss()(np.zeros(3, np.float32)) == 0
+
+
+def test_what_is_compiled_already_cannot_be_checked():
+    with pytest.raises(TypeError, match="compiled already"):
+        jaxloss.checked(jax.jit(jaxloss.huber_loss))
+    error, _ = checkify.checkify(jaxloss.checked(jaxloss.HuberLoss().total))(np.float32([np.nan]), np.float32([0]))
+    assert "nan" in error.get()
+
+
 def _bad_values(case):
     for which, values in (("prediction", case.bad_predictions), ("target", case.bad_targets)):
         for value in values:

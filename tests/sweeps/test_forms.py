@@ -48,6 +48,28 @@ def test_the_name_is_the_functions_in_cap_words(form):
     assert form.__doc__ == f"The class form of `{form.fn.__name__}`."
 
 
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_a_default_form_as_an_argument_is_the_form_in_a_closure(form):
+    """Its options are traced then, and a traced 0 multiplies what a plain one skips, infinity too."""
+    if form in OF_SEQUENCES:
+        return
+    case = next(case for case in CASES if case.form is form)
+    p, t = case.draw()
+    if case.rows:
+        p = np.array(p)
+        impossible = 0 if case.predictions is cases.distribution else -np.inf
+        p[:, 0] = impossible  # of no mass in the targets
+        t = np.where(t == 0, 1, t) if case.labels else np.where(np.arange(cases.CLASSES) == 0, np.float32(0), t)
+        if t.dtype == np.float32 and "log_targets" in case.fn.__name__:
+            t[:, 0] = -np.inf
+    run = lambda form, p, t: jax.value_and_grad(lambda p: form(p, t))(p)
+    value, gradient = jax.jit(run)(form(), p, t)
+    expected, slope = jax.jit(run, static_argnums=0)(form(), p, t)
+    assert np.isfinite(expected)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-7)
+
+
 @every_case
 def test_equal_forms_are_equal_hash_alike_and_survive_copies(case):
     form = case.make(reduction="sum")

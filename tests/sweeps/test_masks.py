@@ -41,7 +41,9 @@ def _answers(case: Case, form, second_order, p, t, where, weights):
     gradient = jax.grad(mean, (0,) if case.labels else (0, 1))
     answers = {"losses": case.loss(p, t, where=where), "mean": mean(p, t)}
     if not second_order:
-        return answers, {"slopes": gradient(p, t)}
+        slopes, back = jax.vjp(gradient, p, t)  # twice in reverse, as a penalty on the gradient differentiates
+        *twice, _ = (*back(jax.tree.map(jnp.ones_like, slopes)), None)
+        return answers, {"slopes": slopes, "curvatures": tuple(twice[: len(slopes)])}
     along = lambda x: np.zeros(x.shape, jax.dtypes.float0) if case.labels and x is t else jnp.ones_like(x)
     slopes, curvatures = jax.jvp(gradient, (p, t), (along(p), along(t)))
     return answers, {"slopes": slopes, "curvatures": curvatures}
