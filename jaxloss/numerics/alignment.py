@@ -12,7 +12,7 @@ from jax import lax
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.elementary import log1p_near
 from jaxloss.numerics.guarded import gated
-from jaxloss.numerics.softmax import _finite, _log_probabilities, _minus, _Rows, _rows_of, _top
+from jaxloss.numerics.softmax import _finite, _log_probabilities, _Rows, _rows
 
 IMPOSSIBLE = -1e30
 State = tuple[jax.Array, jax.Array]
@@ -61,8 +61,10 @@ def _slope(x: jax.Array, rows: _Rows, labels: jax.Array, blank: jax.Array, count
     hits = (jnp.pad(labels, ((0, 0), (1, 0)), constant_values=-1)[..., None] == classes).astype(x.dtype)
     posterior = jnp.einsum("tbs,bsk->btk", of_labels, hits, precision=lax.Precision.HIGHEST)
     posterior = posterior + jnp.swapaxes(of_blank, 0, 1)[..., None] * (classes == blank).astype(x.dtype)
-    p = jnp.exp(_minus(_finite(x), rows.base)) * inverse
-    return jnp.where(counts[..., None], p - posterior, jnp.zeros_like(x))
+    # Of another form than the exponentials in the sums, which XLA on CPU would keep for here all through the walks.
+    certain = 0.98 * float(jnp.finfo(x.dtype).max)
+    e = jnp.where(x > certain, jnp.ones_like(x), jnp.exp(jnp.minimum(x, certain) + -rows.base))
+    return jnp.where(counts[..., None], e * inverse - posterior, jnp.zeros_like(x))
 
 
 @jax.custom_jvp
@@ -99,8 +101,7 @@ def _frames(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) 
     A walk takes them relative to the largest, or it would drag the digits of all frames along; the sum over the frames
     of the largest one's log-probability comes with them, `[B]`.
     """
-    top, base = _top(x, -1)
-    rows = _rows_of(jnp.exp(_finite(x) - base), top, base, -1)
+    rows = _rows(x, -1)
     live = live[..., None]
 
     def logits(index: jax.Array) -> jax.Array:

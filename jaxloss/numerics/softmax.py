@@ -62,10 +62,21 @@ def _(primals, tangents):
 def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _Rows:
     """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
     top, base = _top(x, axes)
-    y = _finite(x) - base
-    ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
-    others = jnp.exp(y) - _at_top(y) if exponentials is None else exponentials
-    return _Rows(top, base, ties, jnp.sum(others, axes, keepdims=True))
+    if exponentials is not None:
+        y = _finite(x) - base
+        ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
+        return _Rows(top, base, ties, jnp.sum(exponentials, axes, keepdims=True))
+    # Each sum has exponentials of its own, of another form: shared ones XLA on CPU would write out.
+    total = jnp.sum(jnp.exp(_finite(x) - base), axes, keepdims=True)
+    e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
+    rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
+    return _Rows(top, base, _whole(total - rest), rest)
+
+
+def _but_at_top(e: jax.Array) -> jax.Array:
+    """0 where an exponential is 1, more than it elsewhere, without a comparison, and exact."""
+    steep = 4 / float(jnp.finfo(e.dtype).eps)
+    return steep - lax.stop_gradient(e) * steep
 
 
 def _others(x: jax.Array, axes: Axes) -> jax.Array:
@@ -91,9 +102,7 @@ def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes) -> _Rows
     Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
     CPU writes out for them.
     """
-    steep = 4 / float(jnp.finfo(e.dtype).eps)
-    below = steep - lax.stop_gradient(e) * steep  # 0 at the top, more than e elsewhere, and exact
-    total, rest = two_sums(e, jnp.minimum(e, below), axes)
+    total, rest = two_sums(e, jnp.minimum(e, _but_at_top(e)), axes)
     return _Rows(top, base, _whole(total - rest), rest)
 
 
