@@ -65,6 +65,12 @@ def errors(shape):
     return _normal(shape, rng, 2), _normal(shape, rng)
 
 
+def frames_and_labels(shape):
+    batch, frames, classes, length = shape
+    rng = _rng()
+    return _normal((batch, frames, classes), rng), rng.integers(1, classes, (batch, length)).astype(np.int32)
+
+
 def log_rates(shape):
     rng = _rng()
     return _normal(shape, rng), rng.poisson(2.0, shape).astype(np.float32)
@@ -170,6 +176,18 @@ def _keras_focal(x, y, integer):
     return keras.losses.categorical_focal_crossentropy(y, x, alpha=1.0, gamma=2.0, from_logits=True)
 
 
+def _ctc(loss):
+    def unpadded(x, y):
+        return loss(x, jnp.zeros(x.shape[:2]), y, jnp.zeros(y.shape))
+
+    return unpadded
+
+
+def _torch_ctc(x, y):
+    frames, lengths = (torch.full((len(a),), a.shape[1]) for a in (x, y))
+    return F.ctc_loss(x.log_softmax(-1).transpose(0, 1), y, frames, lengths, reduction="none").mean()
+
+
 def rows() -> list[Row]:
     E, R, L = shapes.ELEMENTWISE, shapes.ROWS, shapes.LABELLED
     integer = {
@@ -233,5 +251,7 @@ def rows() -> list[Row]:
             {"keras": partial(_keras_focal, integer=True)} if keras else {}),
         Row("softmax_focal_loss distributions", jaxloss.softmax_focal_loss, logits_and_distributions, R,
             {"keras": partial(_keras_focal, integer=False)} if keras else {}),
+        Row("ctc_loss", _ctc(jaxloss.ctc_loss), frames_and_labels, shapes.SEQUENCES,
+            {"optax": _ctc(optax.losses.ctc_loss), "torch": _torch_ctc, **_keras("ctc")}),
     ]  # fmt: skip
     return table
