@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxloss._checked import valued
 from jaxloss._types import Array, Axes
-from jaxloss.numerics import keep
+from jaxloss.numerics import aligned, aligned_labels, keep
 
 # ------------------------------------------------------------------------------------------------ arrays and dtypes
 
@@ -65,7 +65,7 @@ def matched(
             f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape; "
             "losses do not broadcast: reshape one."
         )
-    return predictions, targets
+    return aligned(predictions, targets)
 
 
 def wide_enough(labels: Array) -> Array:
@@ -90,6 +90,7 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
             f"{name}: labels {labels.shape} and {argument} {array.shape} do not fit: with the classes on axis {axis} "
             f"labels need shape {rows}."
         )
+    labels = aligned_labels(array, labels, axes)
     if len(axes) > 1:  # one axis of the product length, where the first of them stands
         array = jnp.moveaxis(array, axes, range(axes[0], axes[0] + len(axes)))
         array = array.reshape((*array.shape[: axes[0]], -1, *array.shape[axes[0] + len(axes) :]))

@@ -7,7 +7,7 @@ from jax import lax
 
 from jaxloss._check import choice, class_axes, fitted, floats, inert, kept, real
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.numerics import divide
+from jaxloss.numerics import aligned, divide
 
 Reduction = Literal["none", "sum", "mean", "sum_over_batch_size"]
 AxisName = str | tuple[str, ...] | None
@@ -147,5 +147,6 @@ def _weighed(name: str, losses: Array, weights: Any, where: Any) -> tuple[Array,
     else:
         given = real(name, "weights", weights).astype(losses.dtype)
         weight = jnp.broadcast_to(fitted(name, "weights", given, losses.shape), losses.shape)
+    losses, weight = aligned(losses, weight)
     weight, losses = inert(kept(name, where, losses.shape), (weight, 0.0), (losses, 0.0))
     return weight, losses

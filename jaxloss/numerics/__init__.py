@@ -1,6 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
-from jaxloss.numerics._sharding import keep, look_up
+from jaxloss.numerics._sharding import aligned, aligned_labels, keep, look_up
 from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
 from jaxloss.numerics.divergence import (
@@ -38,6 +38,8 @@ from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [
     "absolute",
+    "aligned",
+    "aligned_labels",
     "at_label",
     "bernoulli_nll",
     "ctc_nll",

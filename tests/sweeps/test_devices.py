@@ -134,3 +134,20 @@ def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
         _check(got, expected, f"sharded {way}, automatically")
     for way, got in answers(AxisType.Explicit).items():
         _check(got, expected, f"sharded {way}, explicitly")
+
+
+@pytest.mark.parametrize("sharded", ["predictions", "targets", "weights"])
+@pytest.mark.parametrize("case", KINDS.values(), ids=lambda case: case.id)
+def test_what_is_not_sharded_follows_what_is(case, sharded):
+    """On an explicit mesh, where JAX refuses to select between arrays that are sharded differently."""
+    if case.labels and sharded == "targets":
+        pytest.skip("labels follow the logits")
+    inputs = _inputs(case)
+    expected = jit(jax.value_and_grad(_mean(case)))(*inputs)
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Explicit,))
+    names = ("predictions", "targets", "weights", "where")
+    put = [
+        jax.device_put(x, NamedSharding(mesh, P("data") if name == sharded else P()))
+        for name, x in zip(names, inputs, strict=True)
+    ]
+    _check(jit(jax.value_and_grad(_mean(case)))(*put), expected, f"only the {sharded} sharded")
