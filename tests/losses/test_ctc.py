@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 import jaxloss
 from tests import ulp
+from tests.compiling import jit
 
 CASES = []
 FRAMES, CLASSES = 5, 4
@@ -112,12 +113,19 @@ def _inputs(seed=0, batch=6, frames=30, classes=7, length=8):
     return x, rng.integers(2 * frames // 3, frames + 1, batch), labels, rng.integers(0, length + 1, batch)
 
 
-def _of_lengths(x, frames, labels, lengths):
+def _loss(x, frames, labels, lengths):
+    frames, labels, lengths = map(jnp.asarray, (frames, labels, lengths))
     return jaxloss.CTCLoss(reduction="none")(x, labels, logit_lengths=frames, label_lengths=lengths)
 
 
-def _loss(x, frames, labels, lengths):
-    return jax.jit(_of_lengths)(x, *map(jnp.asarray, (frames, labels, lengths)))
+_losses = jit(_loss)
+
+
+@jit
+def _with_slope(x, frames, labels, lengths):
+    """The losses and the gradient of their sum."""
+    losses, back = jax.vjp(lambda x: _loss(x, frames, labels, lengths), x)
+    return losses, back(jnp.ones_like(losses))[0]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -129,22 +137,22 @@ def test_values_and_gradients_are_torchs():
     arguments = (torch.from_numpy(a.astype(np.int64)) for a in (labels, frames, lengths))
     losses = torch.nn.functional.ctc_loss(theirs.log_softmax(-1).transpose(0, 1), *arguments, reduction="none")
     losses.sum().backward()
-    np.testing.assert_allclose(_loss(x, frames, labels, lengths), losses.detach().numpy(), rtol=1e-5)
-    slope = jax.jit(jax.grad(lambda x: _loss(x, frames, labels, lengths).sum()))(x)
+    values, slope = _with_slope(x, frames, labels, lengths)
+    np.testing.assert_allclose(values, losses.detach().numpy(), rtol=1e-5)
     np.testing.assert_allclose(slope, theirs.grad.numpy(), atol=3e-5)
 
 
 def test_a_confident_alignment_costs_next_to_nothing_and_never_less():
     x = np.zeros((1, 3, 3), np.float32)
     x[0, [0, 1, 2], [0, 1, 0]] = 30  # blank, 1, blank
-    value, slope = jax.value_and_grad(lambda x: _loss(x, [3], [[1]], [1]).sum())(x)
+    (value,), slope = _with_slope(x, [3], [[1]], [1])
     others = 2 * np.exp(-30.0)
     assert value > 0
     # Not all that is not on the path is lost: the other frames may say 1 too.
     np.testing.assert_allclose(value, 3 * others - 2 * np.exp(-30.0), rtol=1e-5)
     assert np.abs(slope).max() < 1e-12
     far = np.where(x == 30, np.float32(300), x)
-    assert _loss(far, [3], [[1]], [1])[0] == 0
+    assert _with_slope(far, [3], [[1]], [1])[0] == 0
 
 
 def test_what_cannot_be_aligned_is_infinite_with_no_slope():
@@ -152,21 +160,27 @@ def test_what_cannot_be_aligned_is_infinite_with_no_slope():
     x[2, :, 2] = -np.inf
     labels = np.array([[1, 1, 0], [1, 2, 1], [2, 0, 0]])
     frames, lengths = [2, 2, 3], [2, 3, 1]
-    losses = lambda x: _loss(x, frames, labels, lengths)
-    assert (losses(x) == np.inf).all()
-    gradient, curvature = jax.jvp(jax.grad(lambda x: losses(x).sum()), (x,), (np.ones_like(x),))
-    assert not np.any(gradient)
-    assert not np.any(curvature)
     zeroed = jaxloss.CTCLoss(zero_infinity=True, reduction="none")
-    assert not np.any(zeroed(x, labels, logit_lengths=np.array(frames), label_lengths=np.array(lengths)))
+
+    @jit
+    def run(x):
+        losses = lambda x: _loss(x, frames, labels, lengths)
+        derivatives = jax.jvp(jax.grad(lambda x: losses(x).sum()), (x,), (jnp.ones_like(x),))
+        zeros = zeroed(x, labels, logit_lengths=np.array(frames), label_lengths=np.array(lengths))
+        return losses(x), (*derivatives, zeros)
+
+    losses, zeros = run(x)
+    assert (losses == np.inf).all()
+    for zero in zeros:
+        assert not np.any(zero)
 
 
 def test_a_logit_of_minus_infinity_that_no_label_needs_is_harmless():
     x = np.random.default_rng(0).normal(size=(1, 4, 4)).astype(np.float32)
     masked = x.copy()
     masked[..., 3] = -np.inf
-    value, slope = jax.value_and_grad(lambda x: _loss(x, [4], [[1, 2]], [2]).sum())(masked)
-    np.testing.assert_allclose(value, _loss(x[..., :3], [4], [[1, 2]], [2])[0], rtol=1e-6)
+    value, slope = _with_slope(masked, [4], [[1, 2]], [2])
+    np.testing.assert_allclose(value, _losses(x[..., :3], [4], [[1, 2]], [2]), rtol=1e-6)
     assert np.isfinite(slope).all()
     assert not np.any(slope[..., 3])
 
@@ -178,7 +192,7 @@ def test_padded_frames_and_masked_sequences_are_inert(planted):
     where = np.array([True, False, True, True])
     label_paddings = (np.arange(3) >= lengths[:4, None]).astype(np.float32)
 
-    @jax.jit
+    @jit
     def run(x):
         losses = lambda x: jaxloss.ctc_loss(x, dead, labels, label_paddings, where=where)
         gradient = jax.grad(lambda x: losses(x).sum())
@@ -193,28 +207,35 @@ def test_padded_frames_and_masked_sequences_are_inert(planted):
         assert np.isfinite(b).all()
     for derivative in expected[1:]:
         assert not np.any(np.asarray(derivative)[out])
-    alive = [x[i][~dead[i]] for i in (0, 2, 3)]
-    for i, rows in zip((0, 2, 3), alive, strict=True):
-        np.testing.assert_allclose(expected[0][i], _loss(rows, len(rows), labels[i], lengths[i]), rtol=1e-6)
+    alive = np.argsort(dead, 1, stable=True)  # the frames that count first, and their number
+    packed = _losses(np.take_along_axis(x, alive[..., None], 1), (~dead).sum(1), labels, lengths)
+    np.testing.assert_allclose(expected[0][where], packed[where], rtol=1e-6)
 
 
 def test_single_examples_batches_of_any_rank_and_vmap_agree():
     x, frames, labels, lengths = _inputs()
-    batched = _loss(x, frames, labels, lengths)
-    np.testing.assert_allclose(jax.vmap(_loss)(x, frames, labels, lengths), batched, rtol=1e-6)
-    np.testing.assert_allclose(_loss(x[2], frames[2], labels[2], lengths[2]), batched[2], rtol=1e-6)
     split = [a.reshape(2, 3, *a.shape[1:]) for a in (x, frames, labels, lengths)]
-    np.testing.assert_allclose(_loss(*split), batched.reshape(2, 3), rtol=1e-6)
-    assert _loss(x[:0], frames[:0], labels[:0], lengths[:0]).shape == (0,)
-    assert _loss(x[:, :0], 0 * frames, labels, 0 * lengths).tolist() == [0] * 6
-    assert _loss(x, frames, labels[:, :0], 0 * lengths).shape == (6,)
+
+    @jit
+    def run(x, frames, labels, lengths):
+        mapped = jax.vmap(_loss)(x, frames, labels, lengths)
+        return mapped, _loss(x[2], frames[2], labels[2], lengths[2]), _loss(*split)
+
+    batched = _losses(x, frames, labels, lengths)
+    mapped, single, of_rank_two = run(x, frames, labels, lengths)
+    np.testing.assert_allclose(mapped, batched, rtol=1e-6)
+    np.testing.assert_allclose(single, batched[2], rtol=1e-6)
+    np.testing.assert_allclose(of_rank_two, batched.reshape(2, 3), rtol=1e-6)
+    assert _losses(x[:0], frames[:0], labels[:0], lengths[:0]).shape == (0,)
+    assert _losses(x[:, :0], 0 * frames, labels, 0 * lengths).tolist() == [0] * 6
+    assert _losses(x, frames, labels[:, :0], 0 * lengths).shape == (6,)
 
 
 def test_derivatives_of_every_mode_agree():
     x, _, labels, _ = _inputs(batch=2, frames=6, classes=3, length=2)
     u, v = np.random.default_rng(2).normal(size=(2, *x.shape)).astype(np.float32)
 
-    @jax.jit
+    @jit
     def run(x):
         total = lambda x: _loss(x, [6, 5], labels, [2, 1]).sum()
         gradient, along = jax.grad(total)(x), lambda x: jax.jvp(total, (x,), (u,))[1]
@@ -247,7 +268,7 @@ def test_one_mean_on_eight_devices():
         return of
 
     arrays = (x, frames, labels, lengths, weights, where)
-    value, gradient = jax.jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*arrays)
+    value, gradient = jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*arrays)
 
     def check(answer):
         np.testing.assert_allclose(answer[0], value, rtol=1e-6)
@@ -257,11 +278,11 @@ def test_one_mean_on_eight_devices():
     in_shards = jax.shard_map(
         mean(jaxloss.CTCLoss(axis_name="data")), mesh=mesh, in_specs=(P("data"),) * 6, out_specs=P()
     )
-    check(jax.jit(jax.value_and_grad(in_shards))(*arrays))
+    check(jit(jax.value_and_grad(in_shards))(*arrays))
     for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
         put = [jax.device_put(a, NamedSharding(mesh, P("data"))) for a in arrays]
-        check(jax.jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*put))
+        check(jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*put))
 
 
 def test_it_is_exported_for_every_platform():
@@ -291,25 +312,25 @@ def test_half_precision_is_computed_in_float32():
     x, frames, labels, lengths = _inputs()
     for kind in ("bfloat16", "float16"):
         half = x.astype(kind)
-        value, gradient = jax.value_and_grad(lambda x: _loss(x, frames, labels, lengths).sum())(half)
-        assert (value.dtype, gradient.dtype) == (np.float32, half.dtype)
-        np.testing.assert_allclose(value, _loss(half.astype(np.float32), frames, labels, lengths).sum(), rtol=1e-6)
+        losses, gradient = _with_slope(half, frames, labels, lengths)
+        assert (losses.dtype, gradient.dtype) == (np.float32, half.dtype)
+        np.testing.assert_allclose(losses, _losses(half.astype(np.float32), frames, labels, lengths), rtol=1e-6)
 
 
 def test_labels_out_of_range_are_nan_and_an_error_under_checked():
     x, frames, labels, lengths = _inputs(batch=3, length=2)
     labels, lengths, paddings = labels.copy(), np.array([2, 2, 1]), np.zeros((3, 30), bool)
     labels[0, 1], labels[2, 1] = 7, -1  # the last is padding
-    losses, slope = _loss(x, frames, labels, lengths), jax.grad(lambda x: _loss(x, frames, labels, lengths).sum())(x)
+    losses, slope = _with_slope(x, frames, labels, lengths)
     np.testing.assert_array_equal(np.isnan(losses), [True, False, False])
     np.testing.assert_array_equal(np.isnan(slope).any((1, 2)), [True, False, False])
     labels[0, 1] = 0
-    assert np.isnan(_loss(x, frames, labels, lengths)[0]), "the blank is no label"
-    error, _ = checkify.checkify(jaxloss.checked(_of_lengths))(x, frames, labels, lengths)
+    assert np.isnan(_losses(x, frames, labels, lengths)[0]), "the blank is no label"
+    error, _ = jit(checkify.checkify(jaxloss.checked(_loss)))(x, frames, labels, lengths)
     assert "labels must be from 0 to 6 and not the blank, 0" in error.get()
     left = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
     ones = np.ones_like(labels)
-    np.testing.assert_array_equal(np.isnan(jaxloss.ctc_loss(x, paddings, ones, left)), [True, False, False])
+    np.testing.assert_array_equal(np.isnan(jit(jaxloss.ctc_loss)(x, paddings, ones, left)), [True, False, False])
 
 
 @pytest.mark.parametrize(
@@ -340,11 +361,17 @@ def test_bad_input_is_refused(error, words, change):
 def test_the_class_form_takes_lengths_or_paddings():
     x, frames, labels, lengths = _inputs()
     loss = jaxloss.CTCLoss()
-    by_lengths = loss(x, labels, logit_lengths=frames, label_lengths=lengths)
     paddings = {"logit_paddings": np.arange(30) >= frames[:, None], "label_paddings": np.arange(8) >= lengths[:, None]}
-    np.testing.assert_array_equal(loss(x, labels, **paddings), by_lengths)
-    np.testing.assert_allclose(loss(x, labels), _loss(x, [30] * 6, labels, [8] * 6).mean(), rtol=1e-6)
-    numerator, denominator = loss.total(x, labels, **paddings)
+
+    @jit
+    def run(x):
+        by_lengths = loss(x, labels, logit_lengths=frames, label_lengths=lengths)
+        return by_lengths, loss(x, labels, **paddings), loss(x, labels), loss.total(x, labels, **paddings)
+
+    by_lengths, by_paddings, of_all, (numerator, denominator) = run(x)
+    np.testing.assert_allclose(by_lengths, _losses(x, frames, labels, lengths).mean(), rtol=1e-6)
+    np.testing.assert_allclose(by_paddings, by_lengths, rtol=1e-6)
+    np.testing.assert_allclose(of_all, _losses(x, [30] * 6, labels, [8] * 6).mean(), rtol=1e-6)
     np.testing.assert_allclose(numerator / denominator, by_lengths, rtol=1e-6)
     for wrong in (
         {"logit_lengths": frames, **paddings},

@@ -1,7 +1,5 @@
 """Promise 3: a weighted, masked mean and its gradient are the same on one device and on eight, by every road."""
 
-from functools import partial
-
 import jax
 import numpy as np
 import pytest
@@ -11,10 +9,9 @@ from jax.sharding import PartitionSpec as P
 
 from tests import cases
 from tests.cases import Case
+from tests.compiling import jit
 
 DEVICES, PER_DEVICE, CLASSES = 8, 2, 8
-# Whether the answers agree does not depend on how well the machine code is optimised, which takes half the time.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 every_case = pytest.mark.parametrize("case", cases.extremes(), ids=lambda case: case.id)
 
 

@@ -11,6 +11,7 @@ from jax.experimental import checkify
 import jaxloss
 from tests import cases
 from tests.cases import CLASSES
+from tests.compiling import jit
 
 CASES = cases.programs()
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -179,7 +180,7 @@ with_domain = pytest.mark.parametrize("case", [c for c in CASES if any(_bad_valu
 
 @with_domain
 def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
-    run = jax.jit(lambda p, t: (case.loss(p, t), jax.grad(lambda p: case.loss(p, t).sum())(p)))
+    run = jit(lambda p, t: (case.loss(p, t), jax.grad(lambda p: case.loss(p, t).sum())(p)))
     clean, _ = run(*case.draw())
     others = np.arange(cases.BATCH) != 3
     for which, value in _bad_values(case):
@@ -195,7 +196,7 @@ def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
 @with_domain
 def test_a_value_outside_the_domain_is_an_error_under_checked(case):
     for call in (case.loss, case.make()):
-        step = jax.jit(checkify.checkify(jaxloss.checked(call)))
+        step = jit(checkify.checkify(jaxloss.checked(call)))
         for which, value in _bad_values(case):
             error, _ = step(*_spoiled(case, which, value))
             assert case.fn.__name__ in error.get(), (which, value)

@@ -15,6 +15,7 @@ import pytest
 import jaxloss
 from jaxloss import Loss
 from tests import cases
+from tests.compiling import jit
 
 CASES = cases.programs()
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -63,8 +64,8 @@ def test_a_default_form_as_an_argument_is_the_form_in_a_closure(form):
         if t.dtype == np.float32 and "log_targets" in case.fn.__name__:
             t[:, 0] = -np.inf
     run = lambda form, p, t: jax.value_and_grad(lambda p: form(p, t))(p)
-    value, gradient = jax.jit(run)(form(), p, t)
-    expected, slope = jax.jit(run, static_argnums=0)(form(), p, t)
+    value, gradient = jit(run)(form(), p, t)
+    expected, slope = jit(run, static_argnums=0)(form(), p, t)
     assert np.isfinite(expected)
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-7)
@@ -202,7 +203,7 @@ def test_a_loss_of_ones_own_has_all_of_it():
     assert loss(p, t, where=jnp.array([True, True, False])) == 9.0
     assert Loss.from_config(loss.get_config()) == loss
     assert jax.grad(lambda loss: loss(p[:2], t[:2]))(loss).scale == 4.5
-    assert jax.jit(lambda p, loss: loss(p, p * 0), static_argnums=1)(p[:2], loss) == 9.0
+    assert jit(lambda p, loss: loss(p, p * 0), static_argnums=1)(p[:2], loss) == 9.0
 
 
 def test_class_weights_of_any_kind_are_one_loss():
@@ -221,7 +222,7 @@ def test_traced_hyperparameters_have_no_hash_and_say_so():
             hash(jaxloss.HuberLoss(delta=delta))
         return jaxloss.HuberLoss(delta=delta)(jnp.ones(2), jnp.zeros(2))
 
-    jax.jit(traced)(1.0)
+    jit(traced)(1.0)
 
 
 def test_an_unknown_class_in_a_configuration():

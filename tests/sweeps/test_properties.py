@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
+from tests.compiling import jit
 
 BATCH, CLASSES = 6, 4
 settings.register_profile("suite", deadline=None, max_examples=60, database=None, derandomize=True)
@@ -44,7 +45,7 @@ NEVER_NEGATIVE = {
 @pytest.mark.parametrize("name", NEVER_NEGATIVE)
 def test_losses_are_never_negative_and_their_gradients_are_numbers(name):
     loss, (predictions, targets) = getattr(jaxloss, name), NEVER_NEGATIVE[name]
-    run = jax.jit(lambda p, t: (loss(p, t), jax.grad(lambda p: loss(p, t).sum())(p)))
+    run = jit(lambda p, t: (loss(p, t), jax.grad(lambda p: loss(p, t).sum())(p)))
 
     @given(predictions, targets)
     def check(p, t):
@@ -58,12 +59,12 @@ def test_losses_are_never_negative_and_their_gradients_are_numbers(name):
 
 @given(logits, labels, st.integers(-1000, 1000))
 def test_cross_entropy_does_not_see_what_all_logits_share(x, y, shift):
-    loss = jax.jit(jaxloss.softmax_cross_entropy_with_integer_labels)
+    loss = jit(jaxloss.softmax_cross_entropy_with_integer_labels)
     # Logits to whole numbers, so that the shift rounds nothing.
     np.testing.assert_array_equal(loss(np.round(x) + np.float32(shift), y), loss(np.round(x), y))
 
 
-_mean = jax.jit(lambda losses, weights, where: jaxloss.reduce(losses, weights=weights, where=where))
+_mean = jit(lambda losses, weights, where: jaxloss.reduce(losses, weights=weights, where=where))
 
 
 @given(numbers, weights, masks)

@@ -11,10 +11,10 @@ from jax import lax
 from jaxloss import _fields
 from tests import cases
 from tests.cases import Case
+from tests.compiling import jit
 
 ROWS, COLUMNS = 4, 3
 # Whether transformations agree does not depend on how well the machine code is optimised, which takes half the time.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
 
 

@@ -1,0 +1,23 @@
+"""A `jit` for tests of structure: what is masked, sharded or batched does not depend on how good the machine code is.
+
+Tests of accuracy and of memory use `jax.jit`, as users do.
+"""
+
+from functools import partial
+
+import jax
+
+# XLA's older generator of loops takes half the time; where it is gone (from JAX 0.12 on) it is not asked for.
+_WISHES = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+
+
+def _known(option, value):
+    try:
+        jax.jit(lambda: 0, compiler_options={option: value})()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+OPTIONS = {option: value for option, value in _WISHES.items() if _known(option, value)}
+jit = partial(jax.jit, compiler_options=OPTIONS)
