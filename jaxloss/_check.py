@@ -137,10 +137,12 @@ def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str
     return expanded
 
 
-def mask(name: str, where: Any) -> Array:
-    array = real(name, "where", where, kind="a boolean mask")
+def mask(name: str, where: Any, argument: str = "where") -> Array:
+    array = real(name, argument, where, kind="a boolean mask")
     if array.dtype != jnp.bool_:
-        raise TypeError(f"{name}: where must be boolean, got dtype {array.dtype}: compare it, as in `lengths > 0`.")
+        raise TypeError(
+            f"{name}: {argument} must be boolean, got dtype {array.dtype}: compare it, as in `lengths > 0`."
+        )
     return array
 
 

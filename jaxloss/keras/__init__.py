@@ -1,0 +1,103 @@
+"""Keras' losses by their names, for JAX alone: `import jaxloss.keras as losses` in place of `from keras import losses`.
+
+Functions and classes have Keras' argument order, `(y_true, y_pred)`, its defaults, its means over the last axis and its
+clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is and
+has been imported first, a loss made here is one of Keras' own too, so that `Model.compile(loss=...)` takes it with
+sample weights, class weights and masks. Instances are equal by value, hash alike and are static in pytrees, so equal
+ones cause one trace; like Keras' they can be changed, but one that has served as a key should not be.
+
+Where Keras 3.15 is wrong, these are right:
+
+- Integer labels are never cast to the dtype of the loss: label 257 stays 257 under `dtype="bfloat16"`.
+- A weight of shape `[batch]` weighs samples, also where the losses are `[batch, batch]`; one that fits neither the
+  samples nor the losses is a `ValueError`.
+- `"mean_with_sample_weight"` divides by the weights that were used, those that broadcast counted as often as they are.
+- Focal losses of logits have the gradient of confidently wrong predictions, and keep their value beyond 15.9.
+- What a mask leaves out is not read: nan there changes neither the value nor the gradient.
+- `from_logits=True` with a logit of minus infinity that no label needs is finite.
+- Labels out of range, and binary labels outside [0, 1], have loss nan instead of a plausible one.
+- `axis` and `label_smoothing` work together, and sparse losses take any `axis`.
+- CTC is never negative, and infinite with gradient 0 where there is no alignment.
+- Targets and predictions of shapes `[batch]` and `[batch, 1]` are taken as one shape by every function that takes
+  elements, not only by classes; single numbers are taken too, so that `jax.vmap` works over anything.
+- `log_cosh` of small errors is not 0.
+- Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and `dtype` survive a round trip.
+"""
+
+from jaxloss.keras._loss import Loss, Reduction
+from jaxloss.keras.classification import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    SparseCategoricalCrossentropy,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    sparse_categorical_crossentropy,
+)
+from jaxloss.keras.regression import (
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_squared_error,
+    poisson,
+)
+from jaxloss.keras.sequence import CTC, ctc
+from jaxloss.keras.serialization import deserialize, get, serialize
+
+bce = BCE = binary_crossentropy
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+mae = MAE = mean_absolute_error
+mse = MSE = mean_squared_error
+
+__all__ = [
+    "BCE",
+    "CTC",
+    "KLD",
+    "MAE",
+    "MSE",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "Reduction",
+    "SparseCategoricalCrossentropy",
+    "bce",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "ctc",
+    "deserialize",
+    "get",
+    "huber",
+    "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
+    "mae",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "mse",
+    "poisson",
+    "serialize",
+    "sparse_categorical_crossentropy",
+]

@@ -1,0 +1,263 @@
+"""The base class of Keras' losses: how one is reduced, weighed, masked, configured and compared."""
+
+import dataclasses
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss import _fields
+from jaxloss._check import fitted, inert, mask, real
+from jaxloss._reduce import reduced
+from jaxloss._types import Array
+
+
+class Reduction:
+    """The names of the reductions as `tf.keras.losses.Reduction` spells them."""
+
+    AUTO = "auto"
+    NONE = "none"
+    SUM = "sum"
+    SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
+
+    @classmethod
+    def all(cls) -> tuple[str, ...]:
+        """The four names."""
+        return cls.AUTO, cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
+
+    @classmethod
+    def validate(cls, key: str) -> None:
+        """Raises a ValueError for any other name."""
+        if key not in cls.all():
+            raise ValueError(f"Reduction: must be one of {', '.join(map(repr, cls.all()))}, got {key!r}.")
+
+
+# What Keras calls a reduction, and what `jaxloss.reduce` calls it.
+_REDUCTIONS: dict[str | None, str] = {
+    "sum_over_batch_size": "sum_over_batch_size",
+    "mean": "sum_over_batch_size",
+    "auto": "sum_over_batch_size",
+    "mean_with_sample_weight": "mean",
+    "sum": "sum",
+    "none": "none",
+    None: "none",
+}
+
+
+@jax.tree_util.register_static
+class Loss:
+    r"""A loss in Keras' way: a subclass defines `call(y_true, y_pred)`, one value for each sample.
+
+    >>> import jaxloss.keras as losses
+    >>> class MeanFourthPower(losses.Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return jnp.mean((y_pred - y_true) ** 4, axis=-1)
+    >>> loss = MeanFourthPower(reduction="sum")
+    >>> float(loss(jnp.zeros((2, 3)), jnp.ones((2, 3)), sample_weight=[1.0, 0.5]))
+    1.5
+
+    With l the losses, w the sample weights broadcast to them, and n the number of losses that no mask leaves out:
+
+    | reduction | value |
+    |---|---|
+    | `"sum_over_batch_size"`, `"mean"`, `"auto"` | $\sum w l / n$ |
+    | `"mean_with_sample_weight"` | $\sum w l / \sum w$ |
+    | `"sum"` | $\sum w l$ |
+    | `"none"`, `None` | $w l$ |
+
+    Args:
+        name: What the loss is called, its class in snake case by default.
+        reduction: One of the names above; those of `Reduction` are among them.
+        dtype: The dtype of predictions and of the result, float32 by default.
+
+    Raises:
+        ValueError: An unknown reduction, or a dtype that is not one of floats.
+    """
+
+    # Attributes of the class, for Keras' `Loss` has a property of this name that could not be set.
+    name: str | None = None
+    reduction: str | None = "sum_over_batch_size"
+    dtype: Any = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """An instance that Keras takes for one of its own, if Keras has been imported."""
+        return object.__new__(_known_to_keras(cls))
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        self.name = name
+        self.reduction = reduction
+        self.dtype = dtype
+        self._settle()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__eq__ = Loss.__eq__  # set here, so that @dataclass leaves them alone
+        cls.__hash__ = Loss.__hash__
+        jax.tree_util.register_static(cls)
+
+    def _settle(self) -> None:
+        """Checks and completes what every loss has."""
+        cls = _own_class(type(self))
+        if self.reduction not in _REDUCTIONS:
+            known = ", ".join(map(repr, _REDUCTIONS))
+            raise ValueError(f"{cls.__name__}: reduction must be one of {known}, got {self.reduction!r}.")
+        dtype = jnp.dtype("float32" if self.dtype is None else self.dtype)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise ValueError(f"{cls.__name__}: dtype must be one of floats, got {self.dtype!r}.")
+        self.name = self.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        self.dtype = dtype.name
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, mask: Any = None) -> Array:
+        """The reduced loss.
+
+        Args:
+            y_true: What the model should have given, `[batch, d0, .. dN]`, or `[batch, d0, .. dN-1]` for labels.
+                Integers are not cast.
+            y_pred: What the model gave, `[batch, d0, .. dN]`.
+            sample_weight: A number, one for each sample `[batch]`, or one for each loss `[batch, d0, .. dN-1]`.
+            mask: True where a loss counts; fits as the weights do. A mask that Keras keeps for `y_pred` counts too.
+
+        Returns:
+            A scalar; without reduction one value per loss.
+
+        Raises:
+            ValueError: A weight or a mask that fits neither the samples nor the losses.
+        """
+        cls = _own_class(type(self))
+        masks = [mask, _mask_of_keras(y_pred)]
+        y_pred = jax.tree.map(lambda x: real(cls.__name__, "y_pred", x).astype(self.dtype), y_pred)
+        y_true = jax.tree.map(lambda x: _floats_as(real(cls.__name__, "y_true", x), self.dtype), y_true)
+        masks = [m for m in (*masks, self._counted(y_true, y_pred)) if m is not None]
+        for where in masks:
+            y_true, y_pred = jax.tree.map(lambda x: _without(cls.__name__, where, x), (y_true, y_pred))
+        losses = self.call(y_true, y_pred)
+        where = None
+        for m in masks:
+            m = fitted(cls.__name__, "mask", _squeezed(jnp.asarray(m), losses), losses.shape)
+            where = m if where is None else where & m
+        if sample_weight is not None:
+            weights = _squeezed(real(cls.__name__, "sample_weight", sample_weight), losses)
+            sample_weight = fitted(cls.__name__, "sample_weight", weights, losses.shape)
+        value = reduced(cls.__name__, losses, sample_weight, where, _REDUCTIONS[self.reduction])
+        return value.astype(self.dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """One value for each sample or element, not reduced; for subclasses to define."""
+        raise NotImplementedError(f"{_own_class(type(self)).__name__}: define call(self, y_true, y_pred).")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal loss, as plain JSON values."""
+        config = {"name": self.name, "reduction": self.reduction}
+        return config if self.dtype == "float32" else {**config, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The loss that `get_config` described."""
+        return cls(**config)
+
+    def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
+        """Which losses count by their labels."""
+        return None
+
+    def _key(self) -> Any:
+        return _own_class(type(self)), _frozen(vars(self))
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Loss) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> Any:
+        return _restored, (_own_class(type(self)), dict(vars(self)))
+
+
+class Form(Loss):
+    """A loss that is a function with options; a subclass is a dataclass of them in Keras' order."""
+
+    fn: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        self._settle()
+
+    def _options(self) -> dict[str, Any]:
+        common = ("reduction", "name", "dtype")
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """One value for each sample: the function with this loss's options."""
+        return type(self).fn(y_true, y_pred, **self._options())
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal loss, as plain JSON values."""
+        return {**super().get_config(), **{name: _fields.plain(v) for name, v in self._options().items()}}
+
+
+def _known_to_keras(cls: type) -> type:
+    """The class, or one that is Keras' `Loss` too: of any other `Model.compile` would weigh the reduced loss."""
+    theirs = getattr(sys.modules.get("keras.losses"), "Loss", cls)
+    return cls if issubclass(cls, theirs) else _joined(cls, theirs)
+
+
+@cache
+def _joined(cls: type, theirs: type) -> type:
+    names = ("__module__", "__qualname__", "__doc__")
+    return type(cls.__name__, (cls, theirs), {"_written": cls, **{name: getattr(cls, name) for name in names}})
+
+
+def _own_class(cls: type) -> type:
+    """The class that was written, without what was joined to it for Keras."""
+    return cls.__dict__.get("_written", cls)
+
+
+def _restored(cls: type[Loss], state: dict[str, Any]) -> Loss:
+    loss = cls.__new__(cls)
+    loss.__dict__.update(state)
+    return loss
+
+
+def _floats_as(x: Array, dtype: str) -> Array:
+    return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+
+def _squeezed(x: Array, losses: Array) -> Array:
+    """Without the last axis of length 1 that labels and weights often have."""
+    return x[..., 0] if x.ndim == losses.ndim + 1 and x.shape[-1] == 1 else x
+
+
+def _without(name: str, where: Any, x: Array) -> Array:
+    """`x` with what is masked replaced, so that no nan there reaches a value or a gradient."""
+    kept = mask(name, where, "mask")
+    kept = kept[..., 0] if kept.ndim > 1 and kept.shape[-1] == 1 and kept.shape != x.shape[: kept.ndim] else kept
+    if kept.shape != x.shape[: kept.ndim]:
+        return x
+    kept = jnp.broadcast_to(kept.reshape(kept.shape + (1,) * (x.ndim - kept.ndim)), x.shape)
+    # A half is a probability, a rate and a logit, in the domain of every loss; an index of 0 is a class of every one.
+    return inert(kept, (x, 0.5 if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
+
+
+def _mask_of_keras(y_pred: Any) -> Any:
+    """The mask that a layer of Keras left on its output. For traced arrays Keras keeps it in a table of its own."""
+    backend = sys.modules.get("keras.src.backend")
+    find = getattr(backend, "get_keras_mask", lambda x: getattr(x, "_keras_mask", None))
+    return find(y_pred)
+
+
+def _frozen(value: Any) -> Any:
+    """Something hashable that is equal where the value is."""
+    if isinstance(value, Mapping):
+        return tuple(sorted((k, _frozen(v)) for k, v in value.items()))
+    if isinstance(value, (jax.Array, np.ndarray, list, tuple)):
+        array = np.asarray(value)
+        return array.shape, tuple(array.ravel().tolist())
+    return value
+
+
+__all__ = ["Form", "Loss", "Reduction"]

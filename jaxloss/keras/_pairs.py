@@ -1,0 +1,51 @@
+"""What Keras' functions share: targets first, shapes that differ by an axis of length 1, means over the last axis."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import class_axes, matched, real
+from jaxloss._types import Array
+
+EPSILON = 1e-7  # keras.config.epsilon()
+
+
+def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tuple[Array, Array, Any]:
+    """Targets and predictions of one shape in the dtype of computation, and the dtype that Keras returns."""
+    t, p = real(name, "y_true", y_true), real(name, "y_pred", y_pred)
+    p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.float32)
+    t, p = _of_one_rank(t, p)
+    dtype = p.dtype
+    if broadcast and t.shape != p.shape:
+        try:
+            t, p = jnp.broadcast_arrays(t, p)
+        except ValueError as error:
+            raise ValueError(f"{name}: y_true {t.shape} and y_pred {p.shape} do not broadcast: reshape one.") from error
+    p, t = matched(name, p, t, ("y_pred", "y_true"))
+    return t, p, dtype
+
+
+def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
+    """Keras' rule for ranks that differ by an axis of length 1: added to `[batch]`, taken away from anything else."""
+    if a.ndim < b.ndim:
+        b, a = _of_one_rank(b, a)
+        return a, b
+    if a.ndim != b.ndim + 1 or a.shape[-1] != 1:
+        return a, b
+    return (a, b[..., None]) if b.ndim == 1 else (a[..., 0], b)
+
+
+def mean(name: str, losses: Array, dtype: Any, axis: Any = -1) -> Array:
+    """The mean over the axis; a single number has none."""
+    if losses.ndim:
+        losses = jnp.mean(losses, class_axes(name, "y_pred", losses, axis))
+    return losses.astype(dtype)
+
+
+def normalized(p: Array, axis: Any) -> Array:
+    """Probabilities divided by their sum and clipped."""
+    return jnp.clip(numerics.divide(p, jnp.sum(p, axis, keepdims=True)), EPSILON, 1 - EPSILON)
+
+
+__all__ = ["EPSILON", "mean", "normalized", "pair"]

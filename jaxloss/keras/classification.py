@@ -1,0 +1,285 @@
+"""Keras' cross-entropies and focal losses, of probabilities (clipped to 1e-7) and of logits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses
+from jaxloss._check import class_axes, counted, per_class, real
+from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.keras._loss import Form
+from jaxloss.keras._pairs import EPSILON, mean, normalized, pair
+
+_NO_CLASS = jnp.iinfo(jnp.int32).min  # what a label that is no whole number is taken for
+
+
+def binary_crossentropy(
+    y_true: Numbers, y_pred: Floats, from_logits: bool = False, label_smoothing: Scalar = 0.0, axis: int = -1
+) -> Array:
+    r"""The mean of $-t \log p - (1 - t) \log(1 - p)$ over an axis.
+
+    Args:
+        y_true: 0, 1 or a probability, of the shape of `y_pred`.
+        y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
+        from_logits: Whether `y_pred` holds log-odds.
+        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
+        axis: The axis that the mean is over.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Example:
+        >>> print(binary_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]]).round(3))
+        [0.916 0.714]
+    """
+    name = "binary_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    if from_logits:
+        values = losses.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    else:
+        p = jnp.clip(p, EPSILON, 1 - EPSILON)
+        values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    return mean(name, values, dtype, axis)
+
+
+def binary_focal_crossentropy(
+    y_true: Numbers,
+    y_pred: Floats,
+    apply_class_balancing: bool = False,
+    alpha: Scalar = 0.25,
+    gamma: Scalar = 2.0,
+    from_logits: bool = False,
+    label_smoothing: Scalar = 0.0,
+    axis: int = -1,
+) -> Array:
+    r"""The mean of $(1 - p_t)^\gamma$ times the binary cross-entropy over an axis, $p_t$ the probability of the label.
+
+    Args:
+        y_true: 0, 1 or a probability, of the shape of `y_pred`.
+        y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
+        apply_class_balancing: Whether `alpha` is used.
+        alpha: The weight of label 1, with 1 - alpha for label 0.
+        gamma: How much well-classified examples are turned down; at least 0.
+        from_logits: Whether `y_pred` holds log-odds.
+        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
+        axis: The axis that the mean is over.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Example:
+        >>> print(binary_focal_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]]).round(3))
+        [0.33  0.206]
+    """
+    name = "binary_focal_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    if from_logits:
+        balance = alpha if apply_class_balancing else None
+        values = losses.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
+        return mean(name, values, dtype, axis)
+    p = jnp.clip(p, EPSILON, 1 - EPSILON)
+    values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    t = t + label_smoothing * (0.5 - t)
+    values = values * (t * (1 - p) + (1 - t) * p) ** gamma
+    if apply_class_balancing:
+        values = values * (t * alpha + (1 - t) * (1 - alpha))
+    return mean(name, values, dtype, axis)
+
+
+def categorical_crossentropy(
+    y_true: Numbers, y_pred: Floats, from_logits: bool = False, label_smoothing: Scalar = 0.0, axis: int = -1
+) -> Array:
+    r"""The cross-entropy $-\sum_k t_k \log p_k$ of distributions over classes.
+
+    Args:
+        y_true: Distributions over the classes, of the shape of `y_pred`.
+        y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
+        from_logits: Whether `y_pred` holds logits.
+        label_smoothing: The share of each label that is spread over the classes; in [0, 1].
+        axis: The class axis.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Example:
+        >>> print(categorical_crossentropy([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4))
+        [0.0513 2.3026]
+    """
+    t, p, dtype = pair("categorical_crossentropy", y_true, y_pred)
+    if from_logits:
+        values = losses.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
+    else:
+        p = normalized(p, axis)
+        values = losses.categorical_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
+    return values.astype(dtype)
+
+
+def categorical_focal_crossentropy(
+    y_true: Numbers,
+    y_pred: Floats,
+    alpha: Numbers = 0.25,
+    gamma: Scalar = 2.0,
+    from_logits: bool = False,
+    label_smoothing: Scalar = 0.0,
+    axis: int = -1,
+) -> Array:
+    r"""The focal cross-entropy $-\sum_k \alpha_k t_k (1 - p_k)^\gamma \log p_k$ of distributions over classes.
+
+    Args:
+        y_true: Distributions over the classes, of the shape of `y_pred`.
+        y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
+        alpha: The weights of the classes: a number, or one for each class.
+        gamma: How much well-classified examples are turned down; at least 0.
+        from_logits: Whether `y_pred` holds logits.
+        label_smoothing: The share of each label that is spread over the classes; in [0, 1].
+        axis: The class axis.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Example:
+        >>> print(categorical_focal_crossentropy([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(5))
+        [3.0000e-05 4.6627e-01]
+    """
+    name = "categorical_focal_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    if from_logits:
+        values = losses.softmax_focal_loss(p, t, axis, alpha=alpha, gamma=gamma, label_smoothing=label_smoothing)
+        return values.astype(dtype)
+    weights = real(name, "alpha", alpha)
+    if weights.ndim:
+        weights = per_class(name, "alpha", weights, p.shape, class_axes(name, "y_pred", p, axis), p.dtype)
+    p = normalized(p, axis)
+    weights = weights.astype(p.dtype) * (1 - p) ** gamma
+    # The cross-entropy of labels that are weighed class by class.
+    smooth = losses.smooth_labels(t, label_smoothing, axis=axis)
+    return losses.categorical_cross_entropy(p, weights * smooth, axis).astype(dtype)
+
+
+def sparse_categorical_crossentropy(
+    y_true: Numbers, y_pred: Floats, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Array:
+    r"""The cross-entropy $-\log p_t$ of class indices t.
+
+    Args:
+        y_true: Class indices, of the shape of `y_pred` without `axis`, or with length 1 there. Floats that are whole
+            numbers are taken too; a label that is none, or is out of range, has loss nan.
+        y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
+        from_logits: Whether `y_pred` holds logits.
+        ignore_class: A label that has loss 0 and, by the class, does not count in the mean.
+        axis: The class axis.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Example:
+        >>> print(sparse_categorical_crossentropy([1, 2], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4))
+        [0.0513 2.3026]
+    """
+    name = "sparse_categorical_crossentropy"
+    p = real(name, "y_pred", y_pred)
+    labels = _labels(name, y_true, p.shape, axis)
+    if from_logits:
+        values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignore_class)
+    else:
+        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignore_class)
+    return values.astype(p.dtype)
+
+
+def _labels(name: str, y_true: Any, shape: tuple[int, ...], axis: int) -> Array:
+    labels = real(name, "y_true", y_true)
+    if labels.ndim == len(shape) and labels.ndim and labels.shape[axis] == 1:
+        labels = jnp.squeeze(labels, axis)
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        whole = labels == jnp.floor(labels)
+        return jnp.where(whole, labels.astype(jnp.int32), jnp.full_like(labels, _NO_CLASS, jnp.int32))
+    return labels.astype(jnp.int32) if labels.dtype == jnp.bool_ else labels
+
+
+@dataclass(eq=False)
+class BinaryCrossentropy(Form):
+    """The class of `binary_crossentropy`."""
+
+    fn = staticmethod(binary_crossentropy)
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "binary_crossentropy"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class BinaryFocalCrossentropy(Form):
+    """The class of `binary_focal_crossentropy`."""
+
+    fn = staticmethod(binary_focal_crossentropy)
+    apply_class_balancing: bool = False
+    alpha: Scalar = 0.25
+    gamma: Scalar = 2.0
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "binary_focal_crossentropy"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class CategoricalCrossentropy(Form):
+    """The class of `categorical_crossentropy`."""
+
+    fn = staticmethod(categorical_crossentropy)
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "categorical_crossentropy"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class CategoricalFocalCrossentropy(Form):
+    """The class of `categorical_focal_crossentropy`."""
+
+    fn = staticmethod(categorical_focal_crossentropy)
+    alpha: Numbers = 0.25
+    gamma: Scalar = 2.0
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "categorical_focal_crossentropy"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class SparseCategoricalCrossentropy(Form):
+    """The class of `sparse_categorical_crossentropy`."""
+
+    fn = staticmethod(sparse_categorical_crossentropy)
+    from_logits: bool = False
+    ignore_class: int | None = None
+    reduction: str | None = "sum_over_batch_size"
+    axis: int = -1
+    name: str | None = "sparse_categorical_crossentropy"
+    dtype: Any = None
+
+    def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
+        name = "SparseCategoricalCrossentropy"
+        return counted(name, _labels(name, y_true, y_pred.shape, self.axis), self.ignore_class)
+
+
+__all__ = [
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "sparse_categorical_crossentropy",
+]

@@ -1,0 +1,128 @@
+"""Keras' losses of numbers, counts and distributions: `jaxloss.losses` with targets first and means over an axis."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses
+from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.keras._loss import Form
+from jaxloss.keras._pairs import EPSILON, mean, pair
+
+
+def mean_squared_error(y_true: Numbers, y_pred: Floats) -> Array:
+    r"""The mean of $(t - p)^2$ over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    name = "mean_squared_error"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
+    return mean(name, losses.squared_error(p, t), dtype)
+
+
+def mean_absolute_error(y_true: Numbers, y_pred: Floats) -> Array:
+    r"""The mean of $|t - p|$ over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    name = "mean_absolute_error"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
+    return mean(name, losses.absolute_error(p, t), dtype)
+
+
+def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
+    """The mean of `jaxloss.huber_loss` over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    t, p, dtype = pair("huber", y_true, y_pred, broadcast=True)
+    return mean("huber", losses.huber_loss(p, t, delta=delta), dtype)
+
+
+def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
+    """The mean of `jaxloss.log_cosh` over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    t, p, dtype = pair("log_cosh", y_true, y_pred, broadcast=True)
+    return mean("log_cosh", losses.log_cosh(p, t), dtype)
+
+
+def poisson(y_true: Numbers, y_pred: Floats) -> Array:
+    r"""The mean of $p - t \log(p + 10^{-7})$ over the last axis, of rates p and counts t; the arguments broadcast."""
+    t, p, dtype = pair("poisson", y_true, y_pred, broadcast=True)
+    return mean("poisson", losses.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
+
+
+def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
+    r"""The sum of $t \log (t / p)$ over the last axis, of probabilities that are clipped to $[10^{-7}, 1]$."""
+    t, p, dtype = pair("kl_divergence", y_true, y_pred, broadcast=True)
+    t, p = jnp.clip(t, EPSILON, 1), jnp.clip(p, EPSILON, 1)
+    axis = -1 if p.ndim else None
+    return losses.kl_divergence_from_probabilities(p, t, axis).astype(dtype)
+
+
+@dataclass(eq=False)
+class MeanSquaredError(Form):
+    """The class of `mean_squared_error`."""
+
+    fn = staticmethod(mean_squared_error)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "mean_squared_error"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class MeanAbsoluteError(Form):
+    """The class of `mean_absolute_error`."""
+
+    fn = staticmethod(mean_absolute_error)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "mean_absolute_error"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class Huber(Form):
+    """The class of `huber`."""
+
+    fn = staticmethod(huber)
+    delta: Scalar = 1.0
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "huber_loss"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class LogCosh(Form):
+    """The class of `log_cosh`."""
+
+    fn = staticmethod(log_cosh)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "log_cosh"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class Poisson(Form):
+    """The class of `poisson`."""
+
+    fn = staticmethod(poisson)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "poisson"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class KLDivergence(Form):
+    """The class of `kl_divergence`."""
+
+    fn = staticmethod(kl_divergence)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "kl_divergence"
+    dtype: Any = None
+
+
+__all__ = [
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "poisson",
+]

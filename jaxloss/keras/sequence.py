@@ -1,0 +1,49 @@
+"""Keras' connectionist temporal classification."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses
+from jaxloss._check import real
+from jaxloss._types import Array, Floats, Labels
+from jaxloss.keras._loss import Form
+
+
+def ctc(y_true: Labels, y_pred: Floats) -> Array:
+    """The negative log-likelihood of label sequences under all of their alignments: `jaxloss.ctc_loss`.
+
+    Args:
+        y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right.
+        y_pred: Logits, `[batch, frames, classes]`; every frame counts.
+
+    Returns:
+        One value per sequence, `[batch]`, in the dtype of `y_pred` but at least float32.
+
+    Raises:
+        ValueError: Shapes of other ranks.
+    """
+    t, p = real("ctc", "y_true", y_true), real("ctc", "y_pred", y_pred)
+    if t.ndim != 2 or p.ndim != 3:
+        raise ValueError(
+            f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
+            "for other ranks use jaxloss.ctc_loss."
+        )
+    t = t.astype(jnp.int32) if jnp.issubdtype(t.dtype, jnp.floating) else t
+    lengths = jnp.sum(t != 0, -1, keepdims=True, dtype=jnp.int32)
+    padding = jnp.arange(t.shape[1], dtype=jnp.int32)[None] >= lengths
+    return losses.ctc_loss(p, jnp.zeros(p.shape[:2], bool), t, padding)
+
+
+@dataclass(eq=False)
+class CTC(Form):
+    """The class of `ctc`."""
+
+    fn = staticmethod(ctc)
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "ctc"
+    dtype: Any = None
+
+
+__all__ = ["CTC", "ctc"]
