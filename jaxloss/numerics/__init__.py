@@ -13,6 +13,7 @@ from jaxloss.numerics.divergence import (
 )
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
+from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absolute, divide, gated, huber, norm, times
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.poisson import (
@@ -48,6 +49,7 @@ __all__ = [
     "expm1_minus",
     "focal",
     "gated",
+    "gaussian_nll",
     "generalized_relative_entropy",
     "half_deviance_log_rate",
     "half_deviance_rate",
