@@ -2,6 +2,7 @@
 
 from jaxloss.numerics._sharding import aligned, aligned_labels, keep, look_up
 from jaxloss.numerics.alignment import ctc_nll
+from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
@@ -43,6 +44,7 @@ __all__ = [
     "aligned_labels",
     "at_label",
     "bernoulli_nll",
+    "bounded_bernoulli_nll",
     "ctc_nll",
     "divide",
     "expm1",
