@@ -37,6 +37,10 @@ from jaxloss.losses.focal import (
     sigmoid_focal_loss,
     softmax_focal_loss,
 )
+from jaxloss.losses.gaussian import (
+    GaussianNLL,
+    gaussian_nll,
+)
 from jaxloss.losses.huber import (
     HuberLoss,
     huber_loss,
@@ -81,6 +85,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CTCLoss",
     "CategoricalCrossEntropy",
+    "GaussianNLL",
     "GeneralizedKLDivergence",
     "HuberLoss",
     "JSDivergence",
@@ -107,6 +112,7 @@ __all__ = [
     "categorical_cross_entropy",
     "checked",
     "ctc_loss",
+    "gaussian_nll",
     "generalized_kl_divergence",
     "huber_loss",
     "js_divergence",

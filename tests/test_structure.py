@@ -14,11 +14,13 @@ import jax
 import pytest
 
 import jaxloss
+import jaxloss.torch
 
 ROOT = pathlib.Path(jaxloss.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
 PUBLIC = {name: getattr(jaxloss, name) for name in jaxloss.__all__}
 FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
+FOREIGN = {f"torch.{name}": getattr(jaxloss.torch.functional, name) for name in jaxloss.torch.functional.__all__}
 # Imports run one way: a module may import from its own layer or from one to the left.
 ORDER = "numerics _types _checked _check _reduce _fields _loss losses fused keras torch"
 LAYERS = ORDER.split()
@@ -50,6 +52,7 @@ def test_importing_brings_in_nothing_but_its_dependencies():
     new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"optax", "flax", "chex", "scipy", "torch", "keras", "matplotlib", "pandas", "beartype", "typeguard"}
     assert not heavy & {name.split(".")[0] for name in new}
+    assert not {"jaxloss.fused", "jaxloss.keras", "jaxloss.torch"} & set(new)
 
 
 def test_every_public_name_is_a_statically_visible_import():
@@ -60,14 +63,16 @@ def test_every_public_name_is_a_statically_visible_import():
     assert set(losses.__all__) <= imported
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FUNCTIONS | FOREIGN)
 def test_every_argument_has_a_line_and_every_function_its_sections(name):
-    doc = inspect.getdoc(FUNCTIONS[name])
-    for argument in inspect.signature(FUNCTIONS[name]).parameters:
+    function = (FUNCTIONS | FOREIGN)[name]
+    doc = inspect.getdoc(function)
+    for argument in inspect.signature(function).parameters:
         assert re.search(rf"^ +{argument}: \S", doc, re.M), f"{name}: {argument} has no line in the docstring"
     sections = ["Args:", "Returns:", "Example:"] + ([] if name == "checked" else ["Raises:"])
     if name in jaxloss.losses.__all__:
         sections.append("Source:")
+    if name in jaxloss.losses.__all__ or name in FOREIGN:
         assert "$" in doc, f"{name}: no formula"
     for section in sections:
         assert f"\n{section}" in doc, f"{name}: no {section}"

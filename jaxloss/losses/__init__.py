@@ -34,6 +34,10 @@ from jaxloss.losses.focal import (
     sigmoid_focal_loss,
     softmax_focal_loss,
 )
+from jaxloss.losses.gaussian import (
+    GaussianNLL,
+    gaussian_nll,
+)
 from jaxloss.losses.huber import (
     HuberLoss,
     huber_loss,
@@ -76,6 +80,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CTCLoss",
     "CategoricalCrossEntropy",
+    "GaussianNLL",
     "GeneralizedKLDivergence",
     "HuberLoss",
     "JSDivergence",
@@ -99,6 +104,7 @@ __all__ = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "ctc_loss",
+    "gaussian_nll",
     "generalized_kl_divergence",
     "huber_loss",
     "js_divergence",

@@ -2,6 +2,7 @@
 
 from jaxloss.numerics._sharding import aligned, aligned_labels, keep, look_up
 from jaxloss.numerics.alignment import ctc_nll
+from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
@@ -13,6 +14,7 @@ from jaxloss.numerics.divergence import (
 )
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
+from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absolute, divide, gated, huber, norm, times
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.poisson import (
@@ -42,12 +44,14 @@ __all__ = [
     "aligned_labels",
     "at_label",
     "bernoulli_nll",
+    "bounded_bernoulli_nll",
     "ctc_nll",
     "divide",
     "expm1",
     "expm1_minus",
     "focal",
     "gated",
+    "gaussian_nll",
     "generalized_relative_entropy",
     "half_deviance_log_rate",
     "half_deviance_rate",

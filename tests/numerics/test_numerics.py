@@ -101,6 +101,11 @@ ENDS = [
     ("focal", (0.0, 0.0), 0, (1, 0)),
     ("bernoulli_nll", (0.0, 0.0, 1.0), 0, (1, np.inf, 0)),
     ("bernoulli_nll", (1.0, 1.0, 1.0), 0, (-1, -np.inf, 0)),
+    ("bounded_bernoulli_nll", (0.0, 0.0), 0, (0, 100)),
+    ("bounded_bernoulli_nll", (0.0, 1.0), 100, (-1e12, 100)),
+    ("bounded_bernoulli_nll", (1.0, 0.25), 75, (0.75e12, -100)),
+    ("gaussian_nll", (np.inf, 1.0), np.inf, (np.inf, -np.inf)),
+    ("gaussian_nll", (0.0, 1.0), 0, (0, 0.5)),
 ]
 
 

@@ -1,0 +1,45 @@
+"""PyTorch's losses for JAX: `import jaxloss.torch as nn` and `from jaxloss.torch import functional as F`.
+
+The names, the order of the arguments, the defaults, the rules of broadcasting and clipping, both kinds of weighted mean
+and the dtype of the result are PyTorch's; PyTorch itself is not needed. A class form is a value, not a module: frozen,
+hashable, comparable, a pytree, with `get_config` and `from_config`. What differs, all of it on purpose:
+
+- The mean of nothing (an empty batch, every target ignored, weights that add up to 0) is 0, not nan.
+- A row whose target is `ignore_index` is inert: nan in it reaches no gradient.
+- Terms that are 0 in the limit are 0, not nan: a logit or log-probability of minus infinity under a target without
+  mass, a log-target of minus infinity. A CTC sequence without an alignment has gradient 0, not nan.
+- What PyTorch finds by looking at values and raises, or reads past, is nan in its own element, and an error under
+  `jaxloss.checked`: a class index out of range, a CTC label that is the blank, lengths that do not fit, a probability
+  outside [0, 1], a negative variance. So is a negative rate of `poisson_nll_loss`, and a negative count if `full`.
+- `ctc_loss` normalises its log-probabilities, which is to leave them as they are. For what is none, PyTorch's value and
+  gradient do not belong together.
+- float16 and bfloat16 are computed in float32, and rounded once, to the dtype of the result. A weight never widens it.
+- Integers of any width are class indices, and targets of any real dtype are taken.
+- `size_average` and `reduce` give a DeprecationWarning, and override `"batchmean"` in `kl_div` as in `KLDivLoss`.
+- Options that cannot be right are refused when a class form is made or called, with a message that says why.
+"""
+
+from jaxloss.torch import functional
+from jaxloss.torch._loss import Loss
+from jaxloss.torch.binary import BCELoss, BCEWithLogitsLoss
+from jaxloss.torch.classification import CrossEntropyLoss, NLLLoss
+from jaxloss.torch.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
+from jaxloss.torch.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
+from jaxloss.torch.sequence import CTCLoss
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CTCLoss",
+    "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "Loss",
+    "MSELoss",
+    "NLLLoss",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "functional",
+]

@@ -1,0 +1,179 @@
+r"""Cross-entropies over classes, which stand on axis 1 (axis 0 of a single example)."""
+
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses, numerics
+from jaxloss._check import counted, number, per_class, real, wide_enough, without
+from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
+from jaxloss.torch._loss import PairLoss
+from jaxloss.torch._rules import chosen, operands, reduced
+
+
+def cross_entropy(
+    input: Floats,
+    target: Numbers,
+    weight: Numbers | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: Scalar = 0.0,
+) -> Array:
+    r"""The cross-entropy of class indices, or of distributions over classes, under the softmax of the input.
+
+    $$\ell = -\sum_k w_k \left((1 - s) y_k + \frac{s}{K}\right) \log \operatorname{softmax}(x)_k$$
+
+    with y the distribution, or 1 at the class index and else 0; see
+    `jaxloss.softmax_cross_entropy_with_integer_labels` and `jaxloss.softmax_cross_entropy`.
+
+    Args:
+        input: Logits, `(C,)`, `(N, C)` or `(N, C, d1, ...)`.
+        target: Class indices of the shape of `input` without its classes, or distributions of the shape of `input`.
+        weight: One weight for each class, `(C,)`; 1 by default. Smoothed mass is weighed too, class by class.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        ignore_index: An index to leave out: its rows have loss and gradient 0. For class indices only.
+        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights of the class indices that are
+            not ignored; with distributions it is over the number of losses.
+        label_smoothing: The share s of each target that is spread over the K classes; in [0, 1].
+
+    Returns:
+        A scalar; with `"none"` one value per row of classes, in nats.
+
+    Raises:
+        ValueError: Shapes that do not fit, an option out of range, an `ignore_index` among distributions.
+        TypeError: An input that is not floats, a target of the wrong kind.
+
+    Example:
+        >>> logits = jnp.array([[2.0, 0.0, 1.0], [0.0, 1.0, 3.0]])
+        >>> print(cross_entropy(logits, jnp.array([1, 2]), jnp.array([1.0, 3.0, 0.5])).round(4))
+        2.0879
+    """
+    name = "cross_entropy"
+    reduction = chosen(name, reduction, size_average, reduce)
+    number(name, "label_smoothing", label_smoothing, jnp.float32, low=0, high=1)
+    if jnp.shape(target) == jnp.shape(input):
+        (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
+        classes = _class_weights(name, x, weight)
+        values = losses.softmax_cross_entropy(
+            x, y, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes
+        )
+        return reduced(values, reduction, dtype)
+    x, labels, dtype = _labelled(name, input, target)
+    classes = _class_weights(name, x, weight)
+    values = losses.softmax_cross_entropy_with_integer_labels(
+        x, labels, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes, ignore_index=ignore_index
+    )
+    return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
+
+
+def nll_loss(
+    input: Floats,
+    target: Labels,
+    weight: Numbers | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Array:
+    r"""The negative log-likelihood of class indices t under given log-probabilities, $\ell = -w_t x_t$.
+
+    See `jaxloss.nll_loss`.
+
+    Args:
+        input: Log-probabilities, `(C,)`, `(N, C)` or `(N, C, d1, ...)`.
+        target: Class indices of the shape of `input` without its classes.
+        weight: One weight for each class, `(C,)`; 1 by default.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        ignore_index: An index to leave out: its rows have loss and gradient 0.
+        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights of the class indices that are
+            not ignored.
+
+    Returns:
+        A scalar; with `"none"` one value per row of classes, in nats.
+
+    Raises:
+        ValueError: Shapes that do not fit, an unknown reduction.
+        TypeError: An input that is not floats, a target that is not integers.
+
+    Example:
+        >>> log_probabilities = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]]))
+        >>> print(nll_loss(log_probabilities, jnp.array([1, -100])).round(4))
+        1.3863
+    """
+    name = "nll_loss"
+    reduction = chosen(name, reduction, size_average, reduce)
+    x, labels, dtype = _labelled(name, input, target)
+    classes = _class_weights(name, x, weight)
+    values = losses.nll_loss(x, labels, _axis(name, x), class_weights=classes, ignore_index=ignore_index)
+    return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
+
+
+def _axis(name: str, x: Array) -> int:
+    if x.ndim == 0:
+        raise ValueError(f"{name}: input must have an axis of classes, (C,) or (N, C, ...), got a scalar.")
+    return min(x.ndim - 1, 1)
+
+
+def _labelled(name: str, input: Any, target: Any) -> tuple[Array, Array, Any]:
+    (x,), dtype = operands(name, input=input)
+    labels = real(name, "target", target)
+    rows = without(x.shape, (_axis(name, x),))
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{name}: target of class indices must be integers, got dtype {labels.dtype}.")
+    if labels.shape != rows:
+        raise ValueError(f"{name}: target must have shape {rows} for input {x.shape}, got {labels.shape}.")
+    return x, wide_enough(labels), dtype
+
+
+def _distribution(name: str, target: Any, ignore_index: int) -> Array:
+    y = real(name, "target", target)
+    if not jnp.issubdtype(y.dtype, jnp.floating):
+        raise TypeError(f"{name}: target of the shape of input must be distributions of floats, got dtype {y.dtype}.")
+    if ignore_index >= 0:
+        raise ValueError(f"{name}: ignore_index must be negative for a target of distributions, got {ignore_index}.")
+    return y
+
+
+def _class_weights(name: str, x: Array, weight: Any) -> Array | None:
+    axis = _axis(name, x)
+    return None if weight is None else per_class(name, "weight", weight, x.shape, (axis,), x.dtype).reshape(-1)
+
+
+def _counted(name: str, labels: Array, classes: Array | None, x: Array, ignore_index: int) -> Array:
+    """What each class index adds to the denominator of the mean."""
+    weights = jnp.ones_like(labels, x.dtype) if classes is None else numerics.look_up(classes, labels)
+    kept = counted(name, labels, ignore_index)
+    return weights if kept is None else numerics.keep(kept, weights)
+
+
+@dataclass(frozen=True)
+class CrossEntropyLoss(PairLoss):
+    """The class form of `functional.cross_entropy`."""
+
+    fn = staticmethod(cross_entropy)
+    weight: Numbers | None = None
+    size_average: InitVar[bool | None] = None
+    ignore_index: int = -100
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+    label_smoothing: Scalar = 0.0
+
+
+@dataclass(frozen=True)
+class NLLLoss(PairLoss):
+    """The class form of `functional.nll_loss`."""
+
+    fn = staticmethod(nll_loss)
+    weight: Numbers | None = None
+    size_average: InitVar[bool | None] = None
+    ignore_index: int = -100
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+
+
+__all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"]

@@ -1,0 +1,222 @@
+r"""Negative log-likelihoods of counts and of real numbers, and the divergence between distributions."""
+
+import warnings
+from dataclasses import InitVar, dataclass
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss import losses
+from jaxloss._check import choice, number
+from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.torch._loss import Loss, PairLoss
+from jaxloss.torch._rules import REDUCTIONS, broadcast, chosen, operands, reduced
+
+_WITH_BATCHMEAN = (*REDUCTIONS, "batchmean")
+
+
+def poisson_nll_loss(
+    input: Floats,
+    target: Numbers,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: Scalar = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Array:
+    r"""The negative log-likelihood of counts k under Poisson laws, from log-rates x or rates r.
+
+    $$\ell = e^x - k x \;[+ c(k)] \qquad \text{or} \qquad \ell = r - k \log(r + \varepsilon) \;[+ c(k)]$$
+
+    with Stirling's $c(k) = k \log k - k + \frac12 \log 2 \pi k$ for counts above 1 and else 0. That is not the
+    likelihood, which `jaxloss.poisson_nll` has as `full="exact"`.
+
+    Args:
+        input: Log-rates, or rates with `log_input=False`; any shape.
+        target: Counts, of a shape that broadcasts with `input`.
+        log_input: Whether the input is log-rates.
+        full: Whether to add Stirling's formula where the count is above 1.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        eps: Added to the rate under the logarithm, with `log_input=False`.
+        reduction: `"none"`, `"mean"` or `"sum"`.
+
+    Returns:
+        A scalar; with `"none"` one value per element, in nats. Nan for a rate below 0, and for a count below 0 if
+        `full`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, an option out of range, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> print(poisson_nll_loss(jnp.array([0.0, 1.0]), jnp.array([1, 2]), full=True, reduction="none").round(4))
+        [1.     1.3701]
+    """
+    name = "poisson_nll_loss"
+    reduction = chosen(name, reduction, size_average, reduce)
+    choice(name, "full", full, (False, True))
+    choice(name, "log_input", log_input, (False, True))
+    (x, k), dtype = operands(name, input=input, target=target)
+    x, k = broadcast(name, input=x, target=k)
+    offset = number(name, "eps", eps, x.dtype, low=0)
+    constant = "stirling" if full else False
+    return reduced(losses.poisson_nll(x, k, log_input=log_input, full=constant, eps=offset), reduction, dtype)
+
+
+def gaussian_nll_loss(
+    input: Floats,
+    target: Numbers,
+    var: Numbers | float,
+    full: bool = False,
+    eps: Scalar = 1e-6,
+    reduction: str = "mean",
+) -> Array:
+    r"""The negative log-likelihood of targets y under Gaussian laws of mean x and variance v.
+
+    $$\ell = \frac12 \left(\log \max(v, \varepsilon) + \frac{(x - y)^2}{\max(v, \varepsilon)}\right)
+        \; \left[+ \frac12 \log 2 \pi\right]$$
+
+    See `jaxloss.gaussian_nll`. The bound on the variance is not differentiated: the slope below it is that at it.
+
+    Args:
+        input: Means, any shape.
+        target: Of a shape that broadcasts with `input`.
+        var: Variances: of the shape of `input`, of that shape without its last axis, of that shape with one axis of
+            length 1, or a number.
+        full: Whether to add the constant.
+        eps: The least variance; above 0.
+        reduction: `"none"`, `"mean"` or `"sum"`.
+
+    Returns:
+        A scalar; with `"none"` one value per element, in nats. Nan where a variance is negative.
+
+    Raises:
+        ValueError: Shapes that do not fit, a variance that is a negative number, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> means, targets = jnp.array([2.0, 2.0]), jnp.array([0.0, 0.0])
+        >>> print(gaussian_nll_loss(means, targets, jnp.array([1.0, 4.0]), reduction="none").round(4))
+        [2.     1.1931]
+    """
+    name = "gaussian_nll_loss"
+    reduction = chosen(name, reduction)
+    choice(name, "full", full, (False, True))
+    if isinstance(var, (int, float)):
+        var = jnp.full_like(input, number(name, "var", var, jnp.result_type(input), low=0))
+    (x, y, v), dtype = operands(name, input=input, target=target, var=var)
+    if v.shape != x.shape:
+        if v.shape == x.shape[:-1]:
+            v = v[..., None]
+        elif v.ndim != x.ndim or sum(m for n, m in zip(x.shape, v.shape, strict=True) if n != m) != 1:
+            raise ValueError(
+                f"{name}: var {v.shape} does not fit input {x.shape}: give it that shape, without its last axis or "
+                "with 1 for one axis."
+            )
+    least = number(name, "eps", eps, x.dtype, low=0)
+    v = jnp.where((v >= 0) & (v < least), least + (v - lax.stop_gradient(v)), v)
+    x, y, v = broadcast(name, input=x, target=y, var=v)
+    return reduced(losses.gaussian_nll(x, y, variance=v, full=full), reduction, dtype)
+
+
+def kl_div(
+    input: Floats,
+    target: Numbers,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Array:
+    r"""The terms of the Kullback-Leibler divergence of predicted log-probabilities x from target probabilities t.
+
+    $$\ell = t (\log t - x)$$
+
+    See `jaxloss.kl_divergence`, which adds them up.
+
+    Args:
+        input: Log-probabilities, any shape.
+        target: Probabilities, or their logarithms with `log_target`, of a shape that broadcasts with `input`.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        reduction: `"none"`, `"mean"`, `"sum"` or `"batchmean"`. Only the last, the sum over the length of the first
+            axis, is the mean of divergences; the mean is over all elements, and warned of.
+        log_target: Whether the target is log-probabilities.
+
+    Returns:
+        A scalar; with `"none"` one value per element, in nats. Nan where a probability is negative.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> halves, target = jnp.log(jnp.array([[0.5, 0.5]])), jnp.array([[1.0, 0.0]])
+        >>> print(kl_div(halves, target, reduction="batchmean").round(4))
+        0.6931
+    """
+    name = "kl_div"
+    by_reduction = size_average is None and reduce is None
+    reduction = chosen(name, reduction, size_average, reduce, _WITH_BATCHMEAN)
+    if by_reduction and reduction == "mean":
+        message = f"{name}: 'mean' divides by the number of elements; the mean of divergences is 'batchmean'."
+        warnings.warn(message, UserWarning, stacklevel=2)
+    choice(name, "log_target", log_target, (False, True))
+    (x, t), dtype = operands(name, input=input, target=target)
+    batch = x.shape[0] if x.ndim else 1
+    x, t = broadcast(name, input=x, target=t)
+    divergence = losses.kl_divergence_with_log_targets if log_target else losses.kl_divergence
+    values = divergence(x[..., None], t[..., None])  # a row of one outcome each
+    if reduction == "batchmean":
+        return reduced(values, "mean", dtype, jnp.full((1,), batch, values.dtype))
+    return reduced(values, reduction, dtype)
+
+
+@dataclass(frozen=True)
+class PoissonNLLLoss(PairLoss):
+    """The class form of `functional.poisson_nll_loss`."""
+
+    fn = staticmethod(poisson_nll_loss)
+    log_input: bool = True
+    full: bool = False
+    size_average: InitVar[bool | None] = None
+    eps: Scalar = 1e-8
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianNLLLoss(Loss):
+    """The class form of `functional.gaussian_nll_loss`."""
+
+    fn = staticmethod(gaussian_nll_loss)
+    full: bool = False
+    eps: Scalar = 1e-6
+    reduction: str = "mean"
+
+    def __call__(self, input: Floats, target: Numbers, var: Numbers | float) -> Array:
+        """The reduced loss."""
+        return self.forward(input, target, var)
+
+
+@dataclass(frozen=True)
+class KLDivLoss(PairLoss):
+    """The class form of `functional.kl_div`."""
+
+    fn = staticmethod(kl_div)
+    reductions = _WITH_BATCHMEAN
+    size_average: InitVar[bool | None] = None
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+    log_target: bool = False
+
+
+__all__ = [
+    "GaussianNLLLoss",
+    "KLDivLoss",
+    "PoissonNLLLoss",
+    "gaussian_nll_loss",
+    "kl_div",
+    "poisson_nll_loss",
+]

@@ -1,0 +1,241 @@
+r"""Losses of a distance between input and target."""
+
+import warnings
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses
+from jaxloss._check import is_zero, number
+from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.torch._loss import PairLoss
+from jaxloss.torch._rules import broadcast, chosen, expanded, operands, reduced
+
+
+def l1_loss(
+    input: Floats,
+    target: Numbers,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Numbers | None = None,
+) -> Array:
+    r"""The absolute error, $\ell = w |x - y|$; see `jaxloss.absolute_error`.
+
+    Args:
+        input: Predictions, any shape.
+        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights.
+        weight: Of the shape of `input`; 1 by default.
+
+    Returns:
+        A scalar; with `"none"` one value per element.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, a weight of another shape, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> print(l1_loss(jnp.array([1.0, 5.0]), jnp.array([0.0, 2.0])))
+        2.0
+    """
+    reduction = chosen("l1_loss", reduction, size_average, reduce)
+    x, y, dtype = _pair("l1_loss", input, target)
+    return _over_weights("l1_loss", losses.absolute_error(x, y), input, weight, reduction, dtype)
+
+
+def mse_loss(
+    input: Floats,
+    target: Numbers,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Numbers | None = None,
+) -> Array:
+    r"""The squared error, $\ell = w (x - y)^2$; see `jaxloss.squared_error`.
+
+    Args:
+        input: Predictions, any shape.
+        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights.
+        weight: Of the shape of `input`; 1 by default.
+
+    Returns:
+        A scalar; with `"none"` one value per element.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, a weight of another shape, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> print(mse_loss(jnp.array([1.0, 5.0]), jnp.array([0.0, 2.0]), weight=jnp.array([3.0, 1.0])))
+        3.0
+    """
+    reduction = chosen("mse_loss", reduction, size_average, reduce)
+    x, y, dtype = _pair("mse_loss", input, target)
+    return _over_weights("mse_loss", losses.squared_error(x, y), input, weight, reduction, dtype)
+
+
+def smooth_l1_loss(
+    input: Floats,
+    target: Numbers,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: Scalar = 1.0,
+) -> Array:
+    r"""The absolute error, rounded off near 0: the Huber loss over its distance.
+
+    $$\ell = \begin{cases} e^2 / 2 \beta & |e| < \beta \\ |e| - \beta / 2 & |e| \ge \beta \end{cases}$$
+
+    with $e = x - y$; see `jaxloss.huber_loss`.
+
+    Args:
+        input: Predictions, any shape.
+        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        size_average: Deprecated; given, it and `reduce` override `reduction`.
+        reduce: Deprecated, as `size_average`.
+        reduction: `"none"`, `"mean"` or `"sum"`.
+        beta: Where the loss turns linear, in the units of the input; 0 is the absolute error.
+
+    Returns:
+        A scalar; with `"none"` one value per element.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, a negative beta, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> print(smooth_l1_loss(jnp.array([0.5, 5.0]), jnp.array([0.0, 0.0]), reduction="none", beta=2.0))
+        [0.0625 4.    ]
+    """
+    name = "smooth_l1_loss"
+    reduction = chosen(name, reduction, size_average, reduce)
+    x, y, dtype = _pair(name, input, target)
+    limit = number(name, "beta", beta, x.dtype, low=0)
+    if is_zero(beta):
+        return reduced(losses.absolute_error(x, y), reduction, dtype)
+    sharp = limit == 0  # a traced beta may be 0 too
+    delta = jnp.where(sharp, jnp.ones_like(limit), limit)
+    smooth = losses.huber_loss(x, y, delta=delta) / delta
+    return reduced(jnp.where(sharp, losses.absolute_error(x, y), smooth), reduction, dtype)
+
+
+def huber_loss(
+    input: Floats, target: Numbers, reduction: str = "mean", delta: Scalar = 1.0, weight: Numbers | None = None
+) -> Array:
+    r"""The Huber loss,
+
+    $$\ell = \begin{cases} w e^2 / 2 & |e| \le \delta \\ w \delta (|e| - \delta / 2) & |e| > \delta \end{cases}$$
+
+    with $e = x - y$; see `jaxloss.huber_loss`.
+
+    Args:
+        input: Predictions, any shape.
+        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the number of losses, weighed or not.
+        delta: Where the loss turns linear, in the units of the input; above 0.
+        weight: Of the shape of `input`; 1 by default.
+
+    Returns:
+        A scalar; with `"none"` one value per element.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, a weight of another shape, a delta of 0 or less, an unknown reduction.
+        TypeError: An input that is not floats.
+
+    Example:
+        >>> print(huber_loss(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), reduction="none"))
+        [0.125 2.5  ]
+    """
+    name = "huber_loss"
+    reduction = chosen(name, reduction)
+    x, y, dtype = _pair(name, input, target)
+    values = losses.huber_loss(x, y, delta=delta)
+    if weight is not None:
+        values = values * _weight(name, weight, input, values)
+    return reduced(values, reduction, dtype)
+
+
+def _pair(name: str, input: Any, target: Any) -> tuple[Array, Array, Any]:
+    (x, y), dtype = operands(name, input=input, target=target)
+    a, b = broadcast(name, input=x, target=y)
+    if x.shape != y.shape:
+        message = (
+            f"{name}: target {y.shape} and input {x.shape} differ in shape and are broadcast to {a.shape}, "
+            "which is rarely what is meant: reshape one."
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
+    return a, b, dtype
+
+
+def _weight(name: str, weight: Any, input: Any, values: Array) -> Array:
+    if jnp.shape(weight) != jnp.shape(input):
+        raise ValueError(
+            f"{name}: weight must have the shape of input {jnp.shape(input)}, got shape {jnp.shape(weight)}."
+        )
+    return expanded(name, "weight", weight, values)
+
+
+def _over_weights(name: str, values: Array, input: Any, weight: Any, reduction: str, dtype: Any) -> Array:
+    if weight is None:
+        return reduced(values, reduction, dtype)
+    values = values * _weight(name, weight, input, values)
+    return reduced(values, reduction, dtype, jnp.asarray(weight, values.dtype))
+
+
+@dataclass(frozen=True)
+class L1Loss(PairLoss):
+    """The class form of `functional.l1_loss`."""
+
+    fn = staticmethod(l1_loss)
+    size_average: InitVar[bool | None] = None
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+
+
+@dataclass(frozen=True)
+class MSELoss(PairLoss):
+    """The class form of `functional.mse_loss`."""
+
+    fn = staticmethod(mse_loss)
+    size_average: InitVar[bool | None] = None
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+
+
+@dataclass(frozen=True)
+class SmoothL1Loss(PairLoss):
+    """The class form of `functional.smooth_l1_loss`."""
+
+    fn = staticmethod(smooth_l1_loss)
+    size_average: InitVar[bool | None] = None
+    reduce: InitVar[bool | None] = None
+    reduction: str = "mean"
+    beta: Scalar = 1.0
+
+
+@dataclass(frozen=True)
+class HuberLoss(PairLoss):
+    """The class form of `functional.huber_loss`."""
+
+    fn = staticmethod(huber_loss)
+    reduction: str = "mean"
+    delta: Scalar = 1.0
+
+
+__all__ = [
+    "HuberLoss",
+    "L1Loss",
+    "MSELoss",
+    "SmoothL1Loss",
+    "huber_loss",
+    "l1_loss",
+    "mse_loss",
+    "smooth_l1_loss",
+]
