@@ -14,6 +14,7 @@ import jax
 import pytest
 
 import jaxloss
+import jaxloss.keras
 import jaxloss.torch
 
 ROOT = pathlib.Path(jaxloss.__file__).parent
@@ -21,6 +22,12 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
 PUBLIC = {name: getattr(jaxloss, name) for name in jaxloss.__all__}
 FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
 FOREIGN = {f"torch.{name}": getattr(jaxloss.torch.functional, name) for name in jaxloss.torch.functional.__all__}
+FOREIGN |= {
+    f"keras.{name}": getattr(jaxloss.keras, name)
+    for module in (jaxloss.keras.classification, jaxloss.keras.regression, jaxloss.keras.sequence)
+    for name in module.__all__
+    if inspect.isfunction(getattr(jaxloss.keras, name))
+}
 # Imports run one way: a module may import from its own layer or from one to the left.
 ORDER = "numerics _types _checked _check _reduce _fields _loss losses fused keras torch"
 LAYERS = ORDER.split()

@@ -29,9 +29,12 @@ def binary_crossentropy(
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
 
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+
     Example:
-        >>> print(binary_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]]).round(3))
-        [0.916 0.714]
+        >>> print("{:.3f} {:.3f}".format(*binary_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]])))
+        0.916 0.714
     """
     name = "binary_crossentropy"
     t, p, dtype = pair(name, y_true, y_pred)
@@ -68,9 +71,12 @@ def binary_focal_crossentropy(
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
 
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+
     Example:
-        >>> print(binary_focal_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]]).round(3))
-        [0.33  0.206]
+        >>> print("{:.3f} {:.3f}".format(*binary_focal_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]])))
+        0.330 0.206
     """
     name = "binary_focal_crossentropy"
     t, p, dtype = pair(name, y_true, y_pred)
@@ -101,6 +107,9 @@ def categorical_crossentropy(
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
 
     Example:
         >>> print(categorical_crossentropy([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4))
@@ -138,6 +147,9 @@ def categorical_focal_crossentropy(
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
 
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+
     Example:
         >>> print(categorical_focal_crossentropy([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(5))
         [3.0000e-05 4.6627e-01]
@@ -172,6 +184,9 @@ def sparse_categorical_crossentropy(
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
 
     Example:
         >>> print(sparse_categorical_crossentropy([1, 2], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4))

@@ -12,39 +12,130 @@ from jaxloss.keras._pairs import EPSILON, mean, pair
 
 
 def mean_squared_error(y_true: Numbers, y_pred: Floats) -> Array:
-    r"""The mean of $(t - p)^2$ over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    r"""The mean of $(t - p)^2$ over the last axis.
+
+    Args:
+        y_true: Targets, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
+        y_pred: Predictions, `[batch, d0, .. dN]`.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast.
+
+    Example:
+        >>> print(mean_squared_error([[0.0, 1.0]], [[2.0, 1.0]]))
+        [2.]
+    """
     name = "mean_squared_error"
     t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
     return mean(name, losses.squared_error(p, t), dtype)
 
 
 def mean_absolute_error(y_true: Numbers, y_pred: Floats) -> Array:
-    r"""The mean of $|t - p|$ over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    r"""The mean of $|t - p|$ over the last axis.
+
+    Args:
+        y_true: Targets, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
+        y_pred: Predictions, `[batch, d0, .. dN]`.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast.
+
+    Example:
+        >>> print(mean_absolute_error([[0.0, 1.0]], [[2.0, 1.0]]))
+        [1.]
+    """
     name = "mean_absolute_error"
     t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
     return mean(name, losses.absolute_error(p, t), dtype)
 
 
 def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
-    """The mean of `jaxloss.huber_loss` over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    r"""The mean over the last axis of $e^2 / 2$ up to an error $e = |t - p|$ of delta, of $\delta (e - \delta / 2)$ beyond.
+
+    Args:
+        y_true: Targets, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
+        y_pred: Predictions, `[batch, d0, .. dN]`.
+        delta: Where the loss turns linear, in the units of the predictions; above 0.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast, or a delta of 0 or less.
+
+    Example:
+        >>> print(huber([[0.0, 0.0]], [[1.0, 3.0]]))
+        [1.5]
+    """
     t, p, dtype = pair("huber", y_true, y_pred, broadcast=True)
     return mean("huber", losses.huber_loss(p, t, delta=delta), dtype)
 
 
 def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
-    """The mean of `jaxloss.log_cosh` over the last axis, `[batch, d0, .. dN-1]`; the arguments broadcast."""
+    r"""The mean of $\log \cosh (p - t)$ over the last axis.
+
+    Args:
+        y_true: Targets, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
+        y_pred: Predictions, `[batch, d0, .. dN]`.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast.
+
+    Example:
+        >>> print("{:.4f}".format(*log_cosh([[0.0, 1.0]], [[1.0, 1.0]])))
+        0.2169
+    """
     t, p, dtype = pair("log_cosh", y_true, y_pred, broadcast=True)
     return mean("log_cosh", losses.log_cosh(p, t), dtype)
 
 
 def poisson(y_true: Numbers, y_pred: Floats) -> Array:
-    r"""The mean of $p - t \log(p + 10^{-7})$ over the last axis, of rates p and counts t; the arguments broadcast."""
+    r"""The mean of $p - t \log(p + 10^{-7})$ over the last axis.
+
+    Args:
+        y_true: Counts, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
+        y_pred: Rates of at least 0, `[batch, d0, .. dN]`; a negative one has loss nan.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast.
+
+    Example:
+        >>> print("{:.4f}".format(*poisson([[2, 0]], [[1.0, 1.0]])))
+        1.0000
+    """
     t, p, dtype = pair("poisson", y_true, y_pred, broadcast=True)
     return mean("poisson", losses.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
 
 
 def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
-    r"""The sum of $t \log (t / p)$ over the last axis, of probabilities that are clipped to $[10^{-7}, 1]$."""
+    r"""The sum of $t \log (t / p)$ over the last axis.
+
+    Args:
+        y_true: Probabilities, clipped to $[10^{-7}, 1]$; they broadcast with `y_pred`.
+        y_pred: Probabilities, clipped to $[10^{-7}, 1]$.
+
+    Returns:
+        `[batch, d0, .. dN-1]`, in the dtype of `y_pred`.
+
+    Raises:
+        ValueError: Shapes that do not broadcast.
+
+    Example:
+        >>> print("{:.4f}".format(*kl_divergence([[1.0, 0.0]], [[0.5, 0.5]])))
+        0.6931
+    """
     t, p, dtype = pair("kl_divergence", y_true, y_pred, broadcast=True)
     t, p = jnp.clip(t, EPSILON, 1), jnp.clip(p, EPSILON, 1)
     axis = -1 if p.ndim else None

@@ -12,7 +12,9 @@ from jaxloss.keras._loss import Form
 
 
 def ctc(y_true: Labels, y_pred: Floats) -> Array:
-    """The negative log-likelihood of label sequences under all of their alignments: `jaxloss.ctc_loss`.
+    r"""The negative log-likelihood of label sequences, $-\log \sum_\pi \prod_t p_{t, \pi_t}$ over their alignments.
+
+    See `jaxloss.ctc_loss`.
 
     Args:
         y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right.
@@ -23,6 +25,11 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
 
     Raises:
         ValueError: Shapes of other ranks.
+
+    Example:
+        >>> logits = jnp.log(jnp.array([[[0.6, 0.4], [0.3, 0.7]]]))  # two frames of blank and one symbol
+        >>> print(jnp.exp(-ctc([[1]], logits)).round(4))
+        [0.82]
     """
     t, p = real("ctc", "y_true", y_true), real("ctc", "y_pred", y_pred)
     if t.ndim != 2 or p.ndim != 3:

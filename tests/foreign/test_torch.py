@@ -22,9 +22,9 @@ import jaxloss
 import jaxloss.torch as ours
 from jaxloss.torch import functional as F
 from tests.cases import bits, counts, distribution, log_distribution, normal, positive, probability
+from tests.compiling import jit
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 IGNORED, FRAMES = -100, 9
 FORMS = {
     "binary_cross_entropy": ours.BCELoss,

@@ -14,9 +14,9 @@ from jax.sharding import PartitionSpec as P
 
 import jaxloss
 from tests import ulp
+from tests.compiling import jit
 
 CASES = []
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 each = jaxloss.GaussianNLL(full=True, reduction="none")
 
 
