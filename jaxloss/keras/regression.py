@@ -56,7 +56,7 @@ def mean_absolute_error(y_true: Numbers, y_pred: Floats) -> Array:
 
 
 def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
-    r"""The mean over the last axis of $e^2 / 2$ up to an error $e = |t - p|$ of delta, of $\delta (e - \delta / 2)$ beyond.
+    r"""The mean over the last axis of $e^2 / 2$ up to an error $e$ of delta, of $\delta (e - \delta / 2)$ beyond.
 
     Args:
         y_true: Targets, `[batch, d0, .. dN]`; they broadcast with `y_pred`.
