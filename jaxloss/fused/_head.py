@@ -55,9 +55,9 @@ class Sums(NamedTuple):
 def from_all(head: Head, x: jax.Array, labels: jax.Array, how: How) -> Sums:
     """From all logits at once."""
     z = _logits(head, x, how)
-    columns = lax.broadcasted_iota(jnp.int32, z.shape, 1)
-    top = lax.stop_gradient(jnp.max(_others(z, columns, labels), 1))
-    return _logs(_finite(top), *_sums(z, columns, labels, head.spread, _finite(top)))
+    columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
+    top = _top(z)
+    return _logs(top, _rest(z, columns, labels, top), *_own_and_spread(z, columns, labels, head.spread))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -65,18 +65,17 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
     """From `size` classes at a time, in one loop; the last chunk overlaps the one before it instead of being padded."""
 
     def add(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-        top, total, own, spread = carry
+        top, rest, own, spread = carry
         part, columns = _chunk(head, i, how, size)
         z = _logits(part, x, how)
-        higher = jnp.maximum(top, jnp.max(_others(z, columns, labels), 1))
-        more = _sums(z, columns, labels, part.spread, _finite(higher))
-        total = total * jnp.exp(_finite(top) - _finite(higher))
-        return (higher, total + more[0], own + more[1], spread + more[2]), None
+        higher = jnp.maximum(top, _top(z))
+        rest = rest * jnp.exp(top - higher) + _rest(z, columns, labels, higher)
+        more = _own_and_spread(z, columns, labels, part.spread)
+        return (higher, rest, own + more[0], spread + more[1]), None
 
     zero = _zeros(x, how)
-    start = (zero - jnp.inf, zero, zero, zero)
-    (top, *sums), _ = lax.scan(add, start, jnp.arange(_count(head, how, size)))
-    return _logs(_finite(top), *sums)
+    start = (_finite(zero - jnp.inf), zero, zero, zero)
+    return _logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
 
 
 @rule(from_chunks)
@@ -87,10 +86,14 @@ def _(how, size, primals, tangents):
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
         part, columns = _chunk(head, i, how, size)
-        return _sums(_logits(part, x, how), columns, labels, part.spread, base)
+        z = _logits(part, x, how)
+        # Left out before the exponential, which for the label, above all the rest, could be infinite.
+        others = jnp.where(_out(columns, labels), jnp.full_like(z, -jnp.inf), z)
+        rest = jnp.sum(jnp.exp(others - jnp.expand_dims(base, 1)), 1)
+        return rest, *_own_and_spread(z, columns, labels, part.spread)
 
     def added(head: Head, x: jax.Array, labels: jax.Array) -> Sums:
-        # The exponentials of what exceeds the log-sum-exp add up to 1, and their sum has its slope.
+        # Relative to their own log-sum-exp the exponentials add up to 1, and that sum has its slope.
         def add(carry: Any, i: jax.Array) -> Any:
             return jax.tree.map(jnp.add, carry, of_chunk(head, x, labels, i)), None
 
@@ -108,27 +111,49 @@ def _logits(head: Head, x: jax.Array, how: How) -> jax.Array:
     return z if head.cap is None else head.cap * numerics.tanh(z / head.cap)
 
 
-def _others(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
-    """The logits without the label's, and without those of another chunk."""
-    out = (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
-    return jnp.where(out, jnp.full_like(z, -jnp.inf), z)
+@jax.custom_jvp
+def _only(mask: jax.Array, z: jax.Array) -> jax.Array:
+    """Z where the mask is True, else 0."""
+    return jnp.where(mask, z, jnp.zeros_like(z))
 
 
-def _sums(
-    z: jax.Array, columns: jax.Array, labels: jax.Array, spread: jax.Array | None, base: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    total = jnp.sum(jnp.exp(_others(z, columns, labels) - jnp.expand_dims(base, 1)), 1)
-    own = jnp.sum(jnp.where(columns == jnp.expand_dims(labels, 1), z, jnp.zeros_like(z)), 1)
+@rule(_only)
+def _(primals, tangents):
+    # A product: the transpose of a select has a tile of zeros, which the loops around would keep for themselves.
+    return _only(*primals), primals[0].astype(tangents[1].dtype) * tangents[1]
+
+
+def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """Whose logits are not in the sum: the label's, and those that another chunk has."""
+    return (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
+
+
+def _top(z: jax.Array) -> jax.Array:
+    """The maximum, finite, so that differences from it never are inf - inf."""
+    return _finite(lax.stop_gradient(jnp.max(z, 1)))
+
+
+def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:
+    # Selected after the exponential: XLA on CPU writes out what is selected, and again what is computed from it.
+    e = jnp.exp(z - jnp.expand_dims(top, 1))
+    return jnp.sum(_only(~_out(columns, labels), e), 1)
+
+
+def _own_and_spread(
+    z: jax.Array, columns: jax.Array, labels: jax.Array, spread: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    own = jnp.sum(_only(columns == jnp.expand_dims(labels, 1), z), 1)
     if spread is None:
-        return total, own, jnp.zeros_like(own)
-    factors = jnp.where(columns == OVERLAP, jnp.zeros_like(z), jnp.expand_dims(spread.astype(z.dtype), 0))
-    return total, own, jnp.sum(numerics.times(factors, z), 1)
+        return own, jnp.zeros_like(own)
+    factors = jnp.expand_dims(spread.astype(z.dtype), 0)
+    factors = jnp.where(columns == OVERLAP, jnp.zeros_like(factors), factors)
+    return own, jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
 
 
-def _logs(base: jax.Array, total: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
-    empty = total == 0
-    log = jnp.log(jnp.where(empty, jnp.ones_like(total), total))
-    return Sums(jnp.where(empty, jnp.full_like(total, -jnp.inf), base + log), own, spread)
+def _logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
+    empty = rest == 0
+    log = jnp.log(jnp.where(empty, jnp.ones_like(rest), rest))
+    return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
 
 
 def _finite(x: jax.Array) -> jax.Array:
