@@ -22,7 +22,7 @@ def sum_of_chunks(weighted: Callable[[Any, Any], jax.Array], shared: Any, rows: 
     """The sum of `weighted(shared, chunk)` over the chunks of the rows.
 
     Args:
-        weighted: A function of arrays alone, with a sum for value.
+        weighted: A function of arrays alone, with a sum for value; it may get the shared ones in a wider dtype.
         shared: A pytree of arrays that all chunks share.
         rows: A pytree of arrays `[chunks, ...]`.
     """
@@ -45,11 +45,9 @@ def _(weighted, primals, tangents):
     @partial(jax.checkpoint, prevent_cse=False)  # for second derivatives: the rule itself is not differentiated else
     def of_chunk(leaves: list[Any], chunk: list[Any]) -> Any:
         def value(some: list[Any], others: list[Any]) -> jax.Array:
-            narrow = [s.astype(leaves[i].dtype) for i, s in zip(of_all, some, strict=True)]
-            known = replaced(leaves + chunk, [*of_all, *of_rows], narrow + others)
-            return weighted(*tree.unflatten(known))
+            return weighted(*tree.unflatten(replaced(leaves + chunk, [*of_all, *of_rows], some + others)))
 
-        # In the wider dtype before they are used, so that the gradients come out in it, to be added up.
+        # In the wider dtype, so that the gradients come out in it, to be added up.
         some = [leaves[i].astype(wide) for i in of_all]
         return jax.value_and_grad(value, (0, 1))(some, [chunk[i - shared] for i in of_rows])
 

@@ -57,7 +57,7 @@ def from_all(head: Head, x: jax.Array, labels: jax.Array, how: How) -> Sums:
     z = _logits(head, x, how)
     columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
     top = _top(z)
-    return _logs(top, _rest(z, columns, labels, top), *_own_and_spread(z, columns, labels, head.spread))
+    return logs(top, _rest(z, columns, labels, top), *_own_and_spread(z, columns, labels, head.spread))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -74,14 +74,16 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
         return (higher, rest, own + more[0], spread + more[1]), None
 
     zero = _zeros(x, how)
-    start = (_finite(zero - jnp.inf), zero, zero, zero)
-    return _logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
+    start = (finite(zero - jnp.inf), zero, zero, zero)
+    return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
 
 
 @rule(from_chunks)
 def _(how, size, primals, tangents):
     sums = from_chunks(*primals, how, size)
-    base = _finite(sums.rest)
+    # Where the rest is nothing, or too little to be a number, its slope is 0.
+    largest = float(jnp.finfo(how.add).max)
+    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), finite(sums.rest))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
@@ -97,6 +99,7 @@ def _(how, size, primals, tangents):
         def add(carry: Any, i: jax.Array) -> Any:
             return jax.tree.map(jnp.add, carry, of_chunk(head, x, labels, i)), None
 
+        x = x.astype(how.add)  # before the loop, which adds up its cotangents
         zero = _zeros(x, how)
         return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, how, size)))[0])
 
@@ -130,7 +133,7 @@ def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 def _top(z: jax.Array) -> jax.Array:
     """The maximum, finite, so that differences from it never are inf - inf."""
-    return _finite(lax.stop_gradient(jnp.max(z, 1)))
+    return finite(lax.stop_gradient(jnp.max(z, 1)))
 
 
 def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:
@@ -150,13 +153,15 @@ def _own_and_spread(
     return own, jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
 
 
-def _logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
+def logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
+    """The sums, from those of exponentials relative to a base."""
     empty = rest == 0
     log = jnp.log(jnp.where(empty, jnp.ones_like(rest), rest))
     return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
 
 
-def _finite(x: jax.Array) -> jax.Array:
+def finite(x: jax.Array) -> jax.Array:
+    """Without infinities."""
     largest = float(jnp.finfo(x.dtype).max)
     return jnp.clip(x, -largest, largest)
 

@@ -9,7 +9,7 @@ from jax import lax
 from jaxloss import numerics
 from jaxloss._check import choice, counted, kept, number, real, wide, wide_enough
 from jaxloss._types import Array
-from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks
+from jaxloss.fused._head import ABSENT, Head, How, Sums, finite, from_all, from_chunks, logs
 
 Layout = Literal["dv", "vd"]
 AxisName = str | tuple[str, ...] | None
@@ -97,8 +97,8 @@ def inputs(
     if rows is not None:
         x = numerics.keep(jnp.expand_dims(rows, -1), x)
     valid = (t >= 0) & (t < own * shards)
-    local = t - shard * own
-    local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT)).astype(jnp.int32)
+    local = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32) - shard * own
+    local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT))
     multiply = jnp.promote_types(x.dtype, w.dtype) if compute_dtype is None else _dtype(name, compute_dtype)
     how = How(kernel_layout, multiply, wide(x.dtype, w.dtype))
     cap = None if logit_cap is None else number(name, "logit_cap", logit_cap, how.add, low=0, open_low=True)
@@ -121,7 +121,7 @@ def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
     """The sums of each token, over all shards of the vocabulary, in the shape of the labels."""
 
     def run(x: Array, labels: Array, head: Head) -> Sums:
-        flat = x.reshape(-1, x.shape[-1]), labels.reshape(-1)
+        flat = x.reshape(labels.size, x.shape[-1]), labels.reshape(-1)
         own = from_chunks(head, *flat, given.how, chunk) if chunk else from_all(head, *flat, given.how)
         return Sums(*(s.reshape(labels.shape) for s in _combined(own, given)))
 
@@ -132,13 +132,8 @@ def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
 def _combined(sums: Sums, given: Inputs) -> Sums:
     if given.vocab_axis_name is None:
         return sums
-    largest = float(jnp.finfo(sums.rest.dtype).max)
-    top = lax.pmax(lax.stop_gradient(jnp.clip(sums.rest, -largest, largest)), given.vocab_axis_name)
-    total = given.over_shards(jnp.exp(sums.rest - top))
-    empty = total == 0
-    log = top + jnp.log(jnp.where(empty, jnp.ones_like(total), total))
-    rest = jnp.where(empty, jnp.full_like(log, -jnp.inf), log)
-    return Sums(rest, given.over_shards(sums.own), given.over_shards(sums.spread))
+    top = lax.pmax(finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
+    return logs(top, *map(given.over_shards, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
 
 
 def _floats(name: str, argument: str, x: Any) -> Array:

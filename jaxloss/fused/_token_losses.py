@@ -33,8 +33,8 @@ def options_of(
     factors = None if class_weights is None else given.per_class(name, "class_weights", class_weights)
     own = None
     if factors is not None:
-        inside = jnp.maximum(given.labels, 0)
-        own = given.over_shards(numerics.keep(given.labels >= 0, numerics.look_up(factors, inside)))
+        found = lambda t, w: numerics.keep(t >= 0, numerics.look_up(w, jnp.maximum(t, 0)))  # noqa: E731
+        own = given.over_shards(numerics.automatic(found, given.labels, given.labels, factors))
     if is_zero(label_smoothing):
         return own, None, Options(None, None, None, zeta)
     if factors is None:

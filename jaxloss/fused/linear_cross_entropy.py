@@ -205,8 +205,8 @@ class LinearSoftmaxCrossEntropy(Loss):
     ) -> tuple[Array, Array]:
         """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
         value = self._reduced(predictions, targets, kernel, "sum", bias=bias, weights=weights, where=where)
-        kept = self._kept(value, predictions, targets, where)
         like = jnp.zeros_like(jnp.asarray(targets), value.dtype)
+        kept = self._kept(like, predictions, targets, where)
         return value, totalled(self._name, like, weights, kept, self.reduction, None, self.axis_name)[1]
 
     def losses(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
