@@ -3,6 +3,13 @@
 from jaxloss._checked import checked
 from jaxloss._loss import Loss, LossSum
 from jaxloss._reduce import reduce, total
+from jaxloss.fused.linear_cross_entropy import (
+    LinearSoftmaxCrossEntropy,
+    linear_softmax_cross_entropy,
+)
+from jaxloss.fused.logsumexp_and_target import (
+    linear_logsumexp_and_target,
+)
 from jaxloss.losses.binary import (
     BinaryCrossEntropy,
     SigmoidBinaryCrossEntropy,
@@ -94,6 +101,7 @@ __all__ = [
     "KLDivergenceFromProbabilities",
     "KLDivergenceWithLogTargets",
     "L2Loss",
+    "LinearSoftmaxCrossEntropy",
     "LogCosh",
     "Loss",
     "LossSum",
@@ -121,6 +129,8 @@ __all__ = [
     "kl_divergence_from_probabilities",
     "kl_divergence_with_log_targets",
     "l2_loss",
+    "linear_logsumexp_and_target",
+    "linear_softmax_cross_entropy",
     "log_cosh",
     "log_softmax",
     "nll_loss",

@@ -1,5 +1,6 @@
 """From losses to one number: the only file that asks which reduction."""
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
@@ -133,9 +134,37 @@ def totalled(
     """`total`, with the name of the caller for its errors, and the denominator that the reduction asks for."""
     losses = floats(name, "losses", losses)
     weight, losses = _weighed(name, losses, weights, where)
-    numerator = jnp.sum(weight * losses, axis)
+    return _pair(name, jnp.sum(weight * losses, axis), weight, weights, where, reduction, axis, axis_name)
+
+
+def reduced_by(
+    name: str,
+    weighted_sum: Callable[[Array], Array],
+    like: Array,
+    weights: Any,
+    where: Any,
+    reduction: str,
+    axis_name: AxisName = None,
+) -> Array:
+    """`reduced` for losses that are never seen one by one: `weighted_sum` takes the weights, of the form of `like`."""
+    check_reduction(name, reduction)
+    weight, _ = _weighed(name, like, weights, where)
+    pair = _pair(name, weighted_sum(weight), weight, weights, where, reduction, None, axis_name)
+    return pair[0] if reduction == "sum" else divide(*pair)
+
+
+def _pair(
+    name: str,
+    numerator: Array,
+    weight: Array,
+    weights: Any,
+    where: Any,
+    reduction: str,
+    axis: Axes | None,
+    axis_name: AxisName,
+) -> tuple[Array, Array]:
     if reduction == "sum_over_batch_size" and weights is not None:
-        weight, _ = _weighed(name, losses, None, where)
+        weight, _ = _weighed(name, jnp.zeros_like(weight), None, where)
     pair = numerator, jnp.sum(weight, axis)
     return pair if axis_name is None else lax.psum(pair, axis_name)
 

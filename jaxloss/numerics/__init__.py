@@ -1,6 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
-from jaxloss.numerics._sharding import aligned, aligned_labels, keep, look_up
+from jaxloss.numerics._rule import pushed, replaced, rule
+from jaxloss.numerics._sharding import aligned, aligned_labels, automatic, keep, look_up, on_mesh, varying_alike
 from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
@@ -25,6 +26,7 @@ from jaxloss.numerics.poisson import (
     poisson_log_rate,
     poisson_rate,
 )
+from jaxloss.numerics.product import product
 from jaxloss.numerics.sigmoid import (
     bernoulli_nll,
     focal,
@@ -43,6 +45,7 @@ __all__ = [
     "aligned",
     "aligned_labels",
     "at_label",
+    "automatic",
     "bernoulli_nll",
     "bounded_bernoulli_nll",
     "ctc_nll",
@@ -75,12 +78,17 @@ __all__ = [
     "look_up",
     "miss_power",
     "norm",
+    "on_mesh",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_log_rate",
     "poisson_rate",
+    "product",
+    "pushed",
     "relative_entropy",
     "relative_entropy_log",
+    "replaced",
+    "rule",
     "sigmoid",
     "sigmoid_nll",
     "softmax",
@@ -90,6 +98,7 @@ __all__ = [
     "tanh",
     "target_nll",
     "times",
+    "varying_alike",
     "xlog1py",
     "xlogx",
     "xlogy",

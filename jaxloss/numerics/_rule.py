@@ -1,6 +1,6 @@
 """What every derivative rule of this folder is written with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,3 +28,18 @@ def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
             product = slope() * t
             total = product if total is None else total + product
     return jnp.zeros_like(value) if total is None else total
+
+
+def pushed(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+    """The tangent of f at the primals, a pytree of arguments; what nobody differentiates costs nothing."""
+    leaves, tree = jax.tree.flatten(primals)
+    slopes = tree.flatten_up_to(tangents)
+    active = [i for i, t in enumerate(slopes) if not isinstance(t, SymbolicZero)]
+    call = lambda *some: f(*tree.unflatten(replaced(leaves, active, some)))  # noqa: E731
+    return jax.jvp(call, [leaves[i] for i in active], [slopes[i] for i in active])[1]
+
+
+def replaced(leaves: list[Any], where: list[int], others: Sequence[Any]) -> list[Any]:
+    """A list with some of its elements replaced."""
+    changed = dict(zip(where, others, strict=True))
+    return [changed.get(i, leaf) for i, leaf in enumerate(leaves)]

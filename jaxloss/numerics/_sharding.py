@@ -1,9 +1,12 @@
 """What JAX must be told on meshes with explicit axes, where each sharding has to follow from the operands."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec, auto_axes, use_abstract_mesh
 
 
 def explicit_sharding(x: jax.Array) -> NamedSharding | None:
@@ -56,3 +59,42 @@ def keep(mask: jax.Array, x: jax.Array, fill: float = 0.0) -> jax.Array:
     elif other is not None:
         mask = jax.sharding.reshard(mask, NamedSharding(other.mesh, PartitionSpec()))
     return jnp.where(mask, x, jnp.full_like(x, fill))
+
+
+def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays that all vary over the axes of a `shard_map` over which any of them does; loops and rules ask for it."""
+    own = [_varying(x) for x in arrays]
+    union = frozenset[str]().union(*own)
+    missing = [tuple(sorted(union - axes)) for axes in own]
+    return tuple(lax.pcast(x, m, to="varying") if m else x for x, m in zip(arrays, missing, strict=True))
+
+
+def on_mesh(*arrays: jax.Array) -> bool:
+    """Whether arrays are on several devices: how they are sharded is known, to the tracer, on explicit axes alone."""
+    meshes = [getattr(getattr(jax.typeof(x), "sharding", None), "mesh", None) for x in arrays]
+    sizes = [zip(mesh.axis_types, mesh.axis_sizes, strict=True) for mesh in meshes if mesh is not None]
+    return any(kind != AxisType.Manual and n > 1 for mesh in sizes for kind, n in mesh)
+
+
+def automatic(f: Callable[..., Any], like: jax.Array | None, *arguments: Any) -> Any:
+    """F of its arguments, with sharding left to XLA on explicit axes too.
+
+    Args:
+        f: A function of pytrees of arrays.
+        like: What the results are sharded like; None for scalars.
+        arguments: Its arguments.
+    """
+    shardings = [s for x in jax.tree.leaves(arguments) if (s := explicit_sharding(x)) is not None]
+    if not shardings:
+        return f(*arguments)
+    mesh = shardings[0].mesh
+    names = tuple(n for n, kind in zip(mesh.axis_names, mesh.axis_types, strict=True) if kind == AxisType.Explicit)
+    sharding = None if like is None else explicit_sharding(like)
+    spec = PartitionSpec() if sharding is None else sharding.spec
+    with use_abstract_mesh(mesh if isinstance(mesh, AbstractMesh) else mesh.abstract_mesh):
+        return auto_axes(f, axes=names, out_sharding=spec)(*arguments)
+
+
+def _varying(x: jax.Array) -> frozenset[str]:
+    kind = getattr(jax.typeof(x), "manual_axis_type", None)
+    return frozenset() if kind is None else frozenset(kind.varying)

@@ -1,0 +1,184 @@
+r"""The last layer as a map from hidden states to what a loss needs of their logits, a row of numbers per token.
+
+Of all logits $z_k$ of a token only three numbers enter a cross-entropy: $\log \sum_{k \ne t} e^{z_k}$ over the classes
+but its label t, the label's own logit $z_t$, and $\sum_k w_k z_k$ if labels are smoothed. The label is kept out of the
+sum because a confident token's loss, $\log(1 + e^{r - z_t})$, is lost in a difference from the sum over all classes.
+
+Here these are taken from the logits of one tile at a time, either of all classes (`from_all`) or of one chunk of the
+classes after the other (`from_chunks`); derivatives compute the tile again, so that none outlives its turn.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss import numerics
+from jaxloss.numerics import pushed, rule
+
+ABSENT, OVERLAP = -1, -2
+"""The label of a token that has none among these classes, and the index of a class that another chunk has."""
+
+
+class Head(NamedTuple):
+    """The last layer's arrays."""
+
+    kernel: jax.Array  # [D, V] or [V, D]
+    bias: jax.Array | None  # [V]
+    spread: jax.Array | None  # the factors w, [V]
+    cap: jax.Array | None
+
+
+class How(NamedTuple):
+    """What of the last layer is no array."""
+
+    layout: str
+    multiply: Any  # the dtype of the factors of the matrix products
+    add: Any  # that of their sums and of all that follows
+
+    @property
+    def classes(self) -> int:
+        """The axis of the classes in the kernel."""
+        return self.layout.index("v")
+
+
+class Sums(NamedTuple):
+    """What a loss needs of each token's logits, [N]."""
+
+    rest: jax.Array  # the log-sum-exp over the classes but the label
+    own: jax.Array  # the label's logit, 0 where the label is absent
+    spread: jax.Array  # the logits times the factors, added up; 0 if there are none
+
+
+def from_all(head: Head, x: jax.Array, labels: jax.Array, how: How) -> Sums:
+    """From all logits at once."""
+    z = _logits(head, x, how)
+    columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
+    top = _top(z)
+    return logs(top, _rest(z, columns, labels, top), *_own_and_spread(z, columns, labels, head.spread))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int) -> Sums:
+    """From `size` classes at a time, in one loop; the last chunk overlaps the one before it instead of being padded."""
+
+    def add(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+        top, rest, own, spread = carry
+        part, columns = _chunk(head, i, how, size)
+        z = _logits(part, x, how)
+        higher = jnp.maximum(top, _top(z))
+        rest = rest * jnp.exp(top - higher) + _rest(z, columns, labels, higher)
+        more = _own_and_spread(z, columns, labels, part.spread)
+        return (higher, rest, own + more[0], spread + more[1]), None
+
+    zero = _zeros(x, how)
+    start = (finite(zero - jnp.inf), zero, zero, zero)
+    return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
+
+
+@rule(from_chunks)
+def _(how, size, primals, tangents):
+    sums = from_chunks(*primals, how, size)
+    # Where the rest is nothing, or too little to be a number, its slope is 0.
+    largest = float(jnp.finfo(how.add).max)
+    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), finite(sums.rest))
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
+        part, columns = _chunk(head, i, how, size)
+        z = _logits(part, x, how)
+        # Left out before the exponential, which for the label, above all the rest, could be infinite.
+        others = jnp.where(_out(columns, labels), jnp.full_like(z, -jnp.inf), z)
+        rest = jnp.sum(jnp.exp(others - jnp.expand_dims(base, 1)), 1)
+        return rest, *_own_and_spread(z, columns, labels, part.spread)
+
+    def added(head: Head, x: jax.Array, labels: jax.Array) -> Sums:
+        # Relative to their own log-sum-exp the exponentials add up to 1, and that sum has its slope.
+        def add(carry: Any, i: jax.Array) -> Any:
+            return jax.tree.map(jnp.add, carry, of_chunk(head, x, labels, i)), None
+
+        x = x.astype(how.add)  # before the loop, which adds up its cotangents
+        zero = _zeros(x, how)
+        return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, how, size)))[0])
+
+    return sums, pushed(added, primals, tangents)
+
+
+def _logits(head: Head, x: jax.Array, how: How) -> jax.Array:
+    # Widened here, tile by tile: cotangents then arrive, and are added up, in the wider dtype.
+    z = numerics.product(x.astype(how.add), head.kernel.astype(how.add), f"nd,{how.layout}->nv", how.multiply)
+    if head.bias is not None:
+        z = z + jnp.expand_dims(head.bias.astype(how.add), 0)
+    return z if head.cap is None else head.cap * numerics.tanh(z / head.cap)
+
+
+@jax.custom_jvp
+def _only(mask: jax.Array, z: jax.Array) -> jax.Array:
+    """Z where the mask is True, else 0."""
+    return jnp.where(mask, z, jnp.zeros_like(z))
+
+
+@rule(_only)
+def _(primals, tangents):
+    # A product: the transpose of a select has a tile of zeros, which the loops around would keep for themselves.
+    return _only(*primals), primals[0].astype(tangents[1].dtype) * tangents[1]
+
+
+def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """Whose logits are not in the sum: the label's, and those that another chunk has."""
+    return (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
+
+
+def _top(z: jax.Array) -> jax.Array:
+    """The maximum, finite, so that differences from it never are inf - inf."""
+    return finite(lax.stop_gradient(jnp.max(z, 1)))
+
+
+def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:
+    # Selected after the exponential: XLA on CPU writes out what is selected, and again what is computed from it.
+    e = jnp.exp(z - jnp.expand_dims(top, 1))
+    return jnp.sum(_only(~_out(columns, labels), e), 1)
+
+
+def _own_and_spread(
+    z: jax.Array, columns: jax.Array, labels: jax.Array, spread: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    own = jnp.sum(_only(columns == jnp.expand_dims(labels, 1), z), 1)
+    if spread is None:
+        return own, jnp.zeros_like(own)
+    factors = jnp.expand_dims(spread.astype(z.dtype), 0)
+    factors = jnp.where(columns == OVERLAP, jnp.zeros_like(factors), factors)
+    return own, jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
+
+
+def logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
+    """The sums, from those of exponentials relative to a base."""
+    empty = rest == 0
+    log = jnp.log(jnp.where(empty, jnp.ones_like(rest), rest))
+    return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
+
+
+def finite(x: jax.Array) -> jax.Array:
+    """Without infinities."""
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -largest, largest)
+
+
+def _zeros(x: jax.Array, how: How) -> jax.Array:
+    return jnp.zeros_like(x, how.add, shape=x.shape[:1])
+
+
+def _count(head: Head, how: How, size: int) -> int:
+    return -(-head.kernel.shape[how.classes] // size)
+
+
+def _chunk(head: Head, i: jax.Array, how: How, size: int) -> tuple[Head, jax.Array]:
+    """The layer of the classes of one chunk, and their indices."""
+    start = jnp.minimum(i * size, head.kernel.shape[how.classes] - size)
+    columns = start + lax.broadcasted_iota(jnp.int32, (1, size), 1)
+    cut = lambda a: None if a is None else lax.dynamic_slice_in_dim(a, start, size, 0)  # noqa: E731
+    kernel = lax.dynamic_slice_in_dim(head.kernel, start, size, how.classes)
+    part = Head(kernel, cut(head.bias), cut(head.spread), head.cap)
+    return part, jnp.where(columns < i * size, jnp.full_like(columns, OVERLAP), columns)

@@ -1,0 +1,165 @@
+"""What the fused losses are given, checked; every error message of theirs is written here."""
+
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss import numerics
+from jaxloss._check import choice, counted, kept, number, real, wide, wide_enough
+from jaxloss._types import Array
+from jaxloss.fused._head import ABSENT, Head, How, Sums, finite, from_all, from_chunks, logs
+
+Layout = Literal["dv", "vd"]
+AxisName = str | tuple[str, ...] | None
+
+
+class Inputs(NamedTuple):
+    """A last layer, hidden states and labels that fit each other."""
+
+    head: Head
+    x: Array  # [..., D], 0 where a token is masked
+    labels: Array  # int32, [...], ABSENT where the label is not one of the kernel's classes
+    kept: Array | None  # which tokens count
+    valid: Array  # which labels are in range, or do not count
+    how: How
+    offset: Array | int  # the index of the kernel's first class
+    classes: int  # of all shards
+    vocab_axis_name: AxisName
+
+    @property
+    def rule(self) -> str:
+        """What is said of a label out of range."""
+        return f"labels must be from 0 to {self.classes - 1}"
+
+    def per_class(self, name: str, argument: str, values: Any) -> Array:
+        """One value for each of the kernel's classes, of an array that has those or all classes."""
+        array = real(name, argument, values).astype(self.how.add)
+        own = self.head.kernel.shape[self.how.classes]
+        if array.shape == (own,):
+            return array
+        if array.shape == (self.classes,):
+            return lax.dynamic_slice_in_dim(array, self.offset, own)
+        raise ValueError(
+            f"{name}: {argument} must have one value for each class, shape {(self.classes,)}, got {array.shape}."
+        )
+
+    def over_shards(self, x: Array) -> Array:
+        """The sum over the shards of the vocabulary."""
+        return x if self.vocab_axis_name is None else lax.psum(x, self.vocab_axis_name)
+
+
+def inputs(
+    name: str,
+    hidden: Any,
+    kernel: Any,
+    labels: Any,
+    *,
+    kernel_layout: str,
+    bias: Any,
+    logit_cap: Any,
+    where: Any,
+    ignore_index: Any,
+    vocab_axis_name: AxisName,
+    compute_dtype: Any,
+) -> Inputs:
+    """Checks and prepares."""
+    choice(name, "kernel_layout", kernel_layout, get_args(Layout))
+    x, w = _floats(name, "hidden", hidden), _floats(name, "kernel", kernel)
+    width, classes_axis = kernel_layout.index("d"), kernel_layout.index("v")
+    if w.ndim != 2:
+        raise ValueError(f"{name}: kernel {w.shape} must have two axes, of the layout {kernel_layout!r}.")
+    if x.ndim == 0 or x.shape[-1] != w.shape[width]:
+        raise ValueError(
+            f"{name}: hidden {x.shape} and kernel {w.shape} do not fit: the last axis of hidden must be as long "
+            f"as axis {width} of the kernel; for a kernel of the other orientation set kernel_layout."
+        )
+    if w.shape[classes_axis] == 0:
+        raise ValueError(f"{name}: kernel {w.shape} has no class: a loss needs at least one.")
+    t = real(name, "labels", labels, kind="an array of integers")
+    if not jnp.issubdtype(t.dtype, jnp.integer):
+        raise TypeError(f"{name}: labels must be integers, got dtype {t.dtype}: cast indices with .astype(int32).")
+    if t.shape != x.shape[:-1]:
+        raise ValueError(f"{name}: labels {t.shape} and hidden {x.shape} do not fit: labels need shape {x.shape[:-1]}.")
+    own = w.shape[classes_axis]
+    shards, shard = _shards(name, vocab_axis_name)
+    t = numerics.aligned_labels(x, wide_enough(t), (x.ndim - 1,))
+    rows = kept(name, where, t.shape)
+    counts = counted(name, t, ignore_index)
+    if counts is not None:
+        if 0 <= ignore_index < own * shards:
+            raise ValueError(
+                f"{name}: ignore_index {ignore_index} is one of the {own * shards} classes: take one outside of them, "
+                "as -100, or mask tokens with where."
+            )
+        rows = counts if rows is None else numerics.keep(rows, counts, False)
+    if rows is not None:
+        x = numerics.keep(jnp.expand_dims(rows, -1), x)
+    valid = (t >= 0) & (t < own * shards)
+    local = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32) - shard * own
+    local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT))
+    multiply = jnp.promote_types(x.dtype, w.dtype) if compute_dtype is None else _dtype(name, compute_dtype)
+    how = How(kernel_layout, multiply, wide(x.dtype, w.dtype))
+    cap = None if logit_cap is None else number(name, "logit_cap", logit_cap, how.add, low=0, open_low=True)
+    found = Inputs(
+        Head(w, None, None, cap),
+        x,
+        local,
+        rows,
+        valid if rows is None else valid | ~rows,
+        how,
+        shard * own,
+        own * shards,
+        vocab_axis_name,
+    )
+    head = found.head._replace(bias=None if bias is None else found.per_class(name, "bias", bias))
+    return found._replace(head=head)
+
+
+def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
+    """The sums of each token, over all shards of the vocabulary, in the shape of the labels."""
+
+    def run(x: Array, labels: Array, head: Head) -> Sums:
+        flat = x.reshape(labels.size, x.shape[-1]), labels.reshape(-1)
+        own = from_chunks(head, *flat, given.how, chunk) if chunk else from_all(head, *flat, given.how)
+        return Sums(*(s.reshape(labels.shape) for s in _combined(own, given)))
+
+    leaves, tree = jax.tree.flatten((given.x, given.labels, given.head._replace(spread=spread)))
+    return numerics.automatic(run, given.labels, *tree.unflatten(numerics.varying_alike(*leaves)))
+
+
+def _combined(sums: Sums, given: Inputs) -> Sums:
+    if given.vocab_axis_name is None:
+        return sums
+    top = lax.pmax(finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
+    return logs(top, *map(given.over_shards, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
+
+
+def _floats(name: str, argument: str, x: Any) -> Array:
+    array = real(name, argument, x, kind="an array of floats")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32).")
+    return array
+
+
+def _dtype(name: str, compute_dtype: Any) -> Any:
+    try:
+        dtype = jnp.dtype(compute_dtype)
+    except TypeError as error:
+        raise TypeError(f"{name}: compute_dtype must be a floating dtype or None, got {compute_dtype!r}.") from error
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{name}: compute_dtype must be a floating dtype or None, got {dtype}.")
+    return dtype
+
+
+def _shards(name: str, axis_name: AxisName) -> tuple[int, Array | int]:
+    if axis_name is None:
+        return 1, 0
+    try:
+        return lax.axis_size(axis_name), lax.axis_index(axis_name)
+    except NameError as error:
+        raise ValueError(
+            f"{name}: vocab_axis_name {axis_name!r} is no mesh axis here: call the loss inside jax.shard_map over it, "
+            "each device with its part of the kernel."
+        ) from error

@@ -1,0 +1,59 @@
+"""How a fused loss goes about it: which mode, and how much at a time."""
+
+import operator
+from typing import Any, Literal, get_args
+
+from jaxloss import numerics
+from jaxloss._check import choice
+from jaxloss.fused._head import How
+from jaxloss.fused._inputs import Inputs
+
+Mode = Literal["auto", "fast", "low_memory", "dense"]
+
+TILE = 2**27
+"""Bytes of logits that are held at a time, if that leaves a chunk long enough to keep an accelerator busy."""
+LEAST = 1024
+"""Tokens or classes that do."""
+ACCUMULATOR = 2**28
+"""Bytes up to which the gradient of a half-precision kernel is added up in float32 without a second thought."""
+
+
+def planned(name: str, given: Inputs, mode: str, chunk_size: Any, summed: bool) -> tuple[str, int]:
+    """The mode that `mode` comes to, and its chunk: classes of a low-memory one, tokens of a fast one, 0 for all.
+
+    Only a sum has a gradient that is known in advance, and only where no other device has a part of its terms.
+    """
+    choice(name, "mode", mode, get_args(Mode))
+    size = None if chunk_size is None else _size(name, chunk_size)
+    tokens, classes = given.labels.size, given.head.kernel.shape[given.how.classes]
+    fast = summed and given.vocab_axis_name is None
+    if mode == "auto":
+        bytes_of = given.how.add.itemsize
+        wide_kernel = given.head.kernel.dtype == given.how.add
+        on_mesh = numerics.on_mesh(given.x, given.head.kernel)
+        if tokens * classes * bytes_of <= TILE and chunk_size is None:
+            mode = "dense"
+        elif fast and (wide_kernel or on_mesh or given.head.kernel.size * bytes_of <= ACCUMULATOR):
+            mode = "fast"  # no accumulator, or one that is worth it; and no loop over classes that may be sharded
+        else:
+            mode = "dense" if on_mesh else "low_memory"
+    if mode == "dense":
+        return mode, 0
+    if mode == "fast" and fast:
+        return mode, _length(size, classes, given.how, max(tokens, 1))
+    return "low_memory", _length(size, tokens, given.how, classes)
+
+
+def _length(size: int | None, across: int, how: How, most: int) -> int:
+    longest = max(LEAST, TILE // (how.add.itemsize * max(across, 1))) if size is None else size
+    return min(longest, most)
+
+
+def _size(name: str, chunk_size: Any) -> int:
+    try:
+        size = operator.index(chunk_size)
+    except TypeError as error:
+        raise TypeError(f"{name}: chunk_size must be an integer or None, got {chunk_size!r}.") from error
+    if size < 1:
+        raise ValueError(f"{name}: chunk_size must be at least 1, got {size}.")
+    return size

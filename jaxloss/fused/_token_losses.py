@@ -1,0 +1,74 @@
+"""From a token's sums to its loss, and the weighted sum of the losses with its gradient in the forward pass."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import is_zero, number
+from jaxloss._types import Array
+from jaxloss.fused._chunks import split, sum_of_chunks
+from jaxloss.fused._head import Head, How, Sums, from_all
+from jaxloss.fused._inputs import Inputs
+
+
+class Options(NamedTuple):
+    """What turns a token's sums into its loss; None where an option is off."""
+
+    smoothing: Array | None
+    share: Array | None  # the smoothing over the number of classes
+    mass: Array | None  # the sum of the class weights
+    z_loss: Array | None
+
+
+def options_of(
+    name: str, given: Inputs, class_weights: Any, label_smoothing: Any, z_loss: Any
+) -> tuple[Array | None, Array | None, Options]:
+    """Each token's class weight, the factors of the logits in the smoothed mass, and the options."""
+    dtype = given.how.add
+    smoothing = number(name, "label_smoothing", label_smoothing, dtype, low=0, high=1)
+    zeta = None if is_zero(z_loss) else number(name, "z_loss", z_loss, dtype, low=0)
+    factors = None if class_weights is None else given.per_class(name, "class_weights", class_weights)
+    own = None
+    if factors is not None:
+        found = lambda t, w: numerics.keep(t >= 0, numerics.look_up(w, jnp.maximum(t, 0)))  # noqa: E731
+        own = given.over_shards(numerics.automatic(found, given.labels, given.labels, factors))
+    if is_zero(label_smoothing):
+        return own, None, Options(None, None, None, zeta)
+    if factors is None:
+        factors = jnp.ones_like(given.head.kernel, dtype, shape=given.head.kernel.shape[given.how.classes])
+    mass = given.over_shards(jnp.sum(factors))
+    return own, factors, Options(smoothing, smoothing / given.classes, mass, zeta)
+
+
+def token_losses(sums: Sums, own_weight: Array | None, options: Options) -> Array:
+    losses = numerics.softplus(sums.rest - sums.own)
+    if own_weight is not None:
+        losses = own_weight * losses
+    lse = jnp.logaddexp(sums.rest, sums.own)
+    if options.smoothing is not None and options.share is not None and options.mass is not None:
+        spread = numerics.times(options.mass, lse) - sums.spread
+        losses = numerics.times(1 - options.smoothing, losses) + numerics.times(options.share, spread)
+    return losses if options.z_loss is None else losses + numerics.times(options.z_loss, jnp.square(lse))
+
+
+def weighted_sum(
+    given: Inputs, spread: Array | None, weight: Array, own_weight: Array | None, options: Options, chunk: int
+) -> Array:
+    """The sum of weight times loss, taken in chunks of tokens."""
+
+    def run(x: Array, labels: Array, weight: Array, own_weight: Array | None, shared: Any) -> Array:
+        rows = split((x, labels, weight, own_weight), labels.shape, chunk)
+        return sum_of_chunks(partial(_weighted, given.how), shared, rows)
+
+    arrays = given.x, given.labels, weight, own_weight, (given.head._replace(spread=spread), options)
+    leaves, tree = jax.tree.flatten(arrays)
+    return numerics.automatic(run, None, *tree.unflatten(numerics.varying_alike(*leaves)))
+
+
+def _weighted(how: How, shared: tuple[Head, Options], rows: Any) -> Array:
+    head, options = shared
+    x, labels, weight, own_weight = rows
+    return jnp.sum(weight * token_losses(from_all(head, x, labels, how), own_weight, options))

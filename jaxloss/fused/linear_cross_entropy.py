@@ -1,0 +1,229 @@
+r"""The softmax cross-entropy of a last layer, whose logits are never held all at once."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss._check import masked
+from jaxloss._checked import valued
+from jaxloss._loss import Loss
+from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
+from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss.fused._head import Sums
+from jaxloss.fused._inputs import AxisName, Inputs, inputs, sums_of
+from jaxloss.fused._plan import planned
+from jaxloss.fused._token_losses import Options, options_of, token_losses, weighted_sum
+from jaxloss.fused.logsumexp_and_target import logsumexp_and_target
+
+
+class LinearAux(NamedTuple):
+    """What `linear_softmax_cross_entropy` returns beside the loss; all of it can be differentiated."""
+
+    lse: Array
+    """The log-partition function of each token, of the shape of the labels; 0 where a token is masked."""
+    target_logit: Array
+    """The logit of each token's label."""
+    z_loss: Array
+    """Each token's term of the z-loss, before weights."""
+    n_valid: Array
+    """How many tokens count, over all of `axis_name`."""
+
+
+def linear_softmax_cross_entropy(
+    hidden: Floats,
+    kernel: Floats,
+    labels: Labels,
+    *,
+    kernel_layout: str = "dv",
+    bias: Numbers | None = None,
+    class_weights: Numbers | None = None,
+    weights: Numbers | None = None,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: Scalar = 0.0,
+    z_loss: Scalar = 0.0,
+    logit_cap: Scalar | None = None,
+    reduction: str = "mean",
+    axis_name: AxisName = None,
+    vocab_axis_name: AxisName = None,
+    compute_dtype: Any = None,
+    mode: str = "auto",
+    chunk_size: int | None = None,
+    return_aux: bool = False,
+) -> Any:
+    r"""The cross-entropy of class indices under the softmax of $z = h W + b$, the last layer included.
+
+    $$\ell = (1 - s) w_t \left(\log \sum_j e^{z_j} - z_t\right)
+        + \frac{s}{K} \sum_k w_k \left(\log \sum_j e^{z_j} - z_k\right)
+        + \zeta \left(\log \sum_j e^{z_j}\right)^2$$
+
+    It is `softmax_cross_entropy_with_integer_labels(hidden @ kernel + bias, labels)`, reduced, for vocabularies whose
+    logits are too large to hold: 8192 tokens times 131072 classes are 4 GB. At no time there is more than one chunk of
+    them. The matrix products multiply in the dtype of the operands and add in float32, and so do those of the
+    gradients, which come back in the dtype of `hidden` and `kernel`. A confident token keeps its loss and gradient,
+    however small, as exact as its logits are: one of 40 is known to 2e-6, and so is a loss of $e^{-40}$, relatively.
+
+    The modes differ in time and memory alone:
+
+    | mode | matrix products | held at a time |
+    |---|---|---|
+    | `"fast"` | 3, the gradients in the forward pass | a chunk of tokens, and the kernel's gradient in float32 |
+    | `"low_memory"` | 4, the logits computed twice | a chunk of classes |
+    | `"dense"` | 3 | all logits |
+    | `"auto"` | | dense up to 128 MB of logits; fast if the float32 gradient costs little; else low memory |
+
+    Losses that are not reduced, `return_aux` and `vocab_axis_name` have no gradient that is known in advance:
+    `"fast"` is `"low_memory"` for them.
+
+    Under plain `jit` with sharded arrays `"auto"` is fast or dense, which gather neither logits nor kernel, whether
+    tokens or classes are sharded (of several leading axes, the first); a loop over classes would gather a kernel that
+    is sharded over them. For the least memory on many devices use `vocab_axis_name`.
+
+    Args:
+        hidden: Hidden states, `[..., D]`.
+        kernel: The last layer's weights, `[D, V]`; with `vocab_axis_name` this device's part of them.
+        labels: Class indices, `[...]`; with `vocab_axis_name` into all classes. One outside 0 to V - 1 has loss nan.
+        kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`, such as an embedding table that is shared.
+        bias: Added to the logits, `[V]`; of the same classes as the kernel.
+        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
+        weights: Weights of the tokens, `[...]` or of leading axes, as in `reduce`.
+        where: True where a token counts, `[...]`; what is masked is not read, nan or not, and has gradient 0.
+        ignore_index: A label to leave out, outside of the classes: its tokens have loss and gradient 0.
+        label_smoothing: The share s of each label that is spread over all K classes; in [0, 1].
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        logit_cap: Caps the logits softly, $z \to c \tanh(z / c)$; above 0.
+        reduction: `"mean"` (the sum of weight times loss over the sum of the weights), `"sum"`,
+            `"sum_over_batch_size"` or `"none"`; see `reduce`.
+        axis_name: Mesh axes over which the tokens are spread and the mean is global; see `reduce`.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see `kernel`.
+        compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
+        mode: How to go about it, see above.
+        chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 MB of logits.
+        return_aux: Whether to return the pair of the loss and a `LinearAux` of the log-partition functions and logits.
+
+    Returns:
+        A scalar; with `reduction="none"` one value per token, of the shape of `labels`. In nats.
+
+    Raises:
+        ValueError: Shapes that do not fit, an option out of range, an axis name that is not bound.
+        TypeError: Hidden states or a kernel that are not floats, labels that are not integers.
+
+    Example:
+        >>> hidden, kernel = jnp.array([[1.0, 2.0], [0.0, 1.0]]), jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 2.0]])
+        >>> print(linear_softmax_cross_entropy(hidden, kernel, jnp.array([2, -100]), ignore_index=-100).round(4))
+        0.1698
+
+    Source: as `softmax_cross_entropy`; for the gradients in the forward pass and the chunks of tokens Hsu et al.,
+    "Liger Kernel", 2024; for the recomputation over classes Wijmans et al., "Cut Your Losses", 2024; for the cap Bello
+    et al., "Neural Combinatorial Optimization with Reinforcement Learning", 2016.
+    """
+    name = "linear_softmax_cross_entropy"
+    check_reduction(name, reduction)
+    given = inputs(
+        name,
+        hidden,
+        kernel,
+        labels,
+        kernel_layout=kernel_layout,
+        bias=bias,
+        logit_cap=logit_cap,
+        where=where,
+        ignore_index=ignore_index,
+        vocab_axis_name=vocab_axis_name,
+        compute_dtype=compute_dtype,
+    )
+    mode, chunk = planned(name, given, mode, chunk_size, reduction != "none" and not return_aux)
+    own_weight, spread, options = options_of(name, given, class_weights, label_smoothing, z_loss)
+    if mode == "fast":
+
+        def numerator(weight: Array) -> Array:
+            weight = valued(name, weight, lambda: given.valid, given.rule)
+            return weighted_sum(given, spread, weight, own_weight, options, chunk)
+
+        like = jnp.zeros_like(given.labels, given.how.add)
+        return reduced_by(name, numerator, like, weights, given.kept, reduction, axis_name)
+    sums = sums_of(given, spread, chunk)
+    losses = valued(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
+    loss = reduced(name, masked(losses, given.kept), weights, given.kept, reduction, None, axis_name)
+    return (loss, _aux(name, given, sums, options, axis_name)) if return_aux else loss
+
+
+def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: AxisName) -> LinearAux:
+    lse, target = logsumexp_and_target(name, given, sums)
+    squares = jnp.zeros_like(lse) if options.z_loss is None else options.z_loss * jnp.square(lse)
+    n_valid = reduced(name, jnp.ones_like(lse), None, given.kept, "sum", None, axis_name)
+    return LinearAux(lse, target, squares, n_valid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearSoftmaxCrossEntropy(Loss):
+    """The class form of `linear_softmax_cross_entropy`."""
+
+    kernel_layout: str = "dv"
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+    label_smoothing: Scalar = 0.0
+    z_loss: Scalar = 0.0
+    logit_cap: Scalar | None = None
+    vocab_axis_name: AxisName = None
+    compute_dtype: Any = None
+    mode: str = "auto"
+    chunk_size: int | None = None
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]: the arrays that it takes are named
+        self,
+        predictions: Floats,
+        targets: Labels,
+        *,
+        kernel: Floats,
+        bias: Numbers | None = None,
+        weights: Numbers | None = None,
+        where: Mask | None = None,
+    ) -> Array:
+        """The reduced loss.
+
+        Args:
+            predictions: Hidden states, `[..., D]`.
+            targets: Labels, `[...]`.
+            kernel: The last layer's weights, `[D, V]`.
+            bias: Added to the logits, `[V]`.
+            weights: Weights of the tokens; see `reduce`.
+            where: True where a token counts, `[...]`.
+        """
+        return self._reduced(predictions, targets, kernel, self.reduction, bias=bias, weights=weights, where=where)
+
+    def total(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
+        self,
+        predictions: Floats,
+        targets: Labels,
+        *,
+        kernel: Floats,
+        bias: Numbers | None = None,
+        weights: Numbers | None = None,
+        where: Mask | None = None,
+    ) -> tuple[Array, Array]:
+        """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
+        value = self._reduced(predictions, targets, kernel, "sum", bias=bias, weights=weights, where=where)
+        like = jnp.zeros_like(jnp.asarray(targets), value.dtype)
+        kept = self._kept(like, predictions, targets, where)
+        return value, totalled(self._name, like, weights, kept, self.reduction, None, self.axis_name)[1]
+
+    def losses(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
+        self,
+        predictions: Floats,
+        targets: Labels,
+        *,
+        kernel: Floats,
+        bias: Numbers | None = None,
+        where: Mask | None = None,
+    ) -> Array:
+        """One value per token, not reduced."""
+        return self._reduced(predictions, targets, kernel, "none", bias=bias, where=where)
+
+    def _reduced(self, hidden: Any, labels: Any, kernel: Any, reduction: str, **arrays: Any) -> Array:
+        how = {"reduction": reduction, "axis_name": self.axis_name}
+        return linear_softmax_cross_entropy(hidden, kernel, labels, **how, **self._options(), **arrays)
+
+
+__all__ = ["LinearAux", "LinearSoftmaxCrossEntropy", "linear_softmax_cross_entropy"]
