@@ -31,12 +31,28 @@ def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Arr
     return array
 
 
-def floats(name: str, argument: str, x: Any) -> Array:
-    """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
+def floating(name: str, argument: str, x: Any) -> Array:
+    """`x` as floats of its own dtype."""
     array = real(name, argument, x, kind="an array of floats")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32).")
+    return array
+
+
+def floats(name: str, argument: str, x: Any) -> Array:
+    """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
+    array = floating(name, argument, x)
     return array.astype(wide(array.dtype))
+
+
+def integers(name: str, argument: str, x: Any, remedy: str = "") -> Array:
+    """`x` as integers that hold any number of classes and any index to ignore: uint8 would wrap both."""
+    array = real(name, argument, x, kind="an array of integers")
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(
+            f"{name}: {argument} must be integers, got dtype {array.dtype}: cast indices with .astype(int32){remedy}."
+        )
+    return array.astype(jnp.int32) if array.dtype.itemsize < 4 else array
 
 
 def wide(*dtypes: Any) -> Any:
@@ -68,22 +84,11 @@ def matched(
     return aligned(predictions, targets)
 
 
-def wide_enough(labels: Array) -> Array:
-    """Class indices of a type that holds any number of classes and any index to ignore: uint8 would wrap both."""
-    return labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
-
-
 def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes) -> tuple[Array, Array, int]:
     """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
-    labels = real(name, "labels", labels, kind="an array of integers")
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            f"{name}: labels must be integers, got dtype {labels.dtype}: cast indices with .astype(int32), "
-            "or use the loss that takes a distribution over classes."
-        )
-    labels = wide_enough(labels)
+    labels = integers(name, "labels", labels, ", or use the loss that takes a distribution over classes")
     rows = without(array.shape, axes)
     if labels.shape != rows:
         raise ValueError(
@@ -231,7 +236,7 @@ def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
         skip = operator.index(ignore_index)
     except TypeError as error:
         raise TypeError(f"{name}: ignore_index must be an integer or None, got {ignore_index!r}.") from error
-    labels = wide_enough(labels)
+    labels = integers(name, "labels", labels)
     fits = jnp.iinfo(labels.dtype).min <= skip <= jnp.iinfo(labels.dtype).max
     return labels != skip if fits else jnp.ones_like(labels, bool)
 
@@ -255,8 +260,10 @@ __all__ = [
     "class_axes",
     "counted",
     "fitted",
+    "floating",
     "floats",
     "inert",
+    "integers",
     "is_zero",
     "kept",
     "kept_rows",
@@ -269,6 +276,5 @@ __all__ = [
     "real",
     "together",
     "wide",
-    "wide_enough",
     "without",
 ]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import choice, counted, kept, number, real, wide, wide_enough
+from jaxloss._check import choice, counted, floating, integers, kept, number, real, wide
 from jaxloss._types import Array
 from jaxloss.fused._head import ABSENT, Head, How, Sums, finite, from_all, from_chunks, logs
 
@@ -66,7 +66,7 @@ def inputs(
 ) -> Inputs:
     """Checks and prepares."""
     choice(name, "kernel_layout", kernel_layout, get_args(Layout))
-    x, w = _floats(name, "hidden", hidden), _floats(name, "kernel", kernel)
+    x, w = floating(name, "hidden", hidden), floating(name, "kernel", kernel)
     width, classes_axis = kernel_layout.index("d"), kernel_layout.index("v")
     if w.ndim != 2:
         raise ValueError(f"{name}: kernel {w.shape} must have two axes, of the layout {kernel_layout!r}.")
@@ -77,14 +77,12 @@ def inputs(
         )
     if w.shape[classes_axis] == 0:
         raise ValueError(f"{name}: kernel {w.shape} has no class: a loss needs at least one.")
-    t = real(name, "labels", labels, kind="an array of integers")
-    if not jnp.issubdtype(t.dtype, jnp.integer):
-        raise TypeError(f"{name}: labels must be integers, got dtype {t.dtype}: cast indices with .astype(int32).")
+    t = integers(name, "labels", labels)
     if t.shape != x.shape[:-1]:
         raise ValueError(f"{name}: labels {t.shape} and hidden {x.shape} do not fit: labels need shape {x.shape[:-1]}.")
     own = w.shape[classes_axis]
     shards, shard = _shards(name, vocab_axis_name)
-    t = numerics.aligned_labels(x, wide_enough(t), (x.ndim - 1,))
+    t = numerics.aligned_labels(x, t, (x.ndim - 1,))
     rows = kept(name, where, t.shape)
     counts = counted(name, t, ignore_index)
     if counts is not None:
@@ -134,13 +132,6 @@ def _combined(sums: Sums, given: Inputs) -> Sums:
         return sums
     top = lax.pmax(finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
     return logs(top, *map(given.over_shards, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
-
-
-def _floats(name: str, argument: str, x: Any) -> Array:
-    array = real(name, argument, x, kind="an array of floats")
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32).")
-    return array
 
 
 def _dtype(name: str, compute_dtype: Any) -> Any:

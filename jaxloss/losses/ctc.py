@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import floats, kept, masked, number, real, wide_enough
+from jaxloss._check import floats, integers, kept, masked, number, real
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
@@ -68,9 +68,7 @@ def ctc_loss(
     x = floats(name, "logits", logits)
     if x.ndim < 2:
         raise ValueError(f"{name}: logits {x.shape} need two axes at least, [..., frames, classes].")
-    y = real(name, "labels", labels, kind="an array of integers")
-    if not jnp.issubdtype(y.dtype, jnp.integer):
-        raise TypeError(f"{name}: labels must be integers, got dtype {y.dtype}: cast indices with .astype(int32).")
+    y = integers(name, "labels", labels)
     batch, classes = x.shape[:-2], x.shape[-1]
     if y.ndim != x.ndim - 1 or y.shape[:-1] != batch:
         raise ValueError(f"{name}: labels {y.shape} and logits {x.shape} do not fit: labels need shape {batch} + (S,).")
@@ -81,7 +79,6 @@ def ctc_loss(
     where = kept(name, where, batch)
     if where is not None:
         live, counted = live & where[..., None], counted & where[..., None]
-    y = wide_enough(y)
     proper = (y >= 0) & (y < classes) & (y != blank)
     on_the_right = jnp.all(counted[..., :-1] >= counted[..., 1:], -1)
     y = jnp.where(proper & counted, y, jnp.full_like(y, blank)).astype(jnp.int32)
@@ -162,11 +159,9 @@ def _paddings(which: str, shape: tuple[int, ...], paddings: Any, lengths: Any) -
         return jnp.zeros(shape, bool) if paddings is None else paddings
     if paddings is not None:
         raise ValueError(f"CTCLoss: give {which}_paddings or {which}_lengths, not both.")
-    array = real("CTCLoss", f"{which}_lengths", lengths, kind="an array of integers")
-    if not jnp.issubdtype(array.dtype, jnp.integer) or array.shape != shape[:-1]:
-        raise ValueError(
-            f"CTCLoss: {which}_lengths must be integers of shape {shape[:-1]}, got {array.dtype} {array.shape}."
-        )
+    array = integers("CTCLoss", f"{which}_lengths", lengths)
+    if array.shape != shape[:-1]:
+        raise ValueError(f"CTCLoss: {which}_lengths must have shape {shape[:-1]}, got {array.shape}.")
     index = lax.broadcasted_iota(array.dtype, shape, len(shape) - 1)
     return index >= array[..., None]
 

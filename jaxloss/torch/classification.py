@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses, numerics
-from jaxloss._check import counted, number, per_class, real, wide_enough, without
+from jaxloss._check import counted, integers, number, per_class, real, without
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
 from jaxloss.torch._loss import PairLoss
 from jaxloss.torch._rules import chosen, operands, reduced
@@ -62,7 +62,7 @@ def cross_entropy(
             x, y, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes
         )
         return reduced(values, reduction, dtype)
-    x, labels, dtype = _labelled(name, input, target)
+    x, labels, dtype = _labelled(name, input, target, distributions=True)
     classes = _class_weights(name, x, weight)
     values = losses.softmax_cross_entropy_with_integer_labels(
         x, labels, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes, ignore_index=ignore_index
@@ -119,15 +119,13 @@ def _axis(name: str, x: Array) -> int:
     return min(x.ndim - 1, 1)
 
 
-def _labelled(name: str, input: Any, target: Any) -> tuple[Array, Array, Any]:
+def _labelled(name: str, input: Any, target: Any, distributions: bool = False) -> tuple[Array, Array, Any]:
     (x,), dtype = operands(name, input=input)
-    labels = real(name, "target", target)
+    labels = integers(name, "target", target, ", or give a distribution of the shape of input" if distributions else "")
     rows = without(x.shape, (_axis(name, x),))
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"{name}: target of class indices must be integers, got dtype {labels.dtype}.")
     if labels.shape != rows:
         raise ValueError(f"{name}: target must have shape {rows} for input {x.shape}, got {labels.shape}.")
-    return x, wide_enough(labels), dtype
+    return x, labels, dtype
 
 
 def _distribution(name: str, target: Any, ignore_index: int) -> Array:

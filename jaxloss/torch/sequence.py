@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses, numerics
-from jaxloss._check import real, wide_enough
+from jaxloss._check import integers
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.torch._loss import Loss
@@ -58,7 +58,7 @@ def ctc_loss(
     (x,), dtype = operands(name, log_probs=log_probs)
     if x.ndim not in (2, 3):
         raise ValueError(f"{name}: log_probs must have shape (T, N, C) or (T, C), got {x.shape}.")
-    single, y = x.ndim == 2, _integers(name, "targets", targets)
+    single, y = x.ndim == 2, integers(name, "targets", targets)
     x = x[None] if single else jnp.swapaxes(x, 0, 1)
     batch, frames, _ = x.shape
     y = y[None] if single and y.ndim == 1 else y
@@ -77,18 +77,11 @@ def ctc_loss(
     return reduced(values[0] if single else values, reduction, dtype)
 
 
-def _integers(name: str, argument: str, x: Any) -> Array:
-    array = real(name, argument, x, kind="an array of integers")
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(f"{name}: {argument} must be integers, got dtype {array.dtype}: cast with .astype(int32).")
-    return array
-
-
 def _lengths(name: str, argument: str, x: Any, batch: int, single: bool) -> Array:
-    array = _integers(name, argument, x)
+    array = integers(name, argument, x)
     if array.shape != (batch,) and not (single and array.ndim == 0):
         raise ValueError(f"{name}: {argument} must have shape ({batch},), got {array.shape}.")
-    return wide_enough(array).reshape(batch)
+    return array.reshape(batch)
 
 
 def _padded(y: Array, lengths: Array, frames: int) -> Array:
