@@ -3,13 +3,70 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, Self, cast
 
 import jax
 import numpy as np
 from jax.core import Tracer
+
+
+class Value:
+    """The base of frozen dataclasses that are values: compared, hashed, stored and traced by their fields."""
+
+    _known: ClassVar[dict[str, type["Value"]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Set before @dataclass runs, which therefore leaves them alone: its own would compare arrays with ==.
+        cls.__eq__ = Value.__eq__
+        cls.__hash__ = Value.__hash__
+        Value._known[class_name(cls)] = cls
+        register_pytree(cls)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return dataclasses.replace(cast(Any, self), **changes)
+
+    def get_config(self) -> dict[str, Any]:
+        """The class and the fields as plain JSON values; `from_config` gives an equal loss back."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(cast(Any, self)) if f.init}
+        return {"class": class_name(type(self)), **fields}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The loss that `get_config` described.
+
+        Raises:
+            ValueError: The class is not known (a loss of one's own must be imported first) or is not this class.
+        """
+        fields = dict(config)
+        name = fields.pop("class", class_name(cls))
+        found = Value._known.get(name)
+        if found is None or not issubclass(found, cls):
+            raise ValueError(
+                f"{cls.__name__}.from_config: no {cls.__name__} of class {name!r}: import its module first."
+            )
+        return found(**{key: _restored(value) for key, value in fields.items()})
+
+    def __eq__(self, other: object) -> bool:
+        return same(self, other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash_of(self)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.get_config()
+    return [_plain(v) for v in cast(tuple[Any, ...], value)] if isinstance(value, tuple) else plain(value)
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Value.from_config(cast(Mapping[str, Any], value))
+    return tuple(map(_restored, cast(list[Any], value))) if isinstance(value, list) else value
 
 
 @cache
@@ -29,8 +86,12 @@ def _is_numeric(hint: Any) -> bool:
 
 def class_name(cls: type) -> str:
     """The name that configurations call a class by."""
-    package, *_ = cls.__module__.split(".")
-    return f"{package if package == 'jaxloss' else cls.__module__}.{cls.__qualname__}"  # ours may move between files
+    package, *modules = cls.__module__.split(".")
+    if package != "jaxloss":
+        return f"{cls.__module__}.{cls.__qualname__}"
+    # Ours may move between files, but not out of a module of foreign names.
+    foreign = [m for m in modules[:1] if m in ("keras", "torch")]
+    return ".".join([package, *foreign, cls.__qualname__])
 
 
 def freeze(instance: Any) -> None:

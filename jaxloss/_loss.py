@@ -2,10 +2,10 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,9 @@ from jaxloss._check import class_axes, counted, fitted, mask
 from jaxloss._reduce import AxisName, check_reduction, reduced, totalled
 from jaxloss._types import Array, Floats, Mask, Numbers
 
-_REGISTRY: dict[str, "type[Loss]"] = {}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
+class Loss(_fields.Value):
     """A loss that knows how it is reduced: call it with predictions and targets, get a scalar.
 
     A class form names a function and its options; a loss of one's own is a subclass with `fn`, or with a method
@@ -48,14 +46,6 @@ class Loss:
 
     reduction: str = "mean"
     axis_name: AxisName = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        # Set before @dataclass runs, which therefore leaves them alone: its own would compare arrays with ==.
-        cls.__eq__ = Loss.__eq__
-        cls.__hash__ = Loss.__hash__
-        _REGISTRY[_fields.class_name(cls)] = cls
-        _fields.register_pytree(cls)
 
     def __post_init__(self) -> None:
         check_reduction(type(self).__name__, self.reduction)
@@ -106,31 +96,6 @@ class Loss:
             raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
         return type(self).fn(predictions, targets, **self._options(), **arrays)
 
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
-
-    def get_config(self) -> dict[str, Any]:
-        """The class and the fields as plain JSON values; `Loss.from_config` gives an equal loss back."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}
-        return {"class": _fields.class_name(type(self)), **fields}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The loss that `get_config` described.
-
-        Raises:
-            ValueError: The class is not known (a loss of one's own must be imported first) or is not this class.
-        """
-        fields = dict(config)
-        name = fields.pop("class", _fields.class_name(cls))
-        found = _REGISTRY.get(name)
-        if found is None or not issubclass(found, cls):
-            raise ValueError(
-                f"{cls.__name__}.from_config: no {cls.__name__} of class {name!r}: import its module first."
-            )
-        return found(**{key: _restored(value) for key, value in fields.items()})
-
     def __add__(self, other: Any) -> "LossSum":
         if not isinstance(other, Loss):
             return NotImplemented
@@ -151,14 +116,6 @@ class Loss:
     def __radd__(self, other: Any) -> "Loss":
         # sum(losses) starts from 0.
         return self if isinstance(other, int) and other == 0 else NotImplemented
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return _fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return _fields.hash_of(self)
 
     @property
     def _name(self) -> str:
@@ -238,18 +195,6 @@ class LossSum(Loss):
             TypeError: Always; take the losses of the terms.
         """
         raise TypeError("LossSum: the terms of a sum are reduced one by one: take the losses of each of its terms.")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Loss):
-        return value.get_config()
-    return [_plain(v) for v in cast(tuple[Any, ...], value)] if isinstance(value, tuple) else _fields.plain(value)
-
-
-def _restored(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return Loss.from_config(cast(Mapping[str, Any], value))
-    return tuple(map(_restored, cast(list[Any], value))) if isinstance(value, list) else value
 
 
 @cache
