@@ -36,11 +36,11 @@ def _mean(case: Case, **fields):
 
 
 def _check(got, expected, what):
-    """Equal to the rounding of a sum in another order: a millionth of the largest answer."""
+    """Equal to the rounding of a sum in another order: 5e-7 of the largest answer."""
     for kind, a, b in zip(("value", "gradient"), got, expected, strict=True):
         b = np.asarray(b)
         assert np.all(np.isfinite(b))
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max(), err_msg=f"{what}: {kind}")
+        np.testing.assert_allclose(a, b, rtol=5e-7, atol=5e-7 * np.abs(b).max(), err_msg=f"{what}: {kind}")
 
 
 def _steps(global_mean):
