@@ -10,10 +10,14 @@ from jaxloss.fused._inputs import Inputs
 
 Mode = Literal["auto", "fast", "low_memory", "dense"]
 
-TILE = 2**27
+DENSE = 2**27
+"""Bytes of logits up to which they are held all at once."""
+OF_TOKENS, OF_CLASSES = 2**27, 2**25
 """Bytes of logits that are held at a time, if that leaves a chunk long enough to keep an accelerator busy."""
 LEAST = 1024
 """Tokens or classes that do."""
+SHARE = 16
+"""A chunk of classes is at most this part of them: two tiles, as a gradient needs, are an eighth of the logits."""
 ACCUMULATOR = 2**28
 """Bytes up to which the gradient of a half-precision kernel is added up in float32 without a second thought."""
 
@@ -31,7 +35,7 @@ def planned(name: str, given: Inputs, mode: str, chunk_size: Any, summed: bool) 
         bytes_of = given.how.add.itemsize
         wide_kernel = given.head.kernel.dtype == given.how.add
         on_mesh = numerics.on_mesh(given.x, given.head.kernel)
-        if tokens * classes * bytes_of <= TILE and chunk_size is None:
+        if tokens * classes * bytes_of <= DENSE and chunk_size is None:
             mode = "dense"
         elif fast and (wide_kernel or on_mesh or given.head.kernel.size * bytes_of <= ACCUMULATOR):
             mode = "fast"  # no accumulator, or one that is worth it; and no loop over classes that may be sharded
@@ -40,13 +44,17 @@ def planned(name: str, given: Inputs, mode: str, chunk_size: Any, summed: bool) 
     if mode == "dense":
         return mode, 0
     if mode == "fast" and fast:
-        return mode, _length(size, classes, given.how, max(tokens, 1))
-    return "low_memory", _length(size, tokens, given.how, classes)
+        return mode, _length(size, OF_TOKENS // _row(given.how, classes), max(tokens, 1))
+    return "low_memory", _length(size, min(OF_CLASSES // _row(given.how, tokens), classes // SHARE), classes)
 
 
-def _length(size: int | None, across: int, how: How, most: int) -> int:
-    longest = max(LEAST, TILE // (how.add.itemsize * max(across, 1))) if size is None else size
-    return min(longest, most)
+def _length(size: int | None, affordable: int, most: int) -> int:
+    return min(max(LEAST, affordable) if size is None else size, most)
+
+
+def _row(how: How, length: int) -> int:
+    """The bytes of so many logits."""
+    return how.add.itemsize * max(length, 1)
 
 
 def _size(name: str, chunk_size: Any) -> int:

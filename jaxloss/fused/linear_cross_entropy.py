@@ -99,7 +99,7 @@ def linear_softmax_cross_entropy(
         vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see `kernel`.
         compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
         mode: How to go about it, see above.
-        chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 MB of logits.
+        chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 or 32 MB of logits.
         return_aux: Whether to return the pair of the loss and a `LinearAux` of the log-partition functions and logits.
 
     Returns:

@@ -46,7 +46,7 @@ def linear_logsumexp_and_target(
         compute_dtype: The dtype to multiply in; by default the wider of the two.
         mode: `"auto"`, `"low_memory"` (or `"fast"`, which is the same here) or `"dense"`; see
             `linear_softmax_cross_entropy`.
-        chunk_size: Classes to take at a time; by default about 128 MB of logits.
+        chunk_size: Classes to take at a time; by default about 32 MB of logits.
 
     Returns:
         Two arrays of the shape of `labels`, of at least float32.

@@ -277,6 +277,16 @@ def test_no_more_is_held_than_a_few_chunks(dtype):
     assert temporaries("fast", 64) < (2.1 + half) * 4 * classes * 64 + (kernel if half else 0) + 8 * tokens * width
 
 
+@pytest.mark.parametrize(
+    ("shape", "share"), [((4096, 256, 32768), 8), ((1024, 1024, 65536), 8), ((4096, 512, 131072), 32)]
+)
+def test_by_default_a_fraction_of_the_memory_of_the_logits_is_held(shape, share):
+    tokens, width, classes = shape
+    f = lambda x, w, t: linear_softmax_cross_entropy(x, w, t, mode="low_memory")
+    compiled = jax.jit(jax.value_and_grad(f, (0, 1))).lower(*abstract(*shape, jnp.float32)).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 4 * tokens * classes / share
+
+
 def test_one_artifact_for_every_platform():
     x, w, b, t = inputs((16,))
     step = jit(
