@@ -12,9 +12,9 @@ from jax.experimental import checkify
 
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
+from tests.compiling import jit
 from tests.fused import oracle
 
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 MODES = ["dense", "fast", "low_memory"]
 CHUNKED = MODES[1:]  # dense is what fast does with its only chunk
 WIDTH, CLASSES = 6, 53  # a prime, in chunks of 8 of which the last overlaps

@@ -14,9 +14,9 @@ from jax.sharding import PartitionSpec as P
 
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
+from tests.compiling import jit
 from tests.fused import oracle
 
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 BATCH, LENGTH, WIDTH, CLASSES = 8, 12, 16, 64
 rng = np.random.default_rng(0)
 HIDDEN, KERNEL, BIAS = (
