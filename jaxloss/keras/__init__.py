@@ -1,10 +1,12 @@
 """Keras' losses by their names, for JAX alone: `import jaxloss.keras as losses` in place of `from keras import losses`.
 
 Functions and classes have Keras' argument order, `(y_true, y_pred)`, its defaults, its means over the last axis and its
-clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is and
-has been imported first, a loss made here is one of Keras' own too, so that `Model.compile(loss=...)` takes it with
-sample weights, class weights and masks. Instances are equal by value, hash alike and are static in pytrees, so equal
-ones cause one trace; like Keras' they can be changed, but one that has served as a key should not be.
+clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is, a
+loss made after `import keras` is one of Keras' own too, so that `Model.compile(loss=...)` takes it with sample weights,
+class weights and masks; to one made before, Keras would apply the weights after its mean. A saved model is loaded with
+`custom_objects={"Huber": jaxloss.keras.Huber}`, as one with a loss of your own. Instances are equal by value, hash alike
+and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed, but one that has served as a
+key should not be.
 
 Where Keras 3.15 is wrong, these are right:
 
@@ -17,6 +19,7 @@ Where Keras 3.15 is wrong, these are right:
 - `from_logits=True` with a logit of minus infinity that no label needs is finite.
 - Labels out of range, and binary labels outside [0, 1], have loss nan instead of a plausible one.
 - `axis` and `label_smoothing` work together, and sparse losses take any `axis`.
+- Categorical losses take targets and predictions of one shape only; they do not broadcast.
 - CTC is never negative, and infinite with gradient 0 where there is no alignment.
 - Targets and predictions of shapes `[batch]` and `[batch, 1]` are taken as one shape by every function that takes
   elements, not only by classes; single numbers are taken too, so that `jax.vmap` works over anything.

@@ -12,7 +12,9 @@ from jaxloss.numerics._sharding import keep
 @jax.custom_jvp
 def times(weight: jax.Array, value: jax.Array) -> jax.Array:
     r"""$w v$ with $0 \cdot \infty = 0$: an outcome of weight 0 contributes nothing, however improbable."""
-    return jnp.where(weight == 0, jnp.zeros_like(value), weight * value)
+    # Not a selection of the product: JAX 0.10 may differentiate this line instead of the rule, in a loop within a rule,
+    # and its slope in a weight of 0 has to be the value then too.
+    return weight * jnp.where((weight == 0) & ~jnp.isfinite(value), jnp.zeros_like(value), value)
 
 
 @rule(times)

@@ -144,6 +144,20 @@ def test_derivatives_of_every_order_and_mode(mode):
             assert oracle.error(a, e) < 5e-7, way
 
 
+@pytest.mark.parametrize("option", ["z_loss", "label_smoothing"])
+def test_the_mixed_derivative_in_a_weight_and_an_option_of_zero(option):
+    x, w, _, t = inputs((16,))
+    t = np.maximum(t, 0)
+
+    def mixed(mode):
+        how = {"reduction": "sum", "mode": mode, "chunk_size": None if mode == "dense" else 8}
+        loss = lambda o, weights: linear_softmax_cross_entropy(x, w, t, weights=weights, **how, **{option: o})
+        return jit(jax.jacfwd(jax.grad(loss, 1)))(np.float32(0), np.ones(16, np.float32))
+
+    for mode in CHUNKED:
+        np.testing.assert_allclose(mixed(mode), mixed("dense"), rtol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["dense", "low_memory"])
 def test_log_partition_functions_and_label_logits_take_any_cotangent(mode):
     x, w, b, t = inputs((37,))
