@@ -4,9 +4,9 @@ Functions and classes have Keras' argument order, `(y_true, y_pred)`, its defaul
 clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is, a
 loss made after `import keras` is one of Keras' own too, so that `Model.compile(loss=...)` takes it with sample weights,
 class weights and masks; to one made before, Keras would apply the weights after its mean. A saved model is loaded with
-`custom_objects={"Huber": jaxloss.keras.Huber}`, as one with a loss of your own. Instances are equal by value, hash alike
-and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed, but one that has served as a
-key should not be.
+`custom_objects={"Huber": jaxloss.keras.Huber}`, as one with a loss of your own. Instances are equal by value, hash
+alike and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed, but one that has served
+as a key should not be.
 
 Where Keras 3.15 is wrong, these are right:
 
