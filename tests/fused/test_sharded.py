@@ -152,5 +152,5 @@ def test_inputs_that_cannot_be_right_are_told_of_their_whole_shapes(case):
 
 def test_the_axes_are_those_that_the_loss_was_made_with():
     loss = shard_linear_softmax_cross_entropy(mesh_of(AUTO, 2, 4), **TOKENS)
-    with pytest.raises(TypeError, match="'axis_name'.* cannot be given"):
+    with pytest.raises(TypeError, match=r"'axis_name'.* cannot be given"):
         loss(HIDDEN, KERNEL, LABELS, axis_name="data")
