@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS := test
+# The newest JAX, which has the newest compiler for TPUs, needs a newer Python.
+AOT_PYTHON ?= $(firstword $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python) $(shell command -v python3.13) $(PYTHON))
+AOT_VENV ?= .venv-aot
 
-.PHONY: test demo notebooks lint bench clean
+.PHONY: test demo notebooks lint bench aot clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -30,5 +33,9 @@ lint: $(BIN)/dev.installed $(BIN)/test.installed  ## ruff and pyright
 bench: $(BIN)/bench.installed  ## every peer beside us, in one run
 	$(BIN)/python benchmarks/run.py
 
+aot:  ## what the fused last layer costs on TPUs, compiled without one; REDUCED=1 for a few figures
+	$(MAKE) PYTHON=$(AOT_PYTHON) VENV=$(AOT_VENV) $(AOT_VENV)/bin/aot.installed
+	$(AOT_VENV)/bin/python benchmarks/aot.py $(if $(REDUCED),--reduced)
+
 clean:
-	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AOT_VENV) .jax_cache .pytest_cache .ruff_cache

@@ -10,6 +10,9 @@ from jaxloss.fused.linear_cross_entropy import (
 from jaxloss.fused.logsumexp_and_target import (
     linear_logsumexp_and_target,
 )
+from jaxloss.fused.sharded import (
+    shard_linear_softmax_cross_entropy,
+)
 from jaxloss.losses.binary import (
     BinaryCrossEntropy,
     SigmoidBinaryCrossEntropy,
@@ -137,6 +140,7 @@ __all__ = [
     "poisson_deviance",
     "poisson_nll",
     "reduce",
+    "shard_linear_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
     "smooth_labels",

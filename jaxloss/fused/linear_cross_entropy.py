@@ -78,7 +78,8 @@ def linear_softmax_cross_entropy(
 
     Under plain `jit` with sharded arrays `"auto"` is fast or dense, which gather neither logits nor kernel, whether
     tokens or classes are sharded (of several leading axes, the first); a loop over classes would gather a kernel that
-    is sharded over them. For the least memory on many devices use `vocab_axis_name`.
+    is sharded over them. For the least memory on many devices use `vocab_axis_name`, for which, and for FSDP,
+    `shard_linear_softmax_cross_entropy` calls `shard_map`.
 
     Args:
         hidden: Hidden states, `[..., D]`.
@@ -96,7 +97,8 @@ def linear_softmax_cross_entropy(
         reduction: `"mean"` (the sum of weight times loss over the sum of the weights), `"sum"`,
             `"sum_over_batch_size"` or `"none"`; see `reduce`.
         axis_name: Mesh axes over which the tokens are spread and the mean is global; see `reduce`.
-        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see `kernel`.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see `kernel`. Gradients are to
+            be taken outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
         compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
         mode: How to go about it, see above.
         chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 or 32 MB of logits.
