@@ -212,11 +212,12 @@ def spread(modes: tuple[str, ...]) -> Iterator[Figure]:
     """Eight devices, through `shard_linear_softmax_cross_entropy`."""
     chip = "8 x v5e"
     by_classes = P(), P(None, "devices"), P()
-    for chunk, limit in ((2048, SHARDED_TEMP), (None, None)):
+    for chunk in (2048, None):
         loss = partial(shard_linear_softmax_cross_entropy(devices(chip), vocab_axis="devices"), mode="low_memory")
         program = compiled(partial(loss, chunk_size=chunk), chip, specs=by_classes)
-        what = f"vocabulary spread, low_memory, {chunk or 'by default 4096'} classes at a time"
-        yield Figure(chip, f"{what}: temporaries", program.memory_analysis().temp_size_in_bytes / MIB, "MiB", limit)
+        what = f"vocabulary spread, low_memory, {f'{chunk} classes at a time' if chunk else 'by default'}"
+        temporaries = program.memory_analysis().temp_size_in_bytes / MIB
+        yield Figure(chip, f"{what}: temporaries", temporaries, "MiB", SHARDED_TEMP)
         total, kinds = sent(program)
         yield Figure(chip, f"{what}: sent", total, "MiB", SENT["vocabulary"])
         yield Figure(chip, f"{what}: all-gathers", kinds["all-gather"], "", 0)
