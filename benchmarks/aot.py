@@ -180,8 +180,8 @@ def one_device(chip: str) -> Iterator[Figure]:
     yield Figure(chip, "dense: temporaries", naive.temp, "MiB")
     yield Figure(chip, "dense: roofline", naive.ms, "ms")
     yield from low_memory(chip, VOCABULARIES)
-    whole = cost(fused("low_memory"), chip, turns=CLASSES // 4096)
-    yield Figure(chip, "low_memory: operations", whole.products, "matrix products", FLOPS["low_memory"])
+    whole = cost(fused("low_memory", 4096), chip, turns=CLASSES // 4096)
+    yield operations(chip, "low_memory, 4096 classes at a time", whole, "low_memory")
     for chunk in (1024, 2048):
         yield from fast(chip, chunk, naive)
     yield from fast(chip, 4096, naive, ROOFLINE[chip])
@@ -198,14 +198,20 @@ def fast(chip: str, chunk: int, naive: Cost, limit: float | None = None) -> Iter
     whole = cost(fused("fast", chunk), chip, turns=TOKENS // chunk)
     what = f"fast, {chunk} tokens at a time"
     yield Figure(chip, f"{what}: temporaries", whole.temp, "MiB")
-    yield Figure(chip, f"{what}: operations", whole.products, "matrix products", FLOPS["fast"])
+    yield operations(chip, what, whole, "fast")
     yield Figure(chip, f"{what}: roofline", whole.ms / naive.ms, "x dense", limit)
+
+
+def operations(chip: str, what: str, whole: Cost, kind: str) -> Figure:
+    # Fewer products than the mathematics need are not a feat: the loop has more turns than it was said to have.
+    assert whole.products > FLOPS[kind] - 0.06, f"{what}: {whole.products} matrix products cannot be all of them"
+    return Figure(chip, f"{what}: operations", whole.products, "matrix products", FLOPS[kind])
 
 
 def partial_gradients(chip: str) -> Iterator[Figure]:
     for what, wanted in (("forward", ()), ("hidden states only", (0,))):
         whole = cost(fused("fast", 1024), chip, turns=TOKENS // 1024, wanted=wanted)
-        yield Figure(chip, f"fast, {what}: operations", whole.products, "matrix products", FLOPS[what])
+        yield operations(chip, f"fast, {what}", whole, what)
 
 
 def spread(modes: tuple[str, ...]) -> Iterator[Figure]:
