@@ -373,10 +373,10 @@ def test_the_class_form_takes_lengths_or_paddings():
     np.testing.assert_allclose(by_paddings, by_lengths, rtol=1e-6)
     np.testing.assert_allclose(of_all, _losses(x, [30] * 6, labels, [8] * 6).mean(), rtol=1e-6)
     np.testing.assert_allclose(numerator / denominator, by_lengths, rtol=1e-6)
-    for wrong in (
-        {"logit_lengths": frames, **paddings},
-        {"label_lengths": lengths[:5]},
-        {"label_lengths": 1.0 * lengths},
+    for error, wrong in (
+        (ValueError, {"logit_lengths": frames, **paddings}),
+        (ValueError, {"label_lengths": lengths[:5]}),
+        (TypeError, {"label_lengths": 1.0 * lengths}),
     ):
-        with pytest.raises(ValueError, match="CTCLoss"):
+        with pytest.raises(error, match="CTCLoss"):
             loss(x, labels, **wrong)
