@@ -140,14 +140,14 @@ def train_step(model, optimizer, lines):
 evaluate = nnx.jit(line_loss)
 
 
-def train(digits: Digits, held_out: Lines, *, steps: int = 500, batch: int = 64, seed: int = 0):
+def train(digits: Digits, held_out: Lines, *, steps: int = 1000, batch: int = 64, seed: int = 0):
     """A reader, its loss after each step as (steps, losses), and the same for the held-out lines.
 
     No batch comes twice: the lines of each are made for it. The held-out lines are only watched.
     """
     rng = np.random.default_rng(seed)
     model = Reader(nnx.Rngs(seed))
-    # The first gradients of CTC are large and all alike: warm up, and clip.
+    # The first gradients are ten times as long as the later ones, and Adam would make small steps for long after them.
     schedule = optax.warmup_cosine_decay_schedule(0.0, 4e-3, warmup_steps=steps // 20, decay_steps=steps)
     adam = optax.chain(optax.clip_by_global_norm(5.0), optax.adam(schedule))
     optimizer = nnx.Optimizer(model, adam, wrt=nnx.Param)
@@ -263,7 +263,7 @@ def plot_training(seen, unseen) -> matplotlib.figure.Figure:
 
 
 def plot_lines(lines: Lines, readings: list[str] | None = None, rows: int = 5) -> matplotlib.figure.Figure:
-    """Two columns of lines: those that were read wrong first, if there are readings."""
+    """Two columns of lines; given readings, those on the left were read wrong."""
     truths = written(lines)
     indices = range(len(truths))
     if readings is not None:
@@ -274,12 +274,12 @@ def plot_lines(lines: Lines, readings: list[str] | None = None, rows: int = 5) -
         figure = matplotlib.figure.Figure(figsize=(10, 0.95 * rows), layout="constrained")
         for axes, i in zip(figure.subplots(rows, 2).T.flat, indices, strict=False):
             show(axes, lines, i)
-            axes.set(anchor="W")
+            axes.set(anchor="W", xlim=(0, WIDTH))  # one scale for all
             if readings is None:
                 axes.set_title(truths[i], fontweight="normal")
             else:
                 right = readings[i] == truths[i]
-                title = f"{readings[i]}" if right else f"{readings[i]}, in truth {truths[i]}"
+                title = readings[i] if right else f"{readings[i]}, in truth {truths[i]}"
                 axes.set_title(title, fontweight="normal", color=INK if right else ORANGE)
     return figure
 
