@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import reporting
 from jax import export, lax
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh, NamedSharding
@@ -290,9 +291,7 @@ def table(found: list[Figure]) -> str:
         limit = "" if f.limit is None else number(f.limit)
         verdict = "" if f.limit is None else "**missed**" if f.missed else "met"
         lines.append([f.chip, f.what, number(f.value), f.unit, limit, verdict])
-    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)) + " |"  # noqa: E731
-    return "\n".join([line(head), line(["-" * max(w, 1) for w in widths]), *map(line, lines)])
+    return reporting.table(head, lines)
 
 
 def about() -> str:

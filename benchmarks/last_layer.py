@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import reporting
 from jax import lax
 from peers import torch
 from run import about, agrees, threads
@@ -137,7 +138,7 @@ def main() -> None:
     if torch is not None:
         torch.set_num_threads(threads())
     head = ["N x D x V", "contender", "CPU seconds", "matrix products", "of optax", "temp MB", "of optax' temp"]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines: list[list[str]] = []
     for shape, sizes in SHAPES.items():
         if options.only not in shape:
             continue
@@ -148,8 +149,8 @@ def main() -> None:
             share = "" if memory is None else f"1/{rows['optax']['temp MB'] / memory:.1f}"
             cells = [shape, name + ("*" if name in differs else ""), f"{row['seconds']:.2f}", f"{row['products']:.2f}"]
             cells += [f"**{row['of optax']:.2f}**", "" if memory is None else f"{memory:.0f}", share]
-            lines.append("| " + " | ".join(cells) + " |")
-    report = "\n".join([about(), "", *lines])
+            lines.append(cells)
+    report = f"{about()}\n\n{reporting.table(head, lines)}"
     print(report)
     if options.markdown:
         options.markdown.write_text(report + "\n")

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import peers
+import reporting
 from peers import Row, torch
 from tqdm import tqdm
 
@@ -147,9 +148,7 @@ def table(results: list[Result]) -> str:
         cells += [f"{r.temp['ours']:.2f}", f"{100 * r.temp_share:.2f}"]
         cells += [f"{r.temp['optax']:.2f}" if "optax" in r.temp else ""]
         lines.append(cells)
-    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)) + " |"  # noqa: E731
-    return "\n".join([line(head), line(["-" * w for w in widths]), *map(line, lines)])
+    return reporting.table(head, lines)
 
 
 def slower(results: list[Result]) -> str:

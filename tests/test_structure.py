@@ -24,7 +24,7 @@ FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
 FOREIGN = {f"torch.{name}": getattr(jaxloss.torch.functional, name) for name in jaxloss.torch.functional.__all__}
 FOREIGN |= {
     f"keras.{name}": getattr(jaxloss.keras, name)
-    for module in (jaxloss.keras.classification, jaxloss.keras.regression, jaxloss.keras.sequence)
+    for module in (jaxloss.keras.binary, jaxloss.keras.classification, jaxloss.keras.regression, jaxloss.keras.sequence)
     for name in module.__all__
     if inspect.isfunction(getattr(jaxloss.keras, name))
 }

@@ -74,7 +74,7 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
         return (higher, rest, own + more[0], spread + more[1]), None
 
     zero = _zeros(x, how)
-    start = (finite(zero - jnp.inf), zero, zero, zero)
+    start = (numerics.finite(zero - jnp.inf), zero, zero, zero)
     return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
 
 
@@ -83,7 +83,7 @@ def _(how, size, primals, tangents):
     sums = from_chunks(*primals, how, size)
     # Where the rest is nothing, or too little to be a number, its slope is 0.
     largest = float(jnp.finfo(how.add).max)
-    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), finite(sums.rest))
+    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), numerics.finite(sums.rest))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
@@ -133,7 +133,7 @@ def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 def _top(z: jax.Array) -> jax.Array:
     """The maximum, finite, so that differences from it never are inf - inf."""
-    return finite(lax.stop_gradient(jnp.max(z, 1)))
+    return numerics.finite(lax.stop_gradient(jnp.max(z, 1)))
 
 
 def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:
@@ -158,12 +158,6 @@ def logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) ->
     empty = rest == 0
     log = jnp.log(jnp.where(empty, jnp.ones_like(rest), rest))
     return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
-
-
-def finite(x: jax.Array) -> jax.Array:
-    """Without infinities."""
-    largest = float(jnp.finfo(x.dtype).max)
-    return jnp.clip(x, -largest, largest)
 
 
 def _zeros(x: jax.Array, how: How) -> jax.Array:

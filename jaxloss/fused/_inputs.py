@@ -9,7 +9,7 @@ from jax import lax
 from jaxloss import numerics
 from jaxloss._check import choice, counted, floating, integers, kept, number, real, wide
 from jaxloss._types import Array
-from jaxloss.fused._head import ABSENT, Head, How, Sums, finite, from_all, from_chunks, logs
+from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, logs
 
 Layout = Literal["dv", "vd"]
 AxisName = str | tuple[str, ...] | None
@@ -130,7 +130,7 @@ def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
 def _combined(sums: Sums, given: Inputs) -> Sums:
     if given.vocab_axis_name is None:
         return sums
-    top = lax.pmax(finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
+    top = lax.pmax(numerics.finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
     return logs(top, *map(given.over_shards, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
 
 

@@ -28,19 +28,26 @@ Where Keras 3.15 is wrong, these are right:
 """
 
 from jaxloss.keras._loss import Loss, Reduction
-from jaxloss.keras.classification import (
+from jaxloss.keras.binary import (
+    BCE,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
+    bce,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+)
+from jaxloss.keras.classification import (
     CategoricalCrossentropy,
     CategoricalFocalCrossentropy,
     SparseCategoricalCrossentropy,
-    binary_crossentropy,
-    binary_focal_crossentropy,
     categorical_crossentropy,
     categorical_focal_crossentropy,
     sparse_categorical_crossentropy,
 )
 from jaxloss.keras.regression import (
+    KLD,
+    MAE,
+    MSE,
     Huber,
     KLDivergence,
     LogCosh,
@@ -49,19 +56,18 @@ from jaxloss.keras.regression import (
     Poisson,
     huber,
     kl_divergence,
+    kld,
+    kullback_leibler_divergence,
     log_cosh,
+    logcosh,
+    mae,
     mean_absolute_error,
     mean_squared_error,
+    mse,
     poisson,
 )
 from jaxloss.keras.sequence import CTC, ctc
 from jaxloss.keras.serialization import deserialize, get, serialize
-
-bce = BCE = binary_crossentropy
-kld = KLD = kullback_leibler_divergence = kl_divergence
-logcosh = log_cosh
-mae = MAE = mean_absolute_error
-mse = MSE = mean_squared_error
 
 __all__ = [
     "BCE",

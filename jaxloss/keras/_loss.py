@@ -79,10 +79,9 @@ class Loss:
         ValueError: An unknown reduction, or a dtype that is not one of floats.
     """
 
-    # Attributes of the class, for Keras' `Loss` has a property of this name that could not be set.
     name: str | None = None
     reduction: str | None = "sum_over_batch_size"
-    dtype: Any = None
+    dtype: Any = None  # an attribute of the class, for it hides a property of Keras' `Loss` that could not be set
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """An instance that Keras takes for one of its own, if Keras has been imported."""
@@ -104,7 +103,7 @@ class Loss:
 
     def _settle(self) -> None:
         """Checks and completes what every loss has."""
-        cls = _own_class(type(self))
+        cls = own_class(type(self))
         if self.reduction not in _REDUCTIONS:
             known = ", ".join(map(repr, _REDUCTIONS))
             raise ValueError(f"{cls.__name__}: reduction must be one of {known}, got {self.reduction!r}.")
@@ -130,7 +129,7 @@ class Loss:
         Raises:
             ValueError: A weight or a mask that fits neither the samples nor the losses.
         """
-        cls = _own_class(type(self))
+        cls = own_class(type(self))
         masks = [mask, _mask_of_keras(y_pred)]
         y_pred = jax.tree.map(lambda x: real(cls.__name__, "y_pred", x).astype(self.dtype), y_pred)
         y_true = jax.tree.map(lambda x: _floats_as(real(cls.__name__, "y_true", x), self.dtype), y_true)
@@ -150,7 +149,7 @@ class Loss:
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
         """One value for each sample or element, not reduced; for subclasses to define."""
-        raise NotImplementedError(f"{_own_class(type(self)).__name__}: define call(self, y_true, y_pred).")
+        raise NotImplementedError(f"{own_class(type(self)).__name__}: define call(self, y_true, y_pred).")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal loss, as plain JSON values."""
@@ -167,7 +166,7 @@ class Loss:
         return None
 
     def _key(self) -> Any:
-        return _own_class(type(self)), _frozen(vars(self))
+        return own_class(type(self)), _frozen(vars(self))
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Loss) else NotImplemented
@@ -176,7 +175,7 @@ class Loss:
         return hash(self._key())
 
     def __reduce__(self) -> Any:
-        return _restored, (_own_class(type(self)), dict(vars(self)))
+        return _restored, (own_class(type(self)), dict(vars(self)))
 
 
 class Form(Loss):
@@ -212,7 +211,7 @@ def _joined(cls: type, theirs: type) -> type:
     return type(cls.__name__, (cls, theirs), {"_written": cls, **{name: getattr(cls, name) for name in names}})
 
 
-def _own_class(cls: type) -> type:
+def own_class(cls: type) -> type:
     """The class that was written, without what was joined to it for Keras."""
     return cls.__dict__.get("_written", cls)
 
@@ -260,4 +259,4 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-__all__ = ["Form", "Loss", "Reduction"]
+__all__ = ["Form", "Loss", "Reduction", "own_class"]

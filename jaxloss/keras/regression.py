@@ -203,7 +203,15 @@ class KLDivergence(Form):
     dtype: Any = None
 
 
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+mae = MAE = mean_absolute_error
+mse = MSE = mean_squared_error
+
 __all__ = [
+    "KLD",
+    "MAE",
+    "MSE",
     "Huber",
     "KLDivergence",
     "LogCosh",
@@ -212,8 +220,13 @@ __all__ = [
     "Poisson",
     "huber",
     "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
     "log_cosh",
+    "logcosh",
+    "mae",
     "mean_absolute_error",
     "mean_squared_error",
+    "mse",
     "poisson",
 ]

@@ -38,9 +38,7 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
             "for other ranks use jaxloss.ctc_loss."
         )
     t = t.astype(jnp.int32) if jnp.issubdtype(t.dtype, jnp.floating) else t
-    lengths = jnp.sum(t != 0, -1, keepdims=True, dtype=jnp.int32)
-    padding = jnp.arange(t.shape[1], dtype=jnp.int32)[None] >= lengths
-    return losses.ctc_loss(p, jnp.zeros(p.shape[:2], bool), t, padding)
+    return losses.CTCLoss().losses(p, t, label_lengths=jnp.sum(t != 0, -1, dtype=jnp.int32))
 
 
 @dataclass(eq=False)

@@ -4,20 +4,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxloss.keras import classification, regression, sequence
-from jaxloss.keras._loss import Loss
+from jaxloss.keras import binary, classification, regression, sequence
+from jaxloss.keras._loss import Loss, own_class
 
-_ALIASES = {
-    "binary_crossentropy": ("bce", "BCE"),
-    "kl_divergence": ("kld", "KLD", "kullback_leibler_divergence"),
-    "log_cosh": ("logcosh",),
-    "mean_absolute_error": ("mae", "MAE"),
-    "mean_squared_error": ("mse", "MSE"),
+_KNOWN: dict[str, Any] = {
+    name: getattr(module, name) for module in (binary, classification, regression, sequence) for name in module.__all__
 }
-_NAMED: dict[str, Any] = {
-    name: getattr(module, name) for module in (classification, regression, sequence) for name in module.__all__
-}
-_KNOWN = _NAMED | {alias: _NAMED[name] for name, aliases in _ALIASES.items() for alias in aliases}
 
 
 def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:
@@ -27,7 +19,7 @@ def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:
         ValueError: Neither a loss nor a function.
     """
     if isinstance(loss, Loss):
-        cls = loss.__reduce__()[1][0]
+        cls = own_class(type(loss))
         module = "jaxloss.keras" if _KNOWN.get(cls.__name__) is cls else cls.__module__
         return {
             "module": module,

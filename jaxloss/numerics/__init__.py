@@ -37,7 +37,7 @@ from jaxloss.numerics.sigmoid import (
     sigmoid_nll,
     softplus,
 )
-from jaxloss.numerics.softmax import log_softmax, logsumexp, softmax, softmax_complement
+from jaxloss.numerics.softmax import finite, log_softmax, logsumexp, softmax, softmax_complement
 from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "divide",
     "expm1",
     "expm1_minus",
+    "finite",
     "focal",
     "gated",
     "gaussian_nll",

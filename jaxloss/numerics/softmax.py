@@ -34,8 +34,13 @@ class _Rows(NamedTuple):
 
 def _top(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     top = lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf))
+    return top, finite(top)
+
+
+def finite(x: jax.Array) -> jax.Array:
+    """X with both infinities as the largest numbers of their sign."""
     largest = float(jnp.finfo(x.dtype).max)
-    return top, jnp.clip(top, -largest, largest)
+    return jnp.clip(x, -largest, largest)
 
 
 def _finite(x: jax.Array) -> jax.Array:

@@ -1,0 +1,131 @@
+"""Keras' binary cross-entropy and focal loss, of probabilities (clipped to 1e-7) and of log-odds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import losses
+from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.keras._loss import Form
+from jaxloss.keras._pairs import EPSILON, mean, pair
+
+
+def binary_crossentropy(
+    y_true: Numbers, y_pred: Floats, from_logits: bool = False, label_smoothing: Scalar = 0.0, axis: int = -1
+) -> Array:
+    r"""The mean of $-t \log p - (1 - t) \log(1 - p)$ over an axis.
+
+    Args:
+        y_true: 0, 1 or a probability, of the shape of `y_pred`.
+        y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
+        from_logits: Whether `y_pred` holds log-odds.
+        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
+        axis: The axis that the mean is over.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+
+    Example:
+        >>> print("{:.3f} {:.3f}".format(*binary_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]])))
+        0.916 0.714
+    """
+    name = "binary_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    if from_logits:
+        values = losses.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    else:
+        p = jnp.clip(p, EPSILON, 1 - EPSILON)
+        values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    return mean(name, values, dtype, axis)
+
+
+def binary_focal_crossentropy(
+    y_true: Numbers,
+    y_pred: Floats,
+    apply_class_balancing: bool = False,
+    alpha: Scalar = 0.25,
+    gamma: Scalar = 2.0,
+    from_logits: bool = False,
+    label_smoothing: Scalar = 0.0,
+    axis: int = -1,
+) -> Array:
+    r"""The mean of $(1 - p_t)^\gamma$ times the binary cross-entropy over an axis, $p_t$ the probability of the label.
+
+    Args:
+        y_true: 0, 1 or a probability, of the shape of `y_pred`.
+        y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
+        apply_class_balancing: Whether `alpha` is used.
+        alpha: The weight of label 1, with 1 - alpha for label 0.
+        gamma: How much well-classified examples are turned down; at least 0.
+        from_logits: Whether `y_pred` holds log-odds.
+        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
+        axis: The axis that the mean is over.
+
+    Returns:
+        The shape of `y_pred` without `axis`, in its dtype.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+
+    Example:
+        >>> print("{:.3f} {:.3f}".format(*binary_focal_crossentropy([[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]])))
+        0.330 0.206
+    """
+    name = "binary_focal_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    if from_logits:
+        balance = alpha if apply_class_balancing else None
+        values = losses.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
+        return mean(name, values, dtype, axis)
+    p = jnp.clip(p, EPSILON, 1 - EPSILON)
+    values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    t = t + label_smoothing * (0.5 - t)
+    values = values * (t * (1 - p) + (1 - t) * p) ** gamma
+    if apply_class_balancing:
+        values = values * (t * alpha + (1 - t) * (1 - alpha))
+    return mean(name, values, dtype, axis)
+
+
+@dataclass(eq=False)
+class BinaryCrossentropy(Form):
+    """The class of `binary_crossentropy`."""
+
+    fn = staticmethod(binary_crossentropy)
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "binary_crossentropy"
+    dtype: Any = None
+
+
+@dataclass(eq=False)
+class BinaryFocalCrossentropy(Form):
+    """The class of `binary_focal_crossentropy`."""
+
+    fn = staticmethod(binary_focal_crossentropy)
+    apply_class_balancing: bool = False
+    alpha: Scalar = 0.25
+    gamma: Scalar = 2.0
+    from_logits: bool = False
+    label_smoothing: Scalar = 0.0
+    axis: int = -1
+    reduction: str | None = "sum_over_batch_size"
+    name: str | None = "binary_focal_crossentropy"
+    dtype: Any = None
+
+
+bce = BCE = binary_crossentropy
+
+__all__ = [
+    "BCE",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "bce",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+]
