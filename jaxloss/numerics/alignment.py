@@ -3,6 +3,10 @@
 A walk over the frames keeps two log-probabilities for each count n of labels passed: `rested`, of all alignments of the
 frames so far that have passed n labels, and `ready`, of those that may emit label n in the next frame. Impossible is a
 large negative number instead of minus infinity: sums of it stay impossible, and no difference of two is nan.
+
+Each sum on the way is of two terms, and their shares in it are all that the gradient needs: back from the end, where
+one count of labels is certain, they tell how probable each step was, given the label sequence. Such a probability is a
+product of shares, without a logarithm, and what a frame emits always adds up to 1.
 """
 
 import jax
@@ -43,12 +47,11 @@ def _(primals, tangents):
     x = gated(x, live[..., None])
     frames, best, rows = _frames(x, labels, live, blank)
     repeated = _repeated(labels)
-    last, walked = _walk(frames, repeated, keep=True)
-    total = _at(last[0], lengths)
-    possible = total + best > IMPOSSIBLE / 2
-    posteriors = _posteriors(walked, frames, repeated, lengths, jnp.where(possible, total, jnp.zeros_like(total)))
-    slope = _slope(x, rows, labels, blank, live & possible[:, None], posteriors)
-    return _cost(total + best), jnp.sum(slope * tangents[0], (1, 2))
+    last, shares = _walk(frames, repeated, keep=True)
+    total = _at(last[0], lengths) + best
+    possible = total > IMPOSSIBLE / 2
+    slope = _slope(x, rows, labels, blank, live & possible[:, None], _posteriors(shares, repeated, lengths))
+    return _cost(total), jnp.sum(slope * tangents[0], (1, 2))
 
 
 def _slope(x: jax.Array, rows: _Rows, labels: jax.Array, blank: jax.Array, counts: jax.Array, posteriors: State):
@@ -83,16 +86,26 @@ def _(primals, tangents):
 
 
 @jax.custom_jvp
-def log_add(a: jax.Array, b: jax.Array) -> jax.Array:
-    r"""$\log(e^a + e^b)$ of finite numbers."""
-    return jnp.maximum(a, b) + log1p_near(jnp.exp(-jnp.abs(a - b)))
+def log_add(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    r"""$\log(e^a + e^b)$ of finite numbers, and the lesser term's share in the sum, negative if that term is a's."""
+    gap = a - b
+    e = jnp.exp(-jnp.abs(gap))
+    lesser = jnp.maximum(e * (1 / (1 + e)), float(jnp.finfo(e.dtype).tiny))  # 0 has no sign
+    return jnp.maximum(a, b) + log1p_near(e), jnp.where(gap >= 0, lesser, -lesser)
 
 
 @log_add.defjvp
 def _(primals, tangents):
-    a, b = primals
-    value = log_add(a, b)
-    return value, jnp.exp(a - value) * tangents[0] + jnp.exp(b - value) * tangents[1]
+    value, lesser = log_add(*primals)
+    of_a, of_b = _shares(lesser)
+    a, b = tangents
+    return (value, lesser), (of_a * a + of_b * b, of_a * of_b * (b - a))
+
+
+def _shares(lesser: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shares of a and of b, both with all their digits; of 0, all is a's."""
+    of_b = lesser >= 0
+    return jnp.where(of_b, 1 - lesser, -lesser), jnp.where(of_b, lesser, 1 + lesser)
 
 
 def _frames(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) -> tuple[Frames, jax.Array, _Rows]:
@@ -128,7 +141,7 @@ def _repeated(labels: jax.Array) -> jax.Array:
 
 
 def _walk(frames: Frames, repeated: jax.Array, *, keep: bool) -> tuple[State, State | None]:
-    """The state after all frames and, if it is to be kept, before each frame."""
+    """The state after all frames and, if they are to be kept, the lesser shares in both sums of each frame."""
     zero = 0 * jnp.sum(frames[1][:1], 0)  # of the sharding of the frames
     n = lax.broadcasted_iota(jnp.int32, (1, zero.shape[1]), 1)
     rested, ready = (zero + jnp.where(n == first, 0, IMPOSSIBLE).astype(zero.dtype) for first in (0, 1))
@@ -137,53 +150,56 @@ def _walk(frames: Frames, repeated: jax.Array, *, keep: bool) -> tuple[State, St
         rested, ready = state
         of_blank, of_labels, _, live = _relative(frame)
         in_blank, in_label = rested + of_blank, ready + of_labels
-        all_rested = log_add(in_blank, in_label)
+        all_rested, of_rested = log_add(in_blank, in_label)
         before = jnp.where(repeated, in_blank, all_rested)
-        all_ready = log_add(in_label, _shifted(before, (1, 0)))
-        return (jnp.where(live, all_rested, rested), jnp.where(live, all_ready, ready)), state if keep else None
+        all_ready, of_ready = log_add(in_label, _shifted(before, (1, 0), IMPOSSIBLE))
+        after = jnp.where(live, all_rested, rested), jnp.where(live, all_ready, ready)
+        if not keep:
+            return after, None
+        # In a frame that does not count, all of each state is what it was.
+        nothing = jnp.zeros_like(rested)
+        return after, (jnp.where(live, of_rested, nothing), jnp.where(live, of_ready, nothing))
 
     return lax.scan(step, (rested, ready), frames)
 
 
-def _step_back(after: State, before: State, frame: Frames, repeated: jax.Array, total: jax.Array):
-    """From the log-probabilities of what comes after a frame to those from it on, and the frame's posteriors."""
-    rested, ready = before
-    of_blank, of_labels, _, live = _relative(frame)
-    in_blank, in_label = of_blank + after[0], of_labels + after[1]
-    from_blank = log_add(in_blank, _shifted(in_label, (0, 1)))
-    from_label = log_add(in_label, jnp.where(repeated, in_blank, from_blank))
-    labels = jnp.exp(ready + in_label - total)
-    blank = jnp.sum(jnp.exp(rested + in_blank - total), -1)
-    return (jnp.where(live, from_blank, after[0]), jnp.where(live, from_label, after[1])), (labels, blank)
+def _step_back(after: State, lesser: State, repeated: jax.Array) -> State:
+    """From the probabilities of the states after a frame, given the label sequence, to those of what it emitted."""
+    rested, ready = after
+    rest_in_blank, rest_in_label = _shares(lesser[0])
+    stay, move = _shares(lesser[1])
+    moved = _shifted(ready * move, (0, 1), 0)
+    nothing = jnp.zeros_like(moved)
+    all_rested = rested + jnp.where(repeated, nothing, moved)
+    in_blank = all_rested * rest_in_blank + jnp.where(repeated, moved, nothing)
+    return in_blank, all_rested * rest_in_label + ready * stay
 
 
-def _end(repeated: jax.Array, lengths: jax.Array, total: jax.Array) -> State:
-    n = lax.broadcasted_iota(jnp.int32, (1, repeated.shape[1]), 1)
-    end = 0 * total + jnp.where(n == lengths[:, None], 0, IMPOSSIBLE).astype(total.dtype)
-    return end, end
+def _end(like: jax.Array, lengths: jax.Array) -> State:
+    n = lax.broadcasted_iota(jnp.int32, (1, like.shape[2]), 1)
+    nothing = 0 * jnp.sum(like[:1], 0)  # of the sharding of the shares
+    return nothing + (n == lengths[:, None]).astype(like.dtype), nothing
 
 
 @jax.custom_jvp
-def _posteriors(walked: State, frames: Frames, repeated: jax.Array, lengths: jax.Array, total: jax.Array) -> State:
+def _posteriors(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State:
     """The probabilities that a frame emits each label `[T, B, S + 1]`, or blank `[T, B]`, given the label sequence.
 
-    The loop puts them where the walk's states were, which it has done with.
+    The loop puts them where shares were that it has done with.
     """
-    rested, ready = walked
-    total = total[:, None]
-    count = len(ready)
+    of_rested, of_ready = lesser
+    count = len(of_ready)
 
     def step(i: jax.Array, carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
-        after, ready, blanks = carry
+        after, labels, blanks = carry
         t = count - 1 - i
         at = lambda a: lax.dynamic_index_in_dim(a, t, 0, keepdims=False)  # noqa: E731
-        frame = (at(frames[0]), at(frames[1]), at(frames[2]), at(frames[3]))
-        after, (labels, blank) = _step_back(after, (at(rested), at(ready)), frame, repeated, total)
         put = lambda a, row: lax.dynamic_update_index_in_dim(a, row, t, 0)  # noqa: E731
-        return after, put(ready, labels), put(blanks, blank)
+        emitted = _step_back(after, (at(of_rested), at(labels)), repeated)
+        return emitted, put(labels, emitted[1]), put(blanks, jnp.sum(emitted[0], -1))
 
-    blanks = 0 * frames[0][..., 0]
-    _, labels, blanks = lax.fori_loop(0, count, step, (_end(repeated, lengths, total), ready, blanks))
+    blanks = 0 * of_rested[..., 0]
+    _, labels, blanks = lax.fori_loop(0, count, step, (_end(of_ready, lengths), of_ready, blanks))
     return labels, blanks
 
 
@@ -192,17 +208,20 @@ def _(primals, tangents):
     return jax.jvp(_posteriors_by_scan, primals, tangents)
 
 
-def _posteriors_by_scan(walked: State, frames: Frames, repeated: jax.Array, lengths: jax.Array, total: jax.Array):
+def _posteriors_by_scan(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State:
     """The same without writing in place, which a derivative would have to undo with copies of the whole array."""
-    total = total[:, None]
-    step = lambda after, t: _step_back(after, t[0], t[1], repeated, total)  # noqa: E731
-    return lax.scan(step, _end(repeated, lengths, total), (walked, frames), reverse=True)[1]
+
+    def step(after: State, lesser: State) -> tuple[State, State]:
+        blank, label = emitted = _step_back(after, lesser, repeated)
+        return emitted, (label, jnp.sum(blank, -1))
+
+    return lax.scan(step, _end(lesser[1], lengths), lesser, reverse=True)[1]
 
 
-def _shifted(a: jax.Array, pad: tuple[int, int]) -> jax.Array:
-    """Along the labels by one, impossible coming in."""
+def _shifted(a: jax.Array, pad: tuple[int, int], fill: float) -> jax.Array:
+    """Along the labels by one."""
     kept = a[:, :-1] if pad[0] else a[:, 1:]
-    return jnp.pad(kept, ((0, 0), pad), constant_values=IMPOSSIBLE)
+    return jnp.pad(kept, ((0, 0), pad), constant_values=fill)
 
 
 def _at(a: jax.Array, lengths: jax.Array) -> jax.Array:

@@ -308,6 +308,20 @@ def test_a_third_of_the_memory_of_optax(shape):
     assert temporaries(jaxloss.ctc_loss) <= temporaries(optax.losses.ctc_loss) / 3
 
 
+def test_the_posteriors_of_a_long_sequence_still_sum_to_one():
+    # The sums on the way reach -2000, whose last digit is 1e-4: what each frame emits must not be off by as much.
+    rng = np.random.default_rng(5)
+    x, labels = rng.normal(size=(2, 1000, 64)), rng.integers(1, 64, (2, 100))
+    frames, length = np.zeros((2, 1000)), np.zeros((2, 100))
+    gradient = jit(jax.grad(lambda x: jaxloss.ctc_loss(x, frames, labels, length).sum()))
+    slopes = gradient(x.astype(np.float32))
+    with jax.enable_x64(True):
+        exact = gradient(np.asarray(x.astype(np.float32), np.float64))
+    assert exact.dtype == np.float64
+    np.testing.assert_allclose(slopes, exact, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(np.sum(slopes, -1), 0, atol=5e-6)
+
+
 def test_half_precision_is_computed_in_float32():
     x, frames, labels, lengths = _inputs()
     for kind in ("bfloat16", "float16"):
