@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss import _fields
-from jaxloss._check import fitted, inert, mask, real
+from jaxloss._check import choice, fitted, inert, mask, real
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
 
@@ -33,8 +33,7 @@ class Reduction:
     @classmethod
     def validate(cls, key: str) -> None:
         """Raises a ValueError for any other name."""
-        if key not in cls.all():
-            raise ValueError(f"Reduction: must be one of {', '.join(map(repr, cls.all()))}, got {key!r}.")
+        choice("Reduction", "key", key, cls.all())
 
 
 # What Keras calls a reduction, and what `jaxloss.reduce` calls it.

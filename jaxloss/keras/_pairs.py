@@ -9,6 +9,7 @@ from jaxloss._check import class_axes, matched, real
 from jaxloss._types import Array
 
 EPSILON = 1e-7  # keras.config.epsilon()
+_NO_CLASS = jnp.iinfo(jnp.int32).min  # what a label that is no whole number is taken for
 
 
 def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tuple[Array, Array, Any]:
@@ -36,6 +37,14 @@ def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
     return (a, b[..., None]) if b.ndim == 1 else (a[..., 0], b)
 
 
+def indices(labels: Array) -> Array:
+    """Class indices of any dtype as integers; a float that is no whole number is out of range."""
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        whole = labels == jnp.floor(labels)
+        return jnp.where(whole, labels.astype(jnp.int32), jnp.full_like(labels, _NO_CLASS, jnp.int32))
+    return labels.astype(jnp.int32) if labels.dtype == jnp.bool_ else labels
+
+
 def mean(name: str, losses: Array, dtype: Any, axis: Any = -1) -> Array:
     """The mean over the axis; a single number has none."""
     if losses.ndim:
@@ -48,4 +57,4 @@ def normalized(p: Array, axis: Any) -> Array:
     return jnp.clip(numerics.divide(p, jnp.sum(p, axis, keepdims=True)), EPSILON, 1 - EPSILON)
 
 
-__all__ = ["EPSILON", "mean", "normalized", "pair"]
+__all__ = ["EPSILON", "indices", "mean", "normalized", "pair"]

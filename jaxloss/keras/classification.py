@@ -9,9 +9,7 @@ from jaxloss import losses
 from jaxloss._check import class_axes, counted, per_class, real
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
-from jaxloss.keras._pairs import normalized, pair
-
-_NO_CLASS = jnp.iinfo(jnp.int32).min  # what a label that is no whole number is taken for
+from jaxloss.keras._pairs import indices, normalized, pair
 
 
 def categorical_crossentropy(
@@ -127,10 +125,7 @@ def _labels(name: str, y_true: Any, shape: tuple[int, ...], axis: int) -> Array:
     labels = real(name, "y_true", y_true)
     if labels.ndim == len(shape) and labels.ndim and labels.shape[axis] == 1:
         labels = jnp.squeeze(labels, axis)
-    if jnp.issubdtype(labels.dtype, jnp.floating):
-        whole = labels == jnp.floor(labels)
-        return jnp.where(whole, labels.astype(jnp.int32), jnp.full_like(labels, _NO_CLASS, jnp.int32))
-    return labels.astype(jnp.int32) if labels.dtype == jnp.bool_ else labels
+    return indices(labels)
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ from jaxloss import losses
 from jaxloss._check import real
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.keras._loss import Form
+from jaxloss.keras._pairs import indices
 
 
 def ctc(y_true: Labels, y_pred: Floats) -> Array:
@@ -17,7 +18,8 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
     See `jaxloss.ctc_loss`.
 
     Args:
-        y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right.
+        y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right. Floats that are whole
+            numbers are taken too; a sequence with one that is none, or is out of range, has loss nan.
         y_pred: Logits, `[batch, frames, classes]`; every frame counts.
 
     Returns:
@@ -37,7 +39,7 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
             f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
             "for other ranks use jaxloss.ctc_loss."
         )
-    t = t.astype(jnp.int32) if jnp.issubdtype(t.dtype, jnp.floating) else t
+    t = indices(t)
     return losses.CTCLoss().losses(p, t, label_lengths=jnp.sum(t != 0, -1, dtype=jnp.int32))
 
 

@@ -343,6 +343,9 @@ def test_labels_out_of_range_are_nan_and_impossible_classes_are_harmless():
     np.testing.assert_array_equal(
         np.isnan(ours.sparse_categorical_crossentropy(np.array([1.5, np.nan, 1.0], np.float32), p)), [True, True, False]
     )
+    sequences = np.array([[1, 2], [1.5, 2], [1, np.nan], [4, 0]], np.float32)
+    unaligned = np.isnan(ours.ctc(sequences, np.zeros((4, 5, 4), np.float32)))
+    np.testing.assert_array_equal(unaligned, [False, True, True, True])
     logits = np.array([[0.0, 0.0, -np.inf]], np.float32)
     for value in (
         ours.sparse_categorical_crossentropy([1], logits, from_logits=True),
