@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss._checked import valued
+from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
 from jaxloss.numerics import aligned, aligned_labels, keep
 
@@ -219,10 +220,18 @@ def is_zero(value: Any) -> bool:
     return isinstance(value, (int, float)) and value == 0
 
 
-def per_class(name: str, argument: str, value: Any, shape: tuple[int, ...], axes: tuple[int, ...], dtype: Any) -> Array:
-    """One value for each class, laid along the class axis of `shape`."""
-    array = real(name, argument, value)
+def per_class(
+    name: str,
+    argument: str,
+    value: Any,
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    dtype: Any,
+    shards: Shards = WHOLE,
+) -> Array:
+    """One value for each class, laid along the class axis of `shape`; of all shards' values this one's."""
     classes = tuple(shape[a] for a in axes)
+    array = shards.values(real(name, argument, value), math.prod(classes))
     if array.shape != classes:
         raise ValueError(f"{name}: {argument} must have one value for each class, shape {classes}, got {array.shape}.")
     return array.astype(dtype).reshape([n if i in axes else 1 for i, n in enumerate(shape)])

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 from jaxloss import _fields
 from jaxloss._check import class_axes, counted, fitted, mask
-from jaxloss._reduce import AxisName, check_reduction, reduced, totalled
-from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss._reduce import check_reduction, reduced, totalled
+from jaxloss._shards import shards_of
+from jaxloss._types import Array, AxisName, Floats, Mask, Numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +138,7 @@ class Loss(_fields.Value):
             if where.ndim == len(shape) > losses.ndim:
                 axes = class_axes(self._name, "predictions", cast(Array, predictions), getattr(self, "axis", -1))
                 where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
+                where = shards_of(self._name, getattr(self, "vocab_axis_name", None)).any(where)
         ignore_index = getattr(self, "ignore_index", None)
         not_ignored = None if ignore_index is None else counted(self._name, jnp.asarray(targets), ignore_index)
         if where is None or not_ignored is None:

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss._check import choice, class_axes, fitted, floats, inert, kept, real
-from jaxloss._types import Array, Axes, Floats, Mask, Numbers
+from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers
 from jaxloss.numerics import aligned, divide
 
 Reduction = Literal["none", "sum", "mean", "sum_over_batch_size"]
-AxisName = str | tuple[str, ...] | None
 
 
 def check_reduction(name: str, reduction: str) -> None:

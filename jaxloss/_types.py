@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float, Int, Num
 Axes: TypeAlias = int | tuple[int, ...]
 """One axis, or several that are taken together."""
 
+AxisName: TypeAlias = str | tuple[str, ...] | None
+"""Mesh axes, inside `shard_map`, `pmap` or `vmap`."""
+
 Scalar: TypeAlias = ArrayLike
 """A numeric option: a Python number, or a traced or concrete array that can be differentiated and swept with vmap."""
 
@@ -24,4 +27,4 @@ Labels: TypeAlias = Int[ArrayLike, "..."]
 Mask: TypeAlias = Bool[ArrayLike, "..."]
 """True where an element counts."""
 
-__all__ = ["Array", "ArrayLike", "Axes", "Floats", "Labels", "Mask", "Numbers", "Scalar"]
+__all__ = ["Array", "ArrayLike", "Axes", "AxisName", "Floats", "Labels", "Mask", "Numbers", "Scalar"]

@@ -3,6 +3,8 @@
 Tests of accuracy and of memory use `jax.jit`, as users do.
 """
 
+import math
+import re
 from functools import partial
 
 import jax
@@ -21,3 +23,12 @@ def _known(option, value):
 
 OPTIONS = {option: value for option, value in _WISHES.items() if _known(option, value)}
 jit = partial(jax.jit, compiler_options=OPTIONS)
+
+
+def sent(compiled):
+    """The names of the collectives, and how many elements the largest of their results has."""
+    operations = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+    found = re.findall(rf"= (.*?) ({operations})(?:-start)?\(", compiled.as_text())
+    shapes = [re.findall(r"\[([\d,]*)\]", types) for types, _ in found]
+    elements = [math.prod(int(n) for n in shape.split(",") if n) for one in shapes for shape in one]
+    return {name for _, name in found}, max(elements)

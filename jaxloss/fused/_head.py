@@ -160,6 +160,11 @@ def logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) ->
     return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
 
 
+def sums_that_count(sums: Sums, kept: jax.Array | None) -> Sums:
+    """0 where a token is masked: a weight of 0 times an infinite loss would be nan."""
+    return sums if kept is None else Sums(*(numerics.keep(kept, s) for s in sums))
+
+
 def _zeros(x: jax.Array, how: How) -> jax.Array:
     return jnp.zeros_like(x, how.add, shape=x.shape[:1])
 

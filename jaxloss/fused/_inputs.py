@@ -4,15 +4,14 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxloss import numerics
 from jaxloss._check import choice, counted, floating, integers, kept, number, real, wide
-from jaxloss._types import Array
-from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, logs
+from jaxloss._shards import Shards, shards_of
+from jaxloss._types import Array, AxisName
+from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, logs, sums_that_count
 
 Layout = Literal["dv", "vd"]
-AxisName = str | tuple[str, ...] | None
 
 
 class Inputs(NamedTuple):
@@ -24,9 +23,8 @@ class Inputs(NamedTuple):
     kept: Array | None  # which tokens count
     valid: Array  # which labels are in range, or do not count
     how: How
-    offset: Array | int  # the index of the kernel's first class
+    shards: Shards
     classes: int  # of all shards
-    vocab_axis_name: AxisName
 
     @property
     def rule(self) -> str:
@@ -37,17 +35,11 @@ class Inputs(NamedTuple):
         """One value for each of the kernel's classes, of an array that has those or all classes."""
         array = real(name, argument, values).astype(self.how.add)
         own = self.head.kernel.shape[self.how.classes]
-        if array.shape == (own,):
-            return array
-        if array.shape == (self.classes,):
-            return lax.dynamic_slice_in_dim(array, self.offset, own)
-        raise ValueError(
-            f"{name}: {argument} must have one value for each class, shape {(self.classes,)}, got {array.shape}."
-        )
-
-    def over_shards(self, x: Array) -> Array:
-        """The sum over the shards of the vocabulary."""
-        return x if self.vocab_axis_name is None else lax.psum(x, self.vocab_axis_name)
+        if array.shape not in ((own,), (self.classes,)):
+            raise ValueError(
+                f"{name}: {argument} must have one value for each class, shape {(self.classes,)}, got {array.shape}."
+            )
+        return self.shards.values(array, own)
 
 
 def inputs(
@@ -81,21 +73,22 @@ def inputs(
     if t.shape != x.shape[:-1]:
         raise ValueError(f"{name}: labels {t.shape} and hidden {x.shape} do not fit: labels need shape {x.shape[:-1]}.")
     own = w.shape[classes_axis]
-    shards, shard = _shards(name, vocab_axis_name)
+    shards = shards_of(name, vocab_axis_name)
+    classes = own * shards.devices
     t = numerics.aligned_labels(x, t, (x.ndim - 1,))
     rows = kept(name, where, t.shape)
     counts = counted(name, t, ignore_index)
     if counts is not None:
-        if 0 <= ignore_index < own * shards:
+        if 0 <= ignore_index < classes:
             raise ValueError(
-                f"{name}: ignore_index {ignore_index} is one of the {own * shards} classes: take one outside of them, "
+                f"{name}: ignore_index {ignore_index} is one of the {classes} classes: take one outside of them, "
                 "as -100, or mask tokens with where."
             )
         rows = counts if rows is None else numerics.keep(rows, counts, False)
     if rows is not None:
         x = numerics.keep(jnp.expand_dims(rows, -1), x)
-    valid = (t >= 0) & (t < own * shards)
-    local = jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32) - shard * own
+    valid = (t >= 0) & (t < classes)
+    local = shards.labels(jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32), own)
     local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT))
     multiply = jnp.promote_types(x.dtype, w.dtype) if compute_dtype is None else _dtype(name, compute_dtype)
     how = How(kernel_layout, multiply, wide(x.dtype, w.dtype))
@@ -107,9 +100,8 @@ def inputs(
         rows,
         valid if rows is None else valid | ~rows,
         how,
-        shard * own,
-        own * shards,
-        vocab_axis_name,
+        shards,
+        classes,
     )
     head = found.head._replace(bias=None if bias is None else found.per_class(name, "bias", bias))
     return found._replace(head=head)
@@ -124,14 +116,15 @@ def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
         return Sums(*(s.reshape(labels.shape) for s in _combined(own, given)))
 
     leaves, tree = jax.tree.flatten((given.x, given.labels, given.head._replace(spread=spread)))
-    return numerics.automatic(run, given.labels, *tree.unflatten(numerics.varying_alike(*leaves)))
+    sums = numerics.automatic(run, given.labels, *tree.unflatten(numerics.varying_alike(*leaves)))
+    return sums_that_count(sums, given.kept)
 
 
 def _combined(sums: Sums, given: Inputs) -> Sums:
-    if given.vocab_axis_name is None:
+    if given.shards.axis_name is None:
         return sums
-    top = lax.pmax(numerics.finite(lax.stop_gradient(sums.rest)), given.vocab_axis_name)
-    return logs(top, *map(given.over_shards, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
+    top = numerics.max_of_shards(numerics.finite(sums.rest), given.shards.axis_name)
+    return logs(top, *map(given.shards.sum, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
 
 
 def _dtype(name: str, compute_dtype: Any) -> Any:
@@ -142,15 +135,3 @@ def _dtype(name: str, compute_dtype: Any) -> Any:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{name}: compute_dtype must be a floating dtype or None, got {dtype}.")
     return dtype
-
-
-def _shards(name: str, axis_name: AxisName) -> tuple[int, Array | int]:
-    if axis_name is None:
-        return 1, 0
-    try:
-        return lax.axis_size(axis_name), lax.axis_index(axis_name)
-    except NameError as error:
-        raise ValueError(
-            f"{name}: vocab_axis_name {axis_name!r} is no mesh axis here: call the loss inside jax.shard_map over it, "
-            "each device with its part of the kernel."
-        ) from error

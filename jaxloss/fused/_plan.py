@@ -30,7 +30,7 @@ def planned(name: str, given: Inputs, mode: str, chunk_size: Any, summed: bool) 
     choice(name, "mode", mode, get_args(Mode))
     size = None if chunk_size is None else _size(name, chunk_size)
     tokens, classes = given.labels.size, given.head.kernel.shape[given.how.classes]
-    fast = summed and given.vocab_axis_name is None
+    fast = summed and given.shards.axis_name is None
     if mode == "auto":
         bytes_of = given.how.add.itemsize
         wide_kernel = given.head.kernel.dtype == given.how.add

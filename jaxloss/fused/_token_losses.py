@@ -10,7 +10,7 @@ from jaxloss import numerics
 from jaxloss._check import is_zero, number
 from jaxloss._types import Array
 from jaxloss.fused._chunks import split, sum_of_chunks
-from jaxloss.fused._head import Head, How, Sums, from_all
+from jaxloss.fused._head import Head, How, Sums, from_all, sums_that_count
 from jaxloss.fused._inputs import Inputs
 
 
@@ -34,22 +34,25 @@ def options_of(
     own = None
     if factors is not None:
         found = lambda t, w: numerics.keep(t >= 0, numerics.look_up(w, jnp.maximum(t, 0)))  # noqa: E731
-        own = given.over_shards(numerics.automatic(found, given.labels, given.labels, factors))
+        own = given.shards.sum(numerics.automatic(found, given.labels, given.labels, factors))
     if is_zero(label_smoothing):
         return own, None, Options(None, None, None, zeta)
     if factors is None:
         factors = jnp.ones_like(given.head.kernel, dtype, shape=given.head.kernel.shape[given.how.classes])
-    mass = given.over_shards(jnp.sum(factors))
+    mass = given.shards.sum(jnp.sum(factors))
     return own, factors, Options(smoothing, smoothing / given.classes, mass, zeta)
 
 
 def token_losses(sums: Sums, own_weight: Array | None, options: Options) -> Array:
-    losses = numerics.softplus(sums.rest - sums.own)
+    # Of logits that all are minus infinity the loss is infinite, by the label's: inf - inf would make it nan.
+    rest = jnp.maximum(sums.rest, -float(jnp.finfo(sums.rest.dtype).max))
+    losses = numerics.softplus(rest - sums.own)
     if own_weight is not None:
         losses = own_weight * losses
-    lse = jnp.logaddexp(sums.rest, sums.own)
+    lse = numerics.logaddexp(sums.rest, sums.own)
     if options.smoothing is not None and options.share is not None and options.mass is not None:
-        spread = numerics.times(options.mass, lse) - sums.spread
+        shift = jnp.where(lse == -jnp.inf, jnp.zeros_like(lse), lse)  # the spread logits are infinite enough
+        spread = numerics.times(options.mass, shift) - sums.spread
         losses = numerics.times(1 - options.smoothing, losses) + numerics.times(options.share, spread)
     return losses if options.z_loss is None else losses + numerics.times(options.z_loss, jnp.square(lse))
 
@@ -59,16 +62,19 @@ def weighted_sum(
 ) -> Array:
     """The sum of weight times loss, taken in chunks of tokens."""
 
-    def run(x: Array, labels: Array, weight: Array, own_weight: Array | None, shared: Any) -> Array:
-        rows = split((x, labels, weight, own_weight), labels.shape, chunk)
+    def run(x: Array, labels: Array, kept: Array, weight: Array, own_weight: Array | None, shared: Any) -> Array:
+        rows = split((x, labels, kept, weight, own_weight), labels.shape, chunk)
         return sum_of_chunks(partial(_weighted, given.how), shared, rows)
 
-    arrays = given.x, given.labels, weight, own_weight, (given.head._replace(spread=spread), options)
+    # False also for the tokens that are added to fill the last chunk.
+    kept = jnp.ones_like(given.labels, bool) if given.kept is None else given.kept
+    arrays = given.x, given.labels, kept, weight, own_weight, (given.head._replace(spread=spread), options)
     leaves, tree = jax.tree.flatten(arrays)
     return numerics.automatic(run, None, *tree.unflatten(numerics.varying_alike(*leaves)))
 
 
 def _weighted(how: How, shared: tuple[Head, Options], rows: Any) -> Array:
     head, options = shared
-    x, labels, weight, own_weight = rows
-    return jnp.sum(weight * token_losses(from_all(head, x, labels, how), own_weight, options))
+    x, labels, kept, weight, own_weight = rows
+    sums = sums_that_count(from_all(head, x, labels, how), kept)
+    return jnp.sum(weight * token_losses(sums, own_weight, options))

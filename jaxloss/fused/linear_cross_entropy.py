@@ -9,9 +9,9 @@ from jaxloss._check import masked
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
-from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import AxisName, Inputs, inputs, sums_of
+from jaxloss.fused._inputs import Inputs, inputs, sums_of
 from jaxloss.fused._plan import planned
 from jaxloss.fused._token_losses import Options, options_of, token_losses, weighted_sum
 from jaxloss.fused.logsumexp_and_target import logsumexp_and_target

@@ -4,11 +4,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxloss import numerics
 from jaxloss._check import masked
 from jaxloss._checked import valued
-from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import AxisName, Inputs, inputs, sums_of
+from jaxloss.fused._inputs import Inputs, inputs, sums_of
 from jaxloss.fused._plan import planned
 
 
@@ -83,7 +84,7 @@ def logsumexp_and_target(name: str, given: Inputs, sums: Sums) -> tuple[Array, A
     """Of each token; 0 where it is masked, and a target of nan where the label is out of range."""
     out = ~given.valid
     own = jnp.where(out, jnp.full_like(sums.own, -jnp.inf), sums.own)  # of no part in the sum
-    lse = jnp.logaddexp(sums.rest, own)
+    lse = numerics.logaddexp(sums.rest, own)
     target = valued(name, sums.own, lambda: given.valid, given.rule)
     return masked(lse, given.kept), masked(target, given.kept)
 

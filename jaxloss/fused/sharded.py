@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxloss.fused._inputs import AxisName
+from jaxloss._types import AxisName
 from jaxloss.fused.linear_cross_entropy import linear_softmax_cross_entropy
 
 NAME = "shard_linear_softmax_cross_entropy"

@@ -8,8 +8,9 @@ from jaxloss import numerics
 from jaxloss._check import class_axes, floats, inert, is_zero, kept_rows, matched, number, per_class
 from jaxloss._checked import expected
 from jaxloss._loss import Loss
-from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
-from jaxloss.losses._rows import at_label, classes, label_rows, smoothed
+from jaxloss._shards import shards_of
+from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss.losses._rows import at_label, classes, kept_of, label_rows, smoothed
 
 
 def softmax_cross_entropy(
@@ -21,6 +22,7 @@ def softmax_cross_entropy(
     label_smoothing: Scalar = 0.0,
     class_weights: Numbers | None = None,
     z_loss: Scalar = 0.0,
+    vocab_axis_name: AxisName = None,
 ) -> Array:
     r"""The cross-entropy of a distribution over classes under the softmax of the logits.
 
@@ -40,12 +42,16 @@ def softmax_cross_entropy(
             [0, 1].
         class_weights: The weights w, one for each class; 1 by default.
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`: `logits`, `labels`, a `where`
+            of their shape and `class_weights` (or those of all classes) are then this device's part, all parts of one
+            size, and every device has the losses. A few numbers are sent for each row. Gradients are to be taken
+            outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
 
     Returns:
         One value per row, in nats: the shape of `logits` without `axis`.
 
     Raises:
-        ValueError: Shapes that differ, an axis or an option out of range.
+        ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
         TypeError: Logits that are not floats.
 
     Example:
@@ -60,14 +66,15 @@ def softmax_cross_entropy(
     name = "softmax_cross_entropy"
     x, y = matched(name, logits, labels, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
-    elements, rows = kept_rows(name, where, x.shape, axes)
+    shards = shards_of(name, vocab_axis_name, axes)
+    elements, rows = kept_of(name, where, x, axes, shards)
     x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
     if rows is not None:
         x, y = numerics.gated(x, rows), numerics.gated(y, rows)
-    smooth = smoothed(name, y, label_smoothing, axes, elements)
+    smooth = smoothed(name, y, label_smoothing, axes, elements, shards=shards)
     if class_weights is not None:
-        smooth = smooth * per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype)
-    nll, lse = numerics.target_nll(x, smooth, rows, axes)
+        smooth = smooth * per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype, shards)
+    nll, lse = numerics.target_nll(x, smooth, rows, axes, shards.axis_name)
     losses = jnp.squeeze(_with_z_loss(name, nll, lse, z_loss), axes)
     return expected(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
 
@@ -82,6 +89,7 @@ def softmax_cross_entropy_with_integer_labels(
     class_weights: Numbers | None = None,
     ignore_index: int | None = None,
     z_loss: Scalar = 0.0,
+    vocab_axis_name: AxisName = None,
 ) -> Array:
     r"""The cross-entropy of a class index t under the softmax of the logits.
 
@@ -104,12 +112,14 @@ def softmax_cross_entropy_with_integer_labels(
         class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread; see `softmax_cross_entropy`. The labels are
+            indices into all classes, the same on every device.
 
     Returns:
         One value per row, in nats: the shape of `labels`.
 
     Raises:
-        ValueError: Shapes that do not fit, an axis or an option out of range.
+        ValueError: Shapes that do not fit, an axis or an option out of range, a mesh axis that is not bound.
         TypeError: Logits that are not floats, labels that are not integers.
 
     Example:
@@ -121,7 +131,7 @@ def softmax_cross_entropy_with_integer_labels(
     Source: as `softmax_cross_entropy`.
     """
     name = "softmax_cross_entropy_with_integer_labels"
-    rows = label_rows(name, "logits", logits, labels, axis, where, ignore_index)
+    rows = label_rows(name, "logits", logits, labels, axis, where, ignore_index, vocab_axis_name=vocab_axis_name)
     x = rows.x
     spread = None
     smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
@@ -129,14 +139,14 @@ def softmax_cross_entropy_with_integer_labels(
         spread = jnp.ones_like(x, shape=[n if i == rows.axis else 1 for i, n in enumerate(x.shape)])
     weights = None
     if class_weights is not None:
-        weights = per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype)
+        weights = per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype, rows.shards)
         spread = None if spread is None else spread * weights
     if spread is not None and rows.elements is not None:
         spread = spread * rows.elements.astype(spread.dtype)
-    nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.kept, spread, rows.axis)
+    nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.kept, spread, rows.axis, vocab_axis_name)
     losses = nll if weights is None else nll * at_label(weights, rows)
     if not is_zero(label_smoothing):
-        share = smoothing / classes(x, (rows.axis,), rows.elements)
+        share = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards)
         losses = numerics.times(1 - smoothing, losses) + numerics.times(share, spread_nll)
     return rows.finish(name, _with_z_loss(name, losses, lse, z_loss))
 
@@ -218,6 +228,7 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing: Scalar = 0.0
     class_weights: Numbers | None = None
     z_loss: Scalar = 0.0
+    vocab_axis_name: AxisName = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +241,7 @@ class SoftmaxCrossEntropyWithIntegerLabels(Loss):
     class_weights: Numbers | None = None
     ignore_index: int | None = None
     z_loss: Scalar = 0.0
+    vocab_axis_name: AxisName = None
 
 
 __all__ = [

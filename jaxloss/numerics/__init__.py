@@ -2,6 +2,7 @@
 
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._sharding import aligned, aligned_labels, automatic, keep, look_up, on_mesh, varying_alike
+from jaxloss.numerics._shards import max_of_shards, sum_of_shards
 from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
@@ -37,7 +38,7 @@ from jaxloss.numerics.sigmoid import (
     sigmoid_nll,
     softplus,
 )
-from jaxloss.numerics.softmax import finite, log_softmax, logsumexp, softmax, softmax_complement
+from jaxloss.numerics.softmax import finite, log_softmax, logaddexp, logsumexp, softmax, softmax_complement
 from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [
@@ -75,8 +76,10 @@ __all__ = [
     "log_ratio",
     "log_sigmoid",
     "log_softmax",
+    "logaddexp",
     "logsumexp",
     "look_up",
+    "max_of_shards",
     "miss_power",
     "norm",
     "on_mesh",
@@ -96,6 +99,7 @@ __all__ = [
     "softmax_complement",
     "softplus",
     "stirling_error",
+    "sum_of_shards",
     "tanh",
     "target_nll",
     "times",

@@ -1,8 +1,12 @@
 """Softmax cross-entropies of rows of logits, from a label or from a distribution over the classes.
 
 Written on the row sums of `softmax.py`; what is said there of values, rules and what XLA writes out holds here.
+
+With `shards`, mesh axes over which the classes are spread, each device has its part of them and all have the results:
+whatever is summed over a row is summed over the devices too, a few numbers for each row, and no logit is sent.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +16,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._sharding import columns, is_split, keep
+from jaxloss.numerics._shards import AxisName, sum_of_shards
 from jaxloss.numerics._sums import Axes, two_sums, unclamped
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import times
@@ -54,6 +59,19 @@ def _(axis, primals, tangents):
     return label_value(x, labels, axis), jnp.sum(own, axis, keepdims=True)
 
 
+def _own(x: jax.Array, labels: jax.Array, axis: int, shards: AxisName) -> jax.Array:
+    """The label's logit, of whichever device has it."""
+    if shards is None:
+        return label_value(x, labels, axis)
+    last = x.shape[axis] - 1
+    return keep((labels >= 0) & (labels <= last), label_value(x, jnp.clip(labels, 0, last), axis))
+
+
+def _along(axes: Axes, shards: AxisName) -> Callable[[jax.Array], jax.Array]:
+    """The sum over a row, of all devices."""
+    return lambda x: sum_of_shards(jnp.sum(x, axes, keepdims=True), shards)
+
+
 class _Label(NamedTuple):
     """What a labelled row's losses are made of; every field keeps the class axis with length 1."""
 
@@ -67,9 +85,14 @@ class _Label(NamedTuple):
         return jnp.exp(_finite(self.own) - self.base)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(4,))
+@partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 def label_nll(
-    x: jax.Array, labels: jax.Array, rows: jax.Array | None, spread: jax.Array | None, axis: int
+    x: jax.Array,
+    labels: jax.Array,
+    rows: jax.Array | None,
+    spread: jax.Array | None,
+    axis: int,
+    shards: AxisName = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     r"""The triple $(L - x_t, L, \sum_k b_k (L - x_k))$ with $L = \log \sum_j e^{x_j}$; 0 where `rows` is False.
 
@@ -77,20 +100,23 @@ def label_nll(
 
     Args:
         x: Logits.
-        labels: Class indices in range, int32, keeping the class axis with length 1, as do `rows` and the results.
+        labels: Class indices in range, int32, keeping the class axis with length 1, as do `rows` and the results; of a
+            class that another device has, counted from this one's first class, and so out of range.
         rows: Which rows count; None for all.
         spread: The factors b, broadcastable against x; None for zeros.
         axis: The class axis.
+        shards: The mesh axes of the classes.
     """
-    top, base = _top(x, axis)
+    top, base = _top(x, axis, shards)
     away = jnp.abs(
         columns(x, axis, x.dtype) - labels.astype(x.dtype)
     )  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
     rest = jnp.sum(jnp.minimum(jnp.exp(x - base), away), axis, keepdims=True)
-    return _label_losses(x, _Label(top, base, label_value(x, labels, axis), rest), rows, spread, axis)
+    own, rest = sum_of_shards((_own(x, labels, axis, shards), rest), shards)
+    return _label_losses(x, _Label(top, base, own, rest), rows, spread, axis, shards)
 
 
-def _label_losses(x, label, rows, spread, axis):
+def _label_losses(x, label, rows, spread, axis, shards):
     log_total = jnp.log(label.rest + label.share)
     # At the top the share is 1, but not its derivative.
     nll = jnp.where(label.own == label.top, log1p(label.rest / label.share), (label.base - label.own) + log_total)
@@ -102,24 +128,27 @@ def _label_losses(x, label, rows, spread, axis):
     else:
         # Where the factor is 0 the gap is floored at 0, or a logit of -inf would make 0 * inf.
         floor = jnp.where(spread == 0, jnp.zeros_like(spread), jnp.full_like(spread, -jnp.inf))
-        gaps = -jnp.sum(jnp.maximum(_minus(x, label.base), floor) * spread, axis, keepdims=True)
-        spread_nll = gaps + times(jnp.sum(spread, axis, keepdims=True), jnp.maximum(log_total, 0))
+        along = _along(axis, shards)
+        gaps = -along(jnp.maximum(_minus(x, label.base), floor) * spread)
+        spread_nll = gaps + times(along(spread), jnp.maximum(log_total, 0))
     return _kept(rows, nll), _kept(rows, lse), _kept(rows, spread_nll)
 
 
 @rule(label_nll)
-def _(axis, primals, tangents):
+def _(axis, shards, primals, tangents):
     x, labels, rows, spread = primals
-    top, base = _top(x, axis)
+    top, base = _top(x, axis, shards)
     hit = at_label(x, labels, axis)
     e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
-    label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
-    values = _label_losses(x, label, rows, spread, axis)
-    along = partial(jnp.sum, axis=axis, keepdims=True)
+    sums = sum_of_shards((_own(x, labels, axis, shards), jnp.sum(e, axis, keepdims=True)), shards)
+    label = _Label(top, base, *sums)
+    values = _label_losses(x, label, rows, spread, axis, shards)
+    along = _along(axis, shards)
     in_spread = jnp.zeros_like(values[2])
     if spread is not None and not isinstance(tangents[3], SymbolicZero):
-        log_total = jnp.log(label.rest + label.share)
-        in_spread = along(_kept(rows, log_total - (x - base)) * tangents[3])
+        # Finite, or the tangent 0 of a class that is masked would make the sum nan.
+        gaps = jnp.minimum(jnp.log(label.rest + label.share) - (x - base), float(jnp.finfo(x.dtype).max))
+        in_spread = along(_kept(rows, gaps) * tangents[3])
     if isinstance(tangents[0], SymbolicZero):
         return values, (jnp.zeros_like(values[0]), jnp.zeros_like(values[1]), in_spread)
     total = label.rest + label.share
@@ -132,32 +161,34 @@ def _(axis, primals, tangents):
     return values, (nll, lse, in_spread)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(3,))
-def target_nll(x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: Axes) -> tuple[jax.Array, jax.Array]:
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def target_nll(
+    x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: Axes, shards: AxisName = None
+) -> tuple[jax.Array, jax.Array]:
     r"""The pair $(\sum_k y_k (\log \sum_j e^{x_j} - x_k), \log \sum_j e^{x_j})$; 0 where `rows` is False.
 
     `targets` has the shape of x. `rows` and the results keep the class axes with length 1. An element of target 0
     contributes 0 even at a logit of minus infinity.
     """
-    return _target_losses(x, targets, _rows(x, axes), rows, axes)
+    return _target_losses(x, targets, _rows(x, axes, shards=shards), rows, axes, shards)
 
 
-def _target_losses(x, targets, sums, rows, axes):
+def _target_losses(x, targets, sums, rows, axes, shards):
     gap = jnp.maximum(_minus(_finite(x), sums.base), -float(jnp.finfo(x.dtype).max))
-    mass, gaps = two_sums(targets, targets * gap, axes)
+    mass, gaps = sum_of_shards(two_sums(targets, targets * gap, axes), shards)
     log_sum = _log_sum(sums)
     nll = unclamped(-gaps) + times(mass, log_sum)
     return _kept(rows, nll), _kept(rows, _infinite(sums.top, sums.base + log_sum))
 
 
 @rule(target_nll)
-def _(axes, primals, tangents):
+def _(axes, shards, primals, tangents):
     x, targets, rows = primals
-    top, base = _top(x, axes)
+    top, base = _top(x, axes, shards)
     e = jnp.exp(_finite(x) - base)
-    sums = _rows_of(e, top, base, axes)
-    values = _target_losses(x, targets, sums, rows, axes)
-    along = partial(jnp.sum, axis=axes, keepdims=True)
+    sums = _rows_of(e, top, base, axes, shards)
+    values = _target_losses(x, targets, sums, rows, axes, shards)
+    along = _along(axes, shards)
     nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
     if not isinstance(tangents[0], SymbolicZero):
         total = sums.ties + sums.rest

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._shards import AxisName, max_of_shards, sum_of_shards
 from jaxloss.numerics._sums import Axes, two_sums
 from jaxloss.numerics.elementary import expm1, log1p
 
@@ -32,8 +33,8 @@ class _Rows(NamedTuple):
     rest: jax.Array  # the sum of exp(x - base) over the others
 
 
-def _top(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    top = lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf))
+def _top(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
+    top = max_of_shards(lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf)), shards)
     return top, finite(top)
 
 
@@ -64,17 +65,22 @@ def _(primals, tangents):
     return _one(*primals), _one(*primals) * tangents[0]
 
 
-def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None) -> _Rows:
+def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None, shards: AxisName = None) -> _Rows:
     """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
-    top, base = _top(x, axes)
+    top, base = _top(x, axes, shards)
     if exponentials is not None:
         y = _finite(x) - base
         ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
-        return _Rows(top, base, ties, jnp.sum(exponentials, axes, keepdims=True))
+        return _Rows(top, base, *sum_of_shards((ties, jnp.sum(exponentials, axes, keepdims=True)), shards))
     # Each sum has exponentials of its own, of another form: shared ones XLA on CPU would write out.
     total = jnp.sum(jnp.exp(_finite(x) - base), axes, keepdims=True)
     e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
     rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
+    return _of_sums(top, base, total, rest, shards)
+
+
+def _of_sums(top: jax.Array, base: jax.Array, total: jax.Array, rest: jax.Array, shards: AxisName) -> _Rows:
+    total, rest = sum_of_shards((total, rest), shards)
     return _Rows(top, base, _whole(total - rest), rest)
 
 
@@ -101,14 +107,14 @@ def _(primals, tangents):
     return _whole(*primals), tangents[0]
 
 
-def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes) -> _Rows:
+def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
     """`_rows` from all exponentials, which the caller writes already; one that is 1 is a tie.
 
     Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
     CPU writes out for them.
     """
     total, rest = two_sums(e, jnp.minimum(e, _but_at_top(e)), axes)
-    return _Rows(top, base, _whole(total - rest), rest)
+    return _of_sums(top, base, total, rest, shards)
 
 
 def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
@@ -139,6 +145,13 @@ def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
 def _(axes, primals, tangents):
     (x,) = primals
     return logsumexp(x, axes), jnp.sum(softmax(x, axes) * tangents[0], axes)
+
+
+def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\log (e^a + e^b)$; minus infinity, with slope 0, where both are."""
+    empty = (a == -jnp.inf) & (b == -jnp.inf)
+    one = jnp.where(empty, jnp.zeros_like(a), a)  # or the slopes would be nan, which no select after them takes out
+    return jnp.where(empty, a, jnp.logaddexp(one, b))
 
 
 def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:

@@ -413,6 +413,45 @@ def test_classes_that_a_bias_of_minus_infinity_excludes():
         assert oracle.error(gradients[1], np.pad(expected[1], [(0, 0), (0, CLASSES - 40)])) < 5e-7
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_tokens_of_no_possible_class_cost_what_they_do_in_the_dense_loss(mode):
+    """All logits minus infinity: an infinite loss whose gradient is not nan, and nothing where tokens are masked."""
+    x, w, b, t = inputs((11,))  # in chunks of 4, of which the last is filled up
+    b, t = np.full_like(b, -np.inf), np.abs(t) % CLASSES
+
+    def fused(x, w, b, **options):
+        chunk = None if mode == "dense" else 4
+        return linear_softmax_cross_entropy(x, w, t, bias=b, mode=mode, chunk_size=chunk, **options)
+
+    def dense(x, w, b, **options):
+        z = jnp.einsum("td,dv->tv", x, w, precision="highest") + b.reshape(1, -1)
+        where = options.pop("where", None)
+        return jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**options)(z, t, where=where)
+
+    some, none = np.arange(11) % 3 > 0, np.zeros(11, bool)
+    weighed = {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS}
+    sets = [{}, {"where": some}, {"where": none}, weighed, {**weighed, "where": some}, {**weighed, "where": none}]
+    run = jit(lambda *a: [[jax.value_and_grad(partial(f, **o), (0, 1, 2))(*a) for o in sets] for f in (fused, dense)])
+    for options, (got, slopes), (expected, of_dense) in zip(sets, *run(x, w, b), strict=True):
+        assert got == expected == (0 if options.get("where") is none else np.inf)
+        for a, e in zip(slopes, of_dense, strict=True):
+            assert oracle.error(a, e) < 5e-7
+    lse, target = jit(lambda: linear_logsumexp_and_target(x, w, t, bias=b, mode=mode, chunk_size=size(mode)))()
+    assert (lse == -np.inf).all()
+    assert (target == -np.inf).all()
+
+
+def test_an_impossible_first_class_does_not_cost_the_tokens_that_fill_the_last_chunk():
+    x, w, b, t = inputs((11,))
+    b[0], t = -np.inf, np.abs(t) % 40
+    f = lambda x, w: linear_softmax_cross_entropy(x, w, t + 1, bias=b, mode="fast", chunk_size=4)
+    value, (of_x, of_w) = jit(jax.value_and_grad(f, (0, 1)))(x, w)
+    assert oracle.error(value, oracle.loss(x, w[:, 1:], t, bias=b[1:])) < 5e-7
+    expected = oracle.gradient(x, w[:, 1:], t, bias=b[1:])
+    assert oracle.error(of_x, expected[0]) < 5e-7
+    assert oracle.error(of_w, np.pad(expected[1], [(0, 0), (1, 0)])) < 5e-7
+
+
 # --------------------------------------------------------------------------------------------------- form and errors
 
 

@@ -1,7 +1,5 @@
 """The fused last layer on eight devices: one mean by every road, and no logits or kernels sent around."""
 
-import math
-import re
 from functools import partial
 
 import jax
@@ -14,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
-from tests.compiling import jit
+from tests.compiling import jit, sent
 from tests.fused import oracle
 
 BATCH, LENGTH, WIDTH, CLASSES = 8, 12, 16, 64
@@ -43,15 +41,6 @@ def check(answer, what):
     assert oracle.error(value, oracle.loss(HIDDEN, KERNEL, LABELS, **options)) < 5e-7, what
     for got, expected in zip(gradients, oracle.gradient(HIDDEN, KERNEL, LABELS, **options), strict=False):
         assert oracle.error(got, expected) < 1e-6, what
-
-
-def sent(compiled):
-    """The names of the collectives, and how many elements the largest of their results has."""
-    operations = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
-    found = re.findall(rf"= (.*?) ({operations})(?:-start)?\(", compiled.as_text())
-    shapes = [re.findall(r"\[([\d,]*)\]", types) for types, _ in found]
-    elements = [math.prod(int(n) for n in shape.split(",") if n) for one in shapes for shape in one]
-    return {name for _, name in found}, max(elements)
 
 
 LAYOUTS = {"tokens": (("data", "model"), None), "classes": (None, "model"), "both": ("data", "model")}
@@ -121,6 +110,22 @@ def test_vocabulary_shards_send_a_few_numbers_per_token_and_their_hidden_gradien
     names, largest = sent(jit(jax.value_and_grad(on_mesh, (0, 1, 2))).lower(*ARRAYS).compile())
     assert names == {"all-reduce"}
     assert largest == HIDDEN.size
+
+
+def test_tokens_of_no_possible_class_across_vocabulary_shards():
+    """Their logits are all minus infinity: an infinite loss, and the label's row of the kernel as gradient."""
+    mesh = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))
+    t = jnp.abs(LABELS) % CLASSES
+    specs = P(), P(None, "model"), P("model")
+
+    def own(x, w, b):
+        return linear_softmax_cross_entropy(x, w, t, bias=b, reduction="sum", vocab_axis_name="model")
+
+    on_mesh = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=P())
+    value, (of_x, _, of_b) = jit(jax.value_and_grad(on_mesh, (0, 1, 2)))(HIDDEN, KERNEL, np.full_like(BIAS, -np.inf))
+    assert value == np.inf
+    np.testing.assert_array_equal(of_x, -KERNEL.T[t])
+    np.testing.assert_array_equal(of_b, -np.bincount(np.ravel(t), minlength=CLASSES))
 
 
 def test_curvature_and_any_cotangent_across_vocabulary_shards():

@@ -230,6 +230,23 @@ def test_smooth_labels_is_optax_on_every_row():
     np.testing.assert_allclose(got[0], [0.8, 0.1, 0, 0.1], rtol=1e-6)
 
 
+def test_class_weights_can_be_learned_where_classes_are_masked():
+    rng = np.random.default_rng(0)
+    x, t, where = cases.normal(rng, (8, CLASSES)), cases.labels(rng, 8), rng.random((8, CLASSES)) < 0.7
+    where[np.arange(8), t] = True
+    one_hots = np.eye(CLASSES, dtype=np.float32)[t]
+    options = {"label_smoothing": 0.1, "where": where}
+
+    def slopes(w):
+        integer = lambda w: jaxloss.softmax_cross_entropy_with_integer_labels(x, t, class_weights=w, **options).sum()
+        dense = lambda w: jaxloss.softmax_cross_entropy(x, one_hots, class_weights=w, **options).sum()
+        return jax.grad(integer)(w), jax.jacfwd(integer)(w), jax.grad(dense)(w)
+
+    backward, forward, expected = jax.jit(slopes)(jnp.asarray(WEIGHTS))
+    np.testing.assert_allclose(backward, expected, rtol=1e-5)
+    np.testing.assert_allclose(forward, expected, rtol=1e-5)
+
+
 def test_class_weights_and_smoothing_can_be_learned():
     rng = np.random.default_rng(0)
     x, t = cases.normal(rng, (8, CLASSES)), cases.labels(rng, 8)
