@@ -56,8 +56,8 @@ def from_all(head: Head, x: jax.Array, labels: jax.Array, how: How) -> Sums:
     """From all logits at once."""
     z = _logits(head, x, how)
     columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
-    top = _top(z)
-    return logs(top, _rest(z, columns, labels, top), *_own_and_spread(z, columns, labels, head.spread))
+    own, spread = _label_logit(z, columns, labels), _spread(z, columns, head.spread)
+    return Sums(_log_rest(z, columns, labels), own, spread)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -70,8 +70,8 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
         z = _logits(part, x, how)
         higher = jnp.maximum(top, _top(z))
         rest = rest * jnp.exp(top - higher) + _rest(z, columns, labels, higher)
-        more = _own_and_spread(z, columns, labels, part.spread)
-        return (higher, rest, own + more[0], spread + more[1]), None
+        own, spread = own + _own(z, columns, labels), spread + _spread(z, columns, part.spread)
+        return (higher, rest, own, spread), None
 
     zero = _zeros(x, how)
     start = (numerics.finite(zero - jnp.inf), zero, zero, zero)
@@ -86,19 +86,20 @@ def _(how, size, primals, tangents):
     base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), numerics.finite(sums.rest))
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
+    def of_chunk(head: Head, narrow: jax.Array, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
         part, columns = _chunk(head, i, how, size)
-        z = _logits(part, x, how)
+        z = _logits(part, _widened(narrow, x), how)
         # Left out before the exponential, which for the label, above all the rest, could be infinite.
         others = jnp.where(_out(columns, labels), jnp.full_like(z, -jnp.inf), z)
         rest = jnp.sum(jnp.exp(others - jnp.expand_dims(base, 1)), 1)
-        return rest, *_own_and_spread(z, columns, labels, part.spread)
+        return rest, _own(z, columns, labels), _spread(z, columns, part.spread)
 
     def added(head: Head, x: jax.Array, labels: jax.Array) -> Sums:
         # Relative to their own log-sum-exp the exponentials add up to 1, and that sum has its slope.
         def add(carry: Any, i: jax.Array) -> Any:
-            return jax.tree.map(jnp.add, carry, of_chunk(head, x, labels, i)), None
+            return jax.tree.map(jnp.add, carry, of_chunk(head, narrow, x, labels, i)), None
 
+        narrow = lax.stop_gradient(x)
         x = x.astype(how.add)  # before the loop, which adds up its cotangents
         zero = _zeros(x, how)
         return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, how, size)))[0])
@@ -126,6 +127,17 @@ def _(primals, tangents):
     return _only(*primals), primals[0].astype(tangents[1].dtype) * tangents[1]
 
 
+@jax.custom_jvp
+def _widened(narrow: jax.Array, wide: jax.Array) -> jax.Array:
+    """What `narrow` was widened to, `wide`, with its derivatives, but computed again: a loop keeps none of it."""
+    return narrow.astype(wide.dtype)
+
+
+@rule(_widened)
+def _(primals, tangents):
+    return _widened(*primals), tangents[1]
+
+
 def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
     """Whose logits are not in the sum: the label's, and those that another chunk has."""
     return (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
@@ -142,22 +154,64 @@ def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -
     return jnp.sum(_only(~_out(columns, labels), e), 1)
 
 
-def _own_and_spread(
-    z: jax.Array, columns: jax.Array, labels: jax.Array, spread: jax.Array | None
-) -> tuple[jax.Array, jax.Array]:
-    own = jnp.sum(_only(columns == jnp.expand_dims(labels, 1), z), 1)
+@jax.custom_jvp
+def _log_rest(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """The log-sum-exp over all classes but the label."""
+    top = _top(z)
+    return _log(top, _rest(z, columns, labels, top))
+
+
+@rule(_log_rest)
+def _(primals, tangents):
+    z, columns, labels = primals
+    # The exponentials serve both the sum and the slope: one tile holds the logits, them, and the slope in turn.
+    top = _top(z)
+    e = jnp.exp(z - jnp.expand_dims(top, 1))
+    e = jnp.where(columns == jnp.expand_dims(labels, 1), jnp.zeros_like(e), e)
+    rest = jnp.sum(e, 1)
+    inverse = jnp.where(rest == 0, jnp.zeros_like(rest), 1 / rest)
+    return _log(top, rest), jnp.sum(e * jnp.expand_dims(inverse, 1) * tangents[0], 1)
+
+
+@jax.custom_jvp
+def _label_logit(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """The label's logit out of those of all classes, 0 for no label."""
+    # By a bound that is infinite at the label and minus infinity elsewhere, exact to 2**24 classes: XLA on CPU would
+    # write out what is selected.
+    away = jnp.abs(columns.astype(z.dtype) - jnp.expand_dims(labels, 1).astype(z.dtype))
+    own = jnp.max(jnp.minimum(z, (0.5 - away) * jnp.inf), 1)
+    return jnp.where(labels < 0, jnp.zeros_like(own), own)
+
+
+@rule(_label_logit)
+def _(primals, tangents):
+    _, columns, labels = primals
+    hit = columns == jnp.expand_dims(labels, 1)
+    return _label_logit(*primals), jnp.sum(hit.astype(tangents[0].dtype) * tangents[0], 1)
+
+
+def _own(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """The label's logit, 0 if its class is none of these."""
+    return jnp.sum(_only(columns == jnp.expand_dims(labels, 1), z), 1)
+
+
+def _spread(z: jax.Array, columns: jax.Array, spread: jax.Array | None) -> jax.Array:
     if spread is None:
-        return own, jnp.zeros_like(own)
+        return jnp.zeros_like(z, shape=z.shape[:1])
     factors = jnp.expand_dims(spread.astype(z.dtype), 0)
     factors = jnp.where(columns == OVERLAP, jnp.zeros_like(factors), factors)
-    return own, jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
+    return jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
 
 
 def logs(base: jax.Array, rest: jax.Array, own: jax.Array, spread: jax.Array) -> Sums:
     """The sums, from those of exponentials relative to a base."""
+    return Sums(_log(base, rest), own, spread)
+
+
+def _log(base: jax.Array, rest: jax.Array) -> jax.Array:
     empty = rest == 0
     log = jnp.log(jnp.where(empty, jnp.ones_like(rest), rest))
-    return Sums(jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log), own, spread)
+    return jnp.where(empty, jnp.full_like(rest, -jnp.inf), base + log)
 
 
 def sums_that_count(sums: Sums, kept: jax.Array | None) -> Sums:
