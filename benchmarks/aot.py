@@ -42,7 +42,10 @@ from jax.sharding import PartitionSpec as P
 
 from jaxloss import linear_softmax_cross_entropy, shard_linear_softmax_cross_entropy
 
-TOPOLOGIES = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2", "8 x v5e": "v5e:2x4"}
+TOPOLOGIES: dict[str, dict[str, str]] = {
+    chip: {"platform": "tpu", "topology_name": name}
+    for chip, name in {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2", "8 x v5e": "v5e:2x4"}.items()
+}
 TOKENS, WIDTH, CLASSES = 8192, 4096, 131072
 MANY = 65536  # tokens on eight devices
 VOCABULARIES = CLASSES, 262144, 128256, 151936  # the last two are those of Llama 3 and Qwen 2, no multiples of a chunk
@@ -102,6 +105,7 @@ def compiled(
     wanted: tuple[int, ...] = (0, 1),
     specs: tuple[P, P, P] | None = None,
     unroll: int = 1,
+    options: dict[str, Any] | None = None,
 ) -> Any:
     """The loss and its gradients in bfloat16 hidden states and kernel, for one device or, with specs, for all."""
     mesh = devices(chip) if specs else devices(chip, 1)
@@ -115,12 +119,12 @@ def compiled(
     like = (None, tuple((x, w)[i] for i in wanted)) if wanted else None
     jax.clear_caches()  # of what was traced with other loops
     with mock.patch.object(lax, "scan", partial(lax.scan, unroll=unroll)):
-        return jax.jit(run, out_shardings=like).lower(*shapes).compile()
+        return jax.jit(run, out_shardings=like).lower(*shapes).compile(options)
 
 
 @cache
 def devices(chip: str, number: int | None = None) -> Mesh:
-    found = topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGIES[chip]).devices
+    found = topologies.get_topology_desc(**TOPOLOGIES[chip]).devices
     return Mesh(np.array(found[:number]), ("devices",), axis_types=(AxisType.Auto,))
 
 
@@ -149,10 +153,20 @@ SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "
 COLLECTIVE = r"= (.*?) (all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)(?:-done)?\("
 
 
+def computations(program: Any) -> tuple[dict[str, str], str]:
+    """The bodies of its computations by their names, and the name of the one that it enters."""
+    parts = re.findall(r"^(ENTRY )?%([\w.-]+) \(.*?\{\n(.*?)^\}", program.as_text(), re.M | re.S)
+    return {name: body for _, name, body in parts}, next(name for entry, name, _ in parts if entry)
+
+
 def sent(program: Any) -> tuple[float, Counter[str]]:
     """MiB of the results of the collectives on each device, and how many of each kind; loops multiplied out."""
-    parts = re.findall(r"^(ENTRY )?%([\w.-]+) \(.*?\{\n(.*?)^\}", program.as_text(), re.M | re.S)
-    bodies = {name: body for _, name, body in parts}
+    bodies, entry = computations(program)
+
+    def turns(condition: str) -> int:
+        # XLA for GPUs puts the comparison, and the number with it, into a computation of its own.
+        parts = [condition, *re.findall(r"calls=%([\w.-]+)", bodies[condition])]
+        return max(int(n) for part in parts for n in re.findall(r" constant\((\d+)\)", bodies[part]))
 
     def walk(name: str) -> tuple[float, Counter[str]]:
         total, kinds = 0.0, Counter[str]()
@@ -163,14 +177,14 @@ def sent(program: Any) -> tuple[float, Counter[str]]:
                 total += float(sum(sizes)) / MIB
                 kinds[found[2]] += 1
             loop = re.search(r"condition=%([\w.-]+), body=", line)
-            times = max(int(n) for n in re.findall(r" constant\((\d+)\)", bodies[loop[1]])) if loop else 1
+            times = turns(loop[1]) if loop else 1
             for called in re.findall(r"(?:calls|body|to_apply)=%([\w.-]+)", line):
                 within, more = walk(called)
                 total += times * within
                 kinds.update({kind: times * n for kind, n in more.items()})
         return total, kinds
 
-    return walk(next(name for entry, name, _ in parts if entry))
+    return walk(entry)
 
 
 # ------------------------------------------------------------------------------------------------------------ figures
@@ -215,16 +229,15 @@ def partial_gradients(chip: str) -> Iterator[Figure]:
         yield operations(chip, f"fast, {what}", whole, what)
 
 
-def spread(modes: tuple[str, ...]) -> Iterator[Figure]:
-    """Eight devices, through `shard_linear_softmax_cross_entropy`."""
-    chip = "8 x v5e"
+def spread(chip: str, modes: tuple[str, ...], limit: float | None = None) -> Iterator[Figure]:
+    """Eight devices, through `shard_linear_softmax_cross_entropy`; the limit is that of the spread vocabulary."""
     by_classes = P(), P(None, "devices"), P()
     for chunk in (2048, None):
         loss = partial(shard_linear_softmax_cross_entropy(devices(chip), vocab_axis="devices"), mode="low_memory")
         program = compiled(partial(loss, chunk_size=chunk), chip, specs=by_classes)
         what = f"vocabulary spread, low_memory, {f'{chunk} classes at a time' if chunk else 'by default'}"
         temporaries = program.memory_analysis().temp_size_in_bytes / MIB
-        yield Figure(chip, f"{what}: temporaries", temporaries, "MiB", SHARDED_TEMP)
+        yield Figure(chip, f"{what}: temporaries", temporaries, "MiB", limit)
         total, kinds = sent(program)
         yield Figure(chip, f"{what}: sent", total, "MiB", SENT["vocabulary"])
         yield Figure(chip, f"{what}: all-gathers", kinds["all-gather"], "", 0)
@@ -264,7 +277,7 @@ def figures() -> Iterator[Figure]:
     for chip in ROOFLINE:
         yield from one_device(chip)
     yield from partial_gradients("v5p")
-    yield from spread(("fast", "low_memory"))
+    yield from spread("8 x v5e", ("fast", "low_memory"), SHARDED_TEMP)
     yield from exported()
 
 
@@ -273,7 +286,7 @@ def reduced() -> Iterator[Figure]:
     yield from low_memory("v5p", VOCABULARIES[2:])
     naive = cost(dense, "v5e")
     yield from fast("v5e", 2048, naive, ROOFLINE["v5e"])
-    yield from spread(("fast",))
+    yield from spread("8 x v5e", ("fast",), SHARDED_TEMP)
     yield from exported()
 
 
@@ -294,8 +307,7 @@ def table(found: list[Figure]) -> str:
     return reporting.table(head, lines)
 
 
-def about() -> str:
-    packages = "jax", "jaxlib", "libtpu", "optax"
+def about(packages: tuple[str, ...]) -> str:
     return "\n".join([
         f"- command: python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
         f"- versions: Python {platform.python_version()}, " + ", ".join(f"{p} {metadata.version(p)}" for p in packages),
@@ -304,25 +316,35 @@ def about() -> str:
     ])  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reduced", action="store_true", help="a few of them, in a few minutes")
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
-    options = parser.parse_args()
+def report(figures: Iterator[Figure], packages: tuple[str, ...], markdown: Path | None) -> None:
+    """Prints each figure once it is known, and then their table; fails if one is above its limit."""
     found: list[Figure] = []
     start = time.monotonic()
-    for figure in reduced() if options.reduced else figures():
+    for figure in figures:
         found.append(figure)
         limit = "" if figure.limit is None else f" (at most {number(figure.limit)})"
         mark = "MISSED " if figure.missed else ""
         said = f"{mark}{figure.chip}, {figure.what}: {number(figure.value)} {figure.unit}".rstrip()
         print(f"{time.monotonic() - start:5.0f} s  {said}{limit}", file=sys.stderr, flush=True)
-    report = f"{about()}\n\n{table(found)}"
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report + "\n")
+    text = f"{about(packages)}\n\n{table(found)}"
+    print(text)
+    if markdown:
+        markdown.write_text(text + "\n")
     if missed := [f for f in found if f.missed]:
         sys.exit(f"{len(missed)} of {len(found)} figures missed: " + "; ".join(f"{f.chip}, {f.what}" for f in missed))
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    return parser
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--reduced", action="store_true", help="a few of them, in a few minutes")
+    options = parser.parse_args()
+    report(reduced() if options.reduced else figures(), ("jax", "jaxlib", "libtpu", "optax"), options.markdown)
 
 
 if __name__ == "__main__":

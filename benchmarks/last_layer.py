@@ -5,7 +5,8 @@
 What is timed is the value of the mean and its gradients in hidden states and kernel, compiled by `jit` (torch: eager).
 Seconds are those of all cores, which other work on the machine disturbs least; each repeat runs every contender once,
 in an order that is shuffled, and a ratio is the median over the repeats of the ratio within one. A matrix product is
-[N, D] times [D, V] in the same run and dtype: three are the least that a value with both gradients takes.
+[N, D] times [D, V] in the same run and dtype: three are the least that a value with both gradients takes, and the
+contender "three products" is these three in one program, with nothing between them.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from tqdm import tqdm
 import jaxloss
 
 SHAPES = {
+    "2048x512x32768": (2048, 512, 32768),
     "4096x256x32768": (4096, 256, 32768),
     "1024x1024x65536": (1024, 1024, 65536),
     "4096x512x131072": (4096, 512, 131072),
@@ -60,16 +63,32 @@ def checkpointed(h: Any, w: Any, t: Any) -> Any:
 
 def contenders() -> dict[str, Callable[..., Any]]:
     found = {"fast": fused("fast"), "low_memory": fused("low_memory"), "optax": dense, "checkpoint": checkpointed}
-    try:
+    with suppress(ImportError):
         from jax_cce import linear_cross_entropy
-    except ImportError:
-        return found
-    return found | {"jax-cce": lambda h, w, t: linear_cross_entropy(h, w.T, t)}
+
+        found["jax-cce"] = lambda h, w, t: linear_cross_entropy(h, w.T, t)
+    with suppress(ImportError):  # Python 3.12 or newer
+        from tokamax import linear_softmax_cross_entropy_loss as tokamax
+
+        for kind in "xla", "chunked_xla":
+            found[f"tokamax {kind}"] = partial(
+                lambda h, w, t, kind: tokamax(h, t, w, reduction="mean", implementation=kind), kind=kind
+            )
+    return found
+
+
+def three_products(h: Any, w: Any, t: Any) -> Any:
+    """The floor: the matrix products that a value with both gradients takes, and nothing else."""
+    logits = jnp.dot(h, w, preferred_element_type=jnp.float32).astype(h.dtype)
+    return logits[0, 0], (logits @ w.T, h.T @ logits)
 
 
 def torch_step(h: Any, w: Any, t: Any, fused: bool) -> Any:
     f = torch.nn.functional
-    loss = f.linear_cross_entropy(h, w, t) if fused else f.cross_entropy((h @ w.T).float(), t)
+    if fused:  # in chunks, of the size that it chooses; without options it is the dense one
+        loss = f.linear_cross_entropy(h, w, t, options=torch.nn.LinearCrossEntropyOptions())
+    else:
+        loss = f.cross_entropy((h @ w.T).float(), t)
     return loss.detach(), torch.autograd.grad(loss, (h, w))
 
 
@@ -93,7 +112,7 @@ def measure(shape: tuple[int, int, int], dtype: str, repeats: int) -> tuple[dict
     w = rng.standard_normal((d, v), np.float32) / np.float32(np.sqrt(d))
     arrays = jnp.asarray(h, dtype), jnp.asarray(w, dtype), jnp.asarray(rng.integers(0, v, n), jnp.int32)
     steps = {name: jax.jit(jax.value_and_grad(f, (0, 1))) for name, f in contenders().items()}
-    steps["product"] = jax.jit(lambda h, w, t: h @ w)
+    steps |= {"product": jax.jit(lambda h, w, t: h @ w), "three products": jax.jit(three_products)}
     programs = {name: step.lower(*arrays).compile() for name, step in steps.items()}
     calls = {name: partial(program, *arrays) for name, program in programs.items()}
     if torch is not None:
@@ -105,7 +124,7 @@ def measure(shape: tuple[int, int, int], dtype: str, repeats: int) -> tuple[dict
     value, (slope, _) = calls["fast"]()
     differs = []
     for name, call in calls.items():
-        if name not in ("fast", "product"):
+        if name not in ("fast", "product", "three products"):
             other, (other_slope, _) = call()
             if not agrees((value, plain(slope)), (plain(other), plain(other_slope))):
                 differs.append(name)

@@ -168,7 +168,7 @@ def about() -> str:
     fields = dict(line.split(":", 1) for line in lscpu.splitlines() if ":" in line)
     wanted = ("Model name", "CPU(s)", "Thread(s) per core", "L2 cache", "L3 cache")
     pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    packages = [p for p in ("jax", "jaxlib", "optax", "torch", "keras", "numpy") if has(p)]
+    packages = [p for p in ("jax", "jaxlib", "optax", "torch", "keras", "jax-cce", "tokamax", "numpy") if has(p)]
     lines = [
         f"command: {environment()}python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
         f"versions: Python {platform.python_version()}, " + ", ".join(f"{p} {metadata.version(p)}" for p in packages),
