@@ -79,6 +79,8 @@ def ctc_loss(
     where = kept(name, where, batch)
     if where is not None:
         live, counted = live & where[..., None], counted & where[..., None]
+    live = numerics.aligned_labels(x, live, (x.ndim - 1,))
+    y, counted = (numerics.aligned_labels(x, a, (x.ndim - 2, x.ndim - 1)) for a in (y, counted))
     proper = (y >= 0) & (y < classes) & (y != blank)
     on_the_right = jnp.all(counted[..., :-1] >= counted[..., 1:], -1)
     y = jnp.where(proper & counted, y, jnp.full_like(y, blank)).astype(jnp.int32)

@@ -6,7 +6,7 @@ large negative number instead of minus infinity: sums of it stay impossible, and
 
 Each sum on the way is of two terms, and their shares in it are all that the gradient needs: back from the end, where
 one count of labels is certain, they tell how probable each step was, given the label sequence. Such a probability is a
-product of shares, without a logarithm, and what a frame emits always adds up to 1.
+product of shares, without a logarithm, and what a frame emits adds up to 1.
 """
 
 import jax
@@ -122,9 +122,10 @@ def _frames(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) 
         return jnp.swapaxes(jnp.where(live, values, jnp.zeros_like(values)), 0, 1)
 
     of_blank = logits(jnp.full_like(labels, blank, shape=(len(labels), 1)))
-    of_labels = jnp.pad(logits(labels), ((0, 0), (0, 0), (1, 0)), constant_values=IMPOSSIBLE)
-    best = jnp.maximum(jnp.maximum(of_blank, jnp.max(of_labels, -1, keepdims=True)), IMPOSSIBLE)
+    of_labels = jnp.pad(logits(labels), ((0, 0), (0, 0), (1, 0)), constant_values=-jnp.inf)
+    best = jnp.maximum(of_blank, jnp.max(of_labels, -1, keepdims=True))
     logs = _log_probabilities(jnp.swapaxes(best, 0, 1), rows)
+    best = jnp.maximum(best, IMPOSSIBLE)
     total = jnp.sum(jnp.maximum(jnp.where(live, logs, jnp.zeros_like(logs)), IMPOSSIBLE), (1, 2))
     return (of_blank, of_labels, best, jnp.swapaxes(live, 0, 1)), total, rows
 
@@ -142,7 +143,7 @@ def _repeated(labels: jax.Array) -> jax.Array:
 
 def _walk(frames: Frames, repeated: jax.Array, *, keep: bool) -> tuple[State, State | None]:
     """The state after all frames and, if they are to be kept, the lesser shares in both sums of each frame."""
-    zero = 0 * jnp.sum(frames[1][:1], 0)  # of the sharding of the frames
+    zero = 0 * jnp.sum(jnp.maximum(frames[1][:1], IMPOSSIBLE), 0)  # of the sharding of the frames
     n = lax.broadcasted_iota(jnp.int32, (1, zero.shape[1]), 1)
     rested, ready = (zero + jnp.where(n == first, 0, IMPOSSIBLE).astype(zero.dtype) for first in (0, 1))
 
@@ -199,6 +200,8 @@ def _posteriors(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State
         return emitted, put(labels, emitted[1]), put(blanks, jnp.sum(emitted[0], -1))
 
     blanks = 0 * of_rested[..., 0]
+    if not count:
+        return of_ready, blanks
     _, labels, blanks = lax.fori_loop(0, count, step, (_end(of_ready, lengths), of_ready, blanks))
     return labels, blanks
 

@@ -345,6 +345,15 @@ def test_confident_tokens_keep_their_loss_and_gradient(mode):
     assert oracle.error(wrong[1][1], np.array([[-1, 0.5, 0.5]])) < 5e-7
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_confident_tokens_keep_their_curvature(mode):
+    f = lambda b: linear_softmax_cross_entropy(np.zeros((1, 1)), np.zeros((1, 3)), np.array([0]), bias=b, mode=mode)
+    for gap in (20.0, 44.0, 60.0, 80.0):
+        bias, first = jnp.array([gap, 0.0, 0.0]), jnp.array([1.0, 0.0, 0.0])
+        curvature = jit(lambda b, v: jax.jvp(jax.grad(f), (b,), (v,))[1])(bias, first)
+        np.testing.assert_allclose(curvature, np.exp(-gap) * np.array([2.0, -1.0, -1.0]), rtol=1e-5, err_msg=f"{gap}")
+
+
 @pytest.mark.parametrize("mode", CHUNKED)
 def test_what_is_masked_is_inert_and_a_batch_of_nothing_costs_nothing(mode):
     x, w, b, t = inputs((5, 7))

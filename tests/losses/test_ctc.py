@@ -185,6 +185,25 @@ def test_a_logit_of_minus_infinity_that_no_label_needs_is_harmless():
     assert not np.any(slope[..., 3])
 
 
+def test_a_label_without_a_chance_in_the_first_frame_may_come_later():
+    x = jnp.zeros((2, 3, 3)).at[0, 0, 1].set(-jnp.inf).at[1, 1].set(-jnp.inf)
+    f = lambda x: jaxloss.ctc_loss(x, np.zeros((2, 3)), np.array([[1], [1]]), np.zeros((2, 1)))
+    values, gradient = jit(lambda x: (f(x), jax.grad(lambda x: f(x).sum())(x)))(x)
+    # Of 2 * 3 * 3 paths three say it; the second sequence has a frame without any finite logit.
+    np.testing.assert_allclose(values, [np.log(18 / 3), np.inf], rtol=1e-6)
+    np.testing.assert_allclose(np.sum(gradient, -1), 0, atol=1e-6)
+    np.testing.assert_array_equal(gradient[1], 0)
+    slope = lambda x: (jax.grad(lambda x: f(x)[0])(x) * jnp.arange(18.0).reshape(2, 3, 3)).sum()
+    assert np.isfinite(jit(jax.grad(slope))(x)[0]).all()
+
+
+def test_no_frames_at_all():
+    x = jnp.zeros((2, 0, 3))
+    f = lambda x: jaxloss.ctc_loss(x, np.zeros((2, 0)), np.ones((2, 1), int), np.array([[0], [1]]))
+    np.testing.assert_array_equal(f(x), [np.inf, 0])
+    assert jax.grad(lambda x: f(x).sum())(x).shape == x.shape
+
+
 @pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf, 7.0])
 def test_padded_frames_and_masked_sequences_are_inert(planted):
     x, _, labels, lengths = _inputs(batch=4, frames=12, length=3)
@@ -283,6 +302,8 @@ def test_one_mean_on_eight_devices():
         mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
         put = [jax.device_put(a, NamedSharding(mesh, P("data"))) for a in arrays]
         check(jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*put))
+        unpadded = jit(jax.value_and_grad(lambda x, labels: jaxloss.CTCLoss()(x, labels)))
+        np.testing.assert_allclose(unpadded(put[0], put[2])[1], unpadded(x, labels)[1], atol=1e-7)
 
 
 def test_it_is_exported_for_every_platform():
