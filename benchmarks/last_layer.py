@@ -1,6 +1,6 @@
 """Times the fused last layer beside its peers in one run, in seconds of CPU and in matrix products.
 
-    python benchmarks/last_layer.py [--only SHAPE] [--repeats N] [--dtype float32] [--markdown FILE]
+    python benchmarks/last_layer.py [--only SHAPE] [--peers NAME ...] [--repeats N] [--dtype float32] [--markdown FILE]
 
 What is timed is the value of the mean and its gradients in hidden states and kernel, compiled by `jit` (torch: eager).
 Seconds are those of all cores, which other work on the machine disturbs least; each repeat runs every contender once,
@@ -105,7 +105,9 @@ def plain(x: Any) -> np.ndarray:
     return np.asarray(x.astype(jnp.float32) if isinstance(x, jax.Array) else x.float())
 
 
-def measure(shape: tuple[int, int, int], dtype: str, repeats: int) -> tuple[dict[str, Any], list[str]]:
+def measure(
+    shape: tuple[int, int, int], dtype: str, repeats: int, peers: list[str] | None
+) -> tuple[dict[str, Any], list[str]]:
     n, d, v = shape
     rng = np.random.default_rng(0)
     h = rng.standard_normal((n, d), np.float32)
@@ -121,6 +123,8 @@ def measure(shape: tuple[int, int, int], dtype: str, repeats: int) -> tuple[dict
         labels = torch.from_numpy(np.asarray(arrays[2])).long()
         calls |= {"torch dense": partial(torch_step, *given, labels, False)}
         calls |= {"torch linear_cross_entropy": partial(torch_step, *given, labels, True)}
+    if peers is not None:
+        calls = {name: calls[name] for name in calls if name in {"fast", "low_memory", "optax", "product", *peers}}
     value, (slope, _) = calls["fast"]()
     differs = []
     for name, call in calls.items():
@@ -150,6 +154,7 @@ def measure(shape: tuple[int, int, int], dtype: str, repeats: int) -> tuple[dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="only shapes with this in their name")
+    parser.add_argument("--peers", nargs="*", help="beside optax only these (default all)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each contender (default 5)")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
@@ -161,7 +166,7 @@ def main() -> None:
     for shape, sizes in SHAPES.items():
         if options.only not in shape:
             continue
-        rows, differs = measure(sizes, options.dtype, options.repeats)
+        rows, differs = measure(sizes, options.dtype, options.repeats, options.peers)
         jax.clear_caches()
         for name, row in rows.items():
             memory = row["temp MB"]

@@ -95,6 +95,7 @@ BAD_OPTIONS = {
     "class_weights": (1.0, np.ones(CLASSES + 1, np.float32), "balanced"),
     "ignore_index": (0.5, "pad"),
     "z_loss": (-1e-4, "some"),
+    "vocab_axis_name": ("nowhere", ("nowhere", "else")),
 }
 OPTIONS = [
     (case, name, value)
