@@ -115,16 +115,16 @@ def measure(
     arrays = jnp.asarray(h, dtype), jnp.asarray(w, dtype), jnp.asarray(rng.integers(0, v, n), jnp.int32)
     steps = {name: jax.jit(jax.value_and_grad(f, (0, 1))) for name, f in contenders().items()}
     steps |= {"product": jax.jit(lambda h, w, t: h @ w), "three products": jax.jit(three_products)}
-    programs = {name: step.lower(*arrays).compile() for name, step in steps.items()}
+    wanted = {"fast", "low_memory", "optax", "product", *(peers or ())}
+    timed = lambda name: peers is None or name in wanted  # noqa: E731
+    programs = {name: step.lower(*arrays).compile() for name, step in steps.items() if timed(name)}
     calls = {name: partial(program, *arrays) for name, program in programs.items()}
     if torch is not None:
         kind = getattr(torch, dtype)
         given = [torch.from_numpy(x).to(kind).requires_grad_() for x in (h, np.ascontiguousarray(w.T))]
         labels = torch.from_numpy(np.asarray(arrays[2])).long()
-        calls |= {"torch dense": partial(torch_step, *given, labels, False)}
-        calls |= {"torch linear_cross_entropy": partial(torch_step, *given, labels, True)}
-    if peers is not None:
-        calls = {name: calls[name] for name in calls if name in {"fast", "low_memory", "optax", "product", *peers}}
+        ways = {"torch dense": False, "torch linear_cross_entropy": True}
+        calls |= {name: partial(torch_step, *given, labels, chunked) for name, chunked in ways.items() if timed(name)}
     value, (slope, _) = calls["fast"]()
     differs = []
     for name, call in calls.items():

@@ -130,12 +130,6 @@ def _frames(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) 
     return (of_blank, of_labels, best, jnp.swapaxes(live, 0, 1)), total, rows
 
 
-def _relative(frame: Frames) -> Frames:
-    """One frame's logits relative to the largest."""
-    of_blank, of_labels, best, live = frame
-    return jnp.maximum(of_blank - best, IMPOSSIBLE), jnp.maximum(of_labels - best, IMPOSSIBLE), best, live
-
-
 def _repeated(labels: jax.Array) -> jax.Array:
     """Where label n + 1 is label n, `[B, S + 1]`: between the two a blank must come."""
     return jnp.pad(labels[:, 1:] == labels[:, :-1], ((0, 0), (1, 1)))[:, : labels.shape[1] + 1]
@@ -149,7 +143,8 @@ def _walk(frames: Frames, repeated: jax.Array, *, keep: bool) -> tuple[State, St
 
     def step(state: State, frame: Frames) -> tuple[State, State | None]:
         rested, ready = state
-        of_blank, of_labels, _, live = _relative(frame)
+        of_blank, of_labels, best, live = frame
+        of_blank, of_labels = (jnp.maximum(a - best, IMPOSSIBLE) for a in (of_blank, of_labels))
         in_blank, in_label = rested + of_blank, ready + of_labels
         all_rested, of_rested = log_add(in_blank, in_label)
         before = jnp.where(repeated, in_blank, all_rested)
