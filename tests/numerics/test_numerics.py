@@ -152,3 +152,31 @@ def test_the_deviance_does_not_cancel_where_the_rate_is_nearly_the_count():
     got = jax.jit(numerics.half_deviance_log_rate)(x, k)
     for g, a, b in zip(got, map(ulp.exact, x), map(ulp.exact, k), strict=True):
         assert ulp.ulps(g, mp.exp(a) - b - b * (a - mp.log(b))) < 16
+
+
+@pytest.mark.parametrize("sizes", [{"n": 12, "d": 2, "v": 5}, {"n": 3, "d": 7, "v": 5}], ids=["long", "wide"])
+@pytest.mark.parametrize(
+    "axes", ["nd,dv->nv", "nd,vd->nv", "nv,dv->nd", "nd,nv->dv", "nd,nv->vd", "nv,nd->vd", "nv,nd->dv"]
+)
+def test_a_matrix_product_and_its_transposes_whatever_the_layout(axes, sizes):
+    rng = np.random.default_rng(0)
+    of_x, of_y, of_result = axes.replace("->", ",").split(",")
+    make = lambda letters: rng.standard_normal([2, *(sizes[a] for a in letters)]).astype(np.float32)
+    x, y, ct = make(of_x), make(of_y), make(of_result)
+
+    def run(x, y, ct):
+        value, transpose = jax.vjp(lambda x, y: numerics.product(x, y, axes, jnp.float32), x, y)
+        return value, *transpose(ct)
+
+    truth = [
+        np.einsum(f"b{a},b{b}->b{c}", p.astype(np.float64), q)
+        for a, b, c, p, q in [
+            (of_x, of_y, of_result, x, y),
+            (of_result, of_y, of_x, ct, y),
+            (of_result, of_x, of_y, ct, x),
+        ]
+    ]
+    one, many = jax.jit(lambda *a: (run(*(b[0] for b in a)), jax.vmap(run)(*a)))(x, y, ct)
+    for of_one, of_many, expected in zip(one, many, truth, strict=True):
+        np.testing.assert_allclose(of_one, expected[0], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(of_many, expected, rtol=1e-5, atol=1e-5)
