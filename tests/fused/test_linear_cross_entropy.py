@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 from jax.experimental import checkify
 
 import jaxloss
@@ -78,6 +79,28 @@ def test_value_and_gradients_are_those_of_float64(configuration, mode):
     assert oracle.error(value, oracle.loss(x, w, t, bias=b, **options)) < 5e-7
     for got, expected in zip(gradients, oracle.gradient(x, w, t, bias=b, **options), strict=True):
         assert oracle.error(got, expected) < 5e-7
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+@pytest.mark.parametrize("mode", CHUNKED)
+def test_what_only_one_platform_runs_is_right_on_each(mode, accelerator, monkeypatch):
+    """The value alone and with its gradients, from what is lowered for CPUs and from what accelerators get instead."""
+
+    def choose(*arrays, cpu, default):
+        return (default if accelerator else cpu)(*arrays)
+
+    monkeypatch.setattr(lax, "platform_dependent", choose)
+    x, w, b, t = inputs((37,))
+    b[[0, 20, CLASSES - 1]] = -1e4, 40, -1e4  # of probability 0, of nearly 1
+    t[(t == 0) | (t == CLASSES - 1)] = 20
+    given = np.where(b == -1e4, -np.inf, b)
+    loss = lambda x, w: linear_softmax_cross_entropy(x, w, t, bias=given, mode=mode, chunk_size=8, ignore_index=-100)
+    value, (also, slopes) = jit(lambda *a: (loss(*a), jax.value_and_grad(loss, (0, 1))(*a)))(x, w)
+    expected = oracle.loss(x, w, t, bias=b, ignore_index=-100)
+    assert oracle.error(value, expected) < 5e-7
+    assert oracle.error(also, expected) < 5e-7
+    for got, true in zip(slopes, oracle.gradient(x, w, t, bias=b, ignore_index=-100), strict=False):
+        assert oracle.error(got, true) < 5e-7
 
 
 @pytest.mark.parametrize("mode", CHUNKED)
