@@ -9,6 +9,7 @@ from jax import lax
 from jaxloss.numerics._sharding import is_split
 
 Axes = int | tuple[int, ...]
+FEW = 32  # classes
 
 
 def unclamped(total: jax.Array) -> jax.Array:
@@ -19,6 +20,21 @@ def unclamped(total: jax.Array) -> jax.Array:
     """
     largest = float(jnp.finfo(total.dtype).max)
     return jnp.maximum(total, total * largest**0.5 - largest / 4)
+
+
+def row_sum(x: jax.Array, axes: Axes) -> jax.Array:
+    """The sum over some axes.
+
+    Over a few classes XLA on CPU computes whatever it fuses into a sum element by element, logarithms and all. There a
+    product with ones leaves the terms to be computed in vectors, in two thirds of the time or less.
+    """
+    last = x.ndim - 1
+    if axes not in (-1, last, (-1,), (last,)) or not 2 <= x.shape[-1] <= FEW or is_split(x, (last,)):
+        return jnp.sum(x, axes)
+    ones = jnp.ones(x.shape[-1], x.dtype)
+    return lax.platform_dependent(
+        x, cpu=lambda x: jnp.dot(x, ones, precision="highest"), default=lambda x: jnp.sum(x, -1)
+    )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

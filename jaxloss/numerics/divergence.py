@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._sharding import is_split
-from jaxloss.numerics._sums import Axes, unclamped
+from jaxloss.numerics._sums import Axes, row_sum, unclamped
 from jaxloss.numerics.elementary import expm1_minus, log1p, log_ratio, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
@@ -45,7 +45,7 @@ def _(axes, primals, tangents):
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    return unclamped(jnp.sum(t * _finite_gap(log_t, log_p), axes))
+    return unclamped(row_sum(t * _finite_gap(log_t, log_p), axes))
 
 
 def _finite_gap(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -63,7 +63,7 @@ def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()
     d = log_p - jnp.log(t)
     far = jnp.exp(log_p) - t * (1 + d)
     terms = jnp.where(t == 0, jnp.exp(log_p), jnp.where(d > 2, far, t * expm1_minus(d)))
-    return jnp.sum(terms, axes)
+    return row_sum(terms, axes)
 
 
 @rule(generalized_relative_entropy)
