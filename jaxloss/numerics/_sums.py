@@ -1,4 +1,4 @@
-"""Sums that XLA on CPU takes in one pass."""
+"""Sums in the forms that XLA on CPU takes in the least time."""
 
 from functools import partial
 
