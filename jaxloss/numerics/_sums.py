@@ -22,14 +22,19 @@ def unclamped(total: jax.Array) -> jax.Array:
     return jnp.maximum(total, total * largest**0.5 - largest / 4)
 
 
+def few(x: jax.Array, axes: Axes) -> bool:
+    """Whether the axes are the last one, and it has but a few classes."""
+    last = x.ndim - 1
+    return axes in (-1, last, (-1,), (last,)) and 2 <= x.shape[-1] <= FEW and not is_split(x, (last,))
+
+
 def row_sum(x: jax.Array, axes: Axes) -> jax.Array:
     """The sum over some axes.
 
     Over a few classes XLA on CPU computes whatever it fuses into a sum element by element, logarithms and all. There a
     product with ones leaves the terms to be computed in vectors, in two thirds of the time or less.
     """
-    last = x.ndim - 1
-    if axes not in (-1, last, (-1,), (last,)) or not 2 <= x.shape[-1] <= FEW or is_split(x, (last,)):
+    if not few(x, axes):
         return jnp.sum(x, axes)
     ones = jnp.ones(x.shape[-1], x.dtype)
     return lax.platform_dependent(

@@ -17,7 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._sharding import columns, is_split, keep
 from jaxloss.numerics._shards import AxisName, sum_of_shards
-from jaxloss.numerics._sums import Axes, two_sums, unclamped
+from jaxloss.numerics._sums import Axes, row_sum, two_sums, unclamped
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import times
 from jaxloss.numerics.softmax import (
@@ -26,6 +26,7 @@ from jaxloss.numerics.softmax import (
     _log_probabilities,
     _log_sum,
     _minus,
+    _Rows,
     _rows,
     _rows_of,
     _top,
@@ -117,21 +118,23 @@ def label_nll(
 
 
 def _label_losses(x, label, rows, spread, axis, shards):
-    log_total = jnp.log(label.rest + label.share)
+    flat = _Label(*(jnp.squeeze(v, axis) for v in label))  # XLA on CPU computes [rows] in vectors, [rows, 1] not
+    top, base, own, rest = flat
+    log_total = jnp.log(rest + flat.share)
     # At the top the share is 1, but not its derivative.
-    nll = jnp.where(label.own == label.top, log1p(label.rest / label.share), (label.base - label.own) + log_total)
-    impossible = (label.own == -jnp.inf) | ((label.top == jnp.inf) & (label.own < label.top))
+    nll = jnp.where(own == top, log1p(rest / flat.share), (base - own) + log_total)
+    impossible = (own == -jnp.inf) | ((top == jnp.inf) & (own < top))
     nll = jnp.where(impossible, jnp.full_like(nll, jnp.inf), nll)
-    lse = _infinite(label.top, label.base + log_total)
+    lse = _infinite(top, base + log_total)
     if spread is None:
         spread_nll = jnp.zeros_like(nll)
     else:
         # Where the factor is 0 the gap is floored at 0, or a logit of -inf would make 0 * inf.
         floor = jnp.where(spread == 0, jnp.zeros_like(spread), jnp.full_like(spread, -jnp.inf))
-        along = _along(axis, shards)
-        gaps = -along(jnp.maximum(_minus(x, label.base), floor) * spread)
-        spread_nll = gaps + times(along(spread), jnp.maximum(log_total, 0))
-    return _kept(rows, nll), _kept(rows, lse), _kept(rows, spread_nll)
+        gaps = row_sum(jnp.maximum(_minus(x, label.base), floor) * spread, axis)
+        gaps, mass = sum_of_shards((gaps, jnp.sum(spread, axis)), shards)
+        spread_nll = times(mass, jnp.maximum(log_total, 0)) - gaps
+    return tuple(_kept(rows, jnp.expand_dims(loss, axis)) for loss in (nll, lse, spread_nll))
 
 
 @rule(label_nll)
@@ -170,15 +173,18 @@ def target_nll(
     `targets` has the shape of x. `rows` and the results keep the class axes with length 1. An element of target 0
     contributes 0 even at a logit of minus infinity.
     """
-    return _target_losses(x, targets, _rows(x, axes, shards=shards), rows, axes, shards)
+    return _target_losses(x, targets, _rows(x, axes, shards=shards), rows, axes, shards)[0]
 
 
 def _target_losses(x, targets, sums, rows, axes, shards):
+    """The losses, and the sums of the targets."""
     gap = jnp.maximum(_minus(_finite(x), sums.base), -float(jnp.finfo(x.dtype).max))
     mass, gaps = sum_of_shards(two_sums(targets, targets * gap, axes), shards)
-    log_sum = _log_sum(sums)
-    nll = unclamped(-gaps) + times(mass, log_sum)
-    return _kept(rows, nll), _kept(rows, _infinite(sums.top, sums.base + log_sum))
+    flat = _Rows(*(jnp.squeeze(v, axes) for v in sums))  # as in `_label_losses`
+    log_sum = _log_sum(flat)
+    nll = unclamped(-jnp.squeeze(gaps, axes)) + times(jnp.squeeze(mass, axes), log_sum)
+    lse = _infinite(flat.top, flat.base + log_sum)
+    return tuple(_kept(rows, jnp.expand_dims(loss, axes)) for loss in (nll, lse)), mass
 
 
 @rule(target_nll)
@@ -187,13 +193,12 @@ def _(axes, shards, primals, tangents):
     top, base = _top(x, axes, shards)
     e = jnp.exp(_finite(x) - base)
     sums = _rows_of(e, top, base, axes, shards)
-    values = _target_losses(x, targets, sums, rows, axes, shards)
+    values, mass = _target_losses(x, targets, sums, rows, axes, shards)
     along = _along(axes, shards)
     nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
     if not isinstance(tangents[0], SymbolicZero):
         total = sums.ties + sums.rest
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
-        mass = along(targets)
         share = mass * inverse
         # At the only maximum mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
         alone = jnp.where(sums.ties == 1, jnp.ones_like(total), jnp.full_like(total, jnp.inf))

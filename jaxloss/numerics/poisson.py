@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import atanh_tail, expm1_minus, log_ratio, minus_log, two_sum
+from jaxloss.numerics.elementary import atanh_tail, exp_tail, log_ratio, minus_log, two_sum
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import times
 from jaxloss.numerics.xlogy import xlogy
@@ -46,9 +46,18 @@ def half_deviance_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
     r"""$k (e^d - 1 - d) = e^x - k - k (x - \log k)$ with $d = x - \log k$; $e^x$ for a count of 0."""
     counted = k > 0
     count = jnp.where(counted, k, jnp.ones_like(k))
-    d = minus_log(x, count)
-    far = jnp.where(x == jnp.inf, x, jnp.exp(x) - count * (1 + d))  # k e^d may overflow where e^x does not
-    return jnp.where(counted, jnp.where(d > 2, far, count * expm1_minus(d)), jnp.exp(x))
+    rate, d = jnp.exp(x), minus_log(x, count)
+    deviance = jnp.where(x == jnp.inf, x, deviance_of_gap(count, d, rate))
+    return jnp.where(counted, deviance, rate)
+
+
+def deviance_of_gap(k: jax.Array, d: jax.Array, rate: jax.Array) -> jax.Array:
+    r"""$k (e^d - 1 - d)$ where the rate is $k e^d$, which may be finite where $e^d$ is not. For values, not for slopes.
+
+    By a series up to a distance of 2, where the terms cancel; beyond it they do not.
+    """
+    near = jnp.clip(d, -2, 2)
+    return jnp.where(near == d, k * (near * near * exp_tail(near, 2)), rate - k * (1 + d))
 
 
 @rule(half_deviance_log_rate)

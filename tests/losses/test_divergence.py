@@ -138,3 +138,21 @@ def test_js_from_logits_with_masked_outcomes():
     (got, slope), (expected, _) = loss(x, z, where=where), loss(x[::2], z[::2])
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert jnp.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(
+    "fn", [jaxloss.kl_divergence, jaxloss.kl_divergence_with_log_targets, jaxloss.generalized_kl_divergence]
+)
+def test_a_sum_over_many_outcomes_is_that_of_its_parts(fn):
+    """Few outcomes are summed in another way than many; some are absent, some impossible, some nearly so."""
+    rng = np.random.default_rng(3)
+    log_p, t = np.log(cases.distribution(rng, (6, 40))), cases.distribution(rng, (6, 40))
+    t[:, ::5], log_p[:, ::10], log_p[:, 7] = 0, -np.inf, -1e4
+    with np.errstate(divide="ignore"):
+        t = np.log(t) if fn is jaxloss.kl_divergence_with_log_targets else t
+    run = jax.jit(lambda log_p, t: (fn(log_p, t), jax.grad(lambda log_p: fn(log_p, t).sum())(log_p)))
+    losses, slopes = run(log_p, t)
+    parts, slopes_of_parts = run(log_p.reshape(6, 4, 10), t.reshape(6, 4, 10))
+    np.testing.assert_allclose(losses, np.sum(parts, 1), rtol=1e-6)
+    np.testing.assert_array_equal(slopes, np.reshape(slopes_of_parts, slopes.shape))
+    assert np.isfinite(losses).all()

@@ -1,5 +1,7 @@
+import jax
 import jax.numpy as jnp
 import mpmath as mp
+import numpy as np
 
 import jaxloss
 from tests import cases
@@ -23,3 +25,9 @@ CASES = [
 def test_a_large_error_does_not_overflow():
     assert jaxloss.log_cosh(jnp.float32(1e30)) == jnp.float32(1e30)
     assert jaxloss.log_cosh(-jnp.inf) == jnp.inf
+
+
+def test_the_slope_of_a_tiny_error_is_the_error_where_its_square_underflows():
+    errors = jnp.array([1e-37, 1e-30, -1e-22, 1e-12, 1e-4])
+    slopes = jax.jit(jax.grad(lambda e: jaxloss.log_cosh(e).sum()))(errors)
+    np.testing.assert_allclose(slopes, errors, rtol=1e-6)
