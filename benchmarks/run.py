@@ -1,10 +1,13 @@
 """Times every loss beside its peers in one run.
 
-    python benchmarks/run.py [--only NAME] [--repeats N] [--seconds S] [--markdown FILE]
+    python benchmarks/run.py [--only NAME] [--processes N] [--repeats N] [--seconds S] [--markdown FILE]
 
 What is timed is `value_and_grad` of the mean loss in the predictions, compiled by `jit` (torch: eager, with autograd),
 until the result is ready. Machines are noisy, so a repeat times every contender once, in an order that is shuffled from
-repeat to repeat, and the ratio of a row is the median over the repeats of the ratio within one repeat.
+repeat to repeat, and the ratio of a process is the median over its repeats of the ratio within one repeat. A contender
+far behind is timed three times only, those close to us nine times or more. Where the programs and their arrays happen
+to lie in memory favours one of two equal programs by up to a tenth, for as long as the process lives: so several
+processes measure, and the ratio of a row is the median of theirs.
 """
 
 import argparse
@@ -15,9 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
+from multiprocessing import get_context
 from os import environ, getloadavg, sched_getaffinity
 from pathlib import Path
 from typing import Any
@@ -32,16 +37,18 @@ from tqdm import tqdm
 
 SAMPLE = 0.01  # seconds that a sample lasts at least: short calls are repeated within it
 SLOWER = 0.95
-LEAST = 3  # repeats of a row, however slow
+LEAST = 3  # repeats, however slow
+CLOSE = 2  # a contender that takes more than this many times our time is not asked more often than that
+LEAST_OF_CLOSE = 9
 COLUMNS = ("optax", "torch", "keras", "lgamma by hand")
 
 
 @dataclass
 class Result:
-    row: Row
+    name: str
     shape: str
     ms: dict[str, float]  # the median of each contender, "ours" and "copy" among them
-    ratios: dict[str, float]  # peer / ours
+    ratios: dict[str, list[float]]  # peer / ours, in each process
     floor: float  # ms
     temp: dict[str, float]  # MB of temporaries of the compiled program
     temp_share: float  # ours, of the predictions
@@ -79,19 +86,20 @@ def agrees(ours: Any, theirs: Any) -> bool:
 def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
     host = row.data(row.shapes[shape])
     arrays = tuple(jnp.asarray(a) for a in host)
-    programs = {"ours": compiled(row.ours, arrays)}
     # The floor's yardstick: read an array of the predictions' size, write one into fresh memory, as a gradient is.
-    programs["copy"] = jax.jit(lambda x, y: -x, keep_unused=True).lower(*arrays).compile()
+    programs = {"copy": jax.jit(lambda x, y: -x, keep_unused=True).lower(*arrays).compile()}
     calls = {}
-    for name, peer in row.peers.items():
+    contenders = [("ours", row.ours), *row.peers.items()]
+    random.shuffle(contenders)
+    for name, loss in contenders:
         if name == "torch":
             if torch is not None:
                 x = torch.from_numpy(host[0]).requires_grad_()
                 y = torch.from_numpy(host[1])
                 y = y.long() if y.dtype == torch.int32 else y
-                calls[name] = partial(torch_step, peer, x, y)
+                calls[name] = partial(torch_step, loss, x, y)
         else:
-            programs[name] = compiled(peer, arrays)
+            programs[name] = compiled(loss, arrays)
     calls |= {name: partial(program, *arrays) for name, program in programs.items()}
 
     calls["copy"]()
@@ -104,7 +112,12 @@ def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
         counts[name] = max(1, min(50, int(1e3 * SAMPLE / sample(call, 1))))
     times: dict[str, list[float]] = {name: [] for name in calls}
     order, start = list(calls), time.perf_counter()
-    while len(times["ours"]) < repeats and (len(times["ours"]) < LEAST or time.perf_counter() - start < seconds):
+    for repeat in range(repeats):
+        if repeat >= LEAST_OF_CLOSE and time.perf_counter() - start > seconds:
+            break
+        if repeat == LEAST:
+            far = CLOSE * statistics.median(times["ours"])
+            order = [name for name in calls if statistics.median(times[name]) < far]
         random.shuffle(order)
         for name in order:
             time.sleep(0.002)  # threads of the last contender that still spin, waiting for work, have gone to sleep
@@ -112,14 +125,14 @@ def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
 
     ms = {name: statistics.median(t) for name, t in times.items()}
     ratios = {
-        name: statistics.median(theirs / mine for theirs, mine in zip(times[name], times["ours"], strict=True))
+        name: [statistics.median(theirs / mine for theirs, mine in zip(times[name], times["ours"], strict=False))]
         for name in times
         if name not in ("ours", "copy")
     }
     predictions, targets = (a.nbytes for a in host)
     temp = {name: p.memory_analysis().temp_size_in_bytes / 1e6 for name, p in programs.items()}
     return Result(
-        row=row,
+        name=row.name,
         shape=shape,
         ms=ms,
         ratios=ratios,
@@ -128,6 +141,30 @@ def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
         temp=temp,
         temp_share=temp["ours"] * 1e6 / predictions,
         differs=differs,
+    )
+
+
+def measured(process: str, only: str, repeats: int, seconds: float) -> list[Result]:
+    """What one process measures of all the rows that are asked for."""
+    if torch is not None:
+        torch.set_num_threads(threads())
+    chosen = [(r, s) for r in peers.rows() for s in r.shapes if only in f"{r.name} {s}"]
+    results = []
+    for row, shape in (bar := tqdm(chosen, process, unit="row")):
+        bar.set_postfix_str(f"{row.name} {shape}")
+        results.append(measure(row, shape, repeats, seconds))
+        jax.clear_caches()
+    return results
+
+
+def merged(results: tuple[Result, ...]) -> Result:
+    """One row of the table, from what each process measured of it."""
+    return replace(
+        results[0],
+        ms={name: statistics.median(r.ms[name] for r in results) for name in results[0].ms},
+        ratios={name: [ratio for r in results for ratio in r.ratios[name]] for name in results[0].ratios},
+        floor=statistics.median(r.floor for r in results),
+        differs=sorted({name for r in results for name in r.differs}),
     )
 
 
@@ -141,10 +178,10 @@ def table(results: list[Result]) -> str:
     head += ["temp MB", "temp % of predictions", "optax temp MB"]
     lines = []
     for r in results:
-        cells = [r.row.name, r.shape, f"{r.ms['ours']:.2f}", f"{r.floor:.2f}", f"{r.ms['ours'] / r.floor:.2f}"]
+        cells = [r.name, r.shape, f"{r.ms['ours']:.2f}", f"{r.floor:.2f}", f"{r.ms['ours'] / r.floor:.2f}"]
         for c in columns:
             mark = "*" if c in r.differs else ""
-            cells += [f"{r.ms[c]:.2f}", f"**{r.ratios[c]:.2f}**{mark}"] if c in r.ms else ["", ""]
+            cells += [f"{r.ms[c]:.2f}", f"**{statistics.median(r.ratios[c]):.2f}**{mark}"] if c in r.ms else ["", ""]
         cells += [f"{r.temp['ours']:.2f}", f"{100 * r.temp_share:.2f}"]
         cells += [f"{r.temp['optax']:.2f}" if "optax" in r.temp else ""]
         lines.append(cells)
@@ -153,12 +190,16 @@ def table(results: list[Result]) -> str:
 
 def slower(results: list[Result]) -> str:
     rows = [
-        f"- {r.row.name}, {r.shape}: {peer} / ours {ratio:.2f} ({r.ms[peer]:.2f} ms, ours {r.ms['ours']:.2f} ms)"
+        f"- {r.name}, {r.shape}: {peer} / ours {statistics.median(ratios):.2f}, in each process {listed(ratios)}"
         for r in results
-        for peer, ratio in r.ratios.items()
-        if ratio < SLOWER
+        for peer, ratios in r.ratios.items()
+        if statistics.median(ratios) < SLOWER
     ]
     return "\n".join(rows) or "none"
+
+
+def listed(ratios: list[float]) -> str:
+    return " ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
 
 
 def about() -> str:
@@ -198,18 +239,18 @@ def threads() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="only rows with this in their name, or in 'name shape'")
-    parser.add_argument("--repeats", type=int, default=15, help="samples of each contender, at most (default 15)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="for one row, after three repeats (default 4)")
+    parser.add_argument("--processes", type=int, default=5, help="that measure, one after the other (default 5)")
+    parser.add_argument("--repeats", type=int, default=15, help="at most, in each process (default 15)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for one row, after nine repeats (default 2)")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    if torch is not None:
-        torch.set_num_threads(threads())
-    chosen = [(r, s) for r in peers.rows() for s in r.shapes if options.only in f"{r.name} {s}"]
-    results = []
-    for row, shape in (bar := tqdm(chosen, unit="row")):
-        bar.set_postfix_str(f"{row.name} {shape}")
-        results.append(measure(row, shape, options.repeats, options.seconds))
-        jax.clear_caches()
+    # Spawned, not forked: each process has a JAX of its own, whose threads do not survive a fork.
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        passes = []
+        for i in range(options.processes):
+            name = f"process {i + 1} of {options.processes}"
+            passes.append(pool.submit(measured, name, options.only, options.repeats, options.seconds).result())
+    results = [merged(rows) for rows in zip(*passes, strict=True)]
     report = "\n\n".join([about(), table(results), f"Peer / ours below {SLOWER}:", slower(results)])
     print(report)
     if options.markdown:

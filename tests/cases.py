@@ -181,3 +181,11 @@ def extremes() -> list[Case]:
         variant = frozenset((k, v) for k, v in case.kwargs.items() if isinstance(v, str | bool))
         found.setdefault((case.fn, case.labels, variant), []).append(case)
     return [case for group in found.values() for case in (group[:1] + group[1:][-1:])]
+
+
+def richest() -> list[Case]:
+    """Of each loss the program with the most options: for what only asks that every loss meets it."""
+    found = {}
+    for case in sorted(programs(), key=lambda case: len(case.kwargs)):
+        found[case.fn, case.labels] = case
+    return list(found.values())

@@ -32,6 +32,8 @@ def inputs(case):
 def main(port, process):
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process)
+    from tests.compiling import jit  # which asks the compiler what it knows: not before JAX knows its devices
+
     assert (jax.device_count(), jax.local_device_count()) == (DEVICES, 2)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     # What the devices exchange are a numerator and a denominator, whatever the loss: one of each kind is enough.
@@ -55,12 +57,12 @@ def main(port, process):
         specs = {"mesh": mesh, "in_specs": (P(), *[P("data")] * 4), "out_specs": P()}
         mine = [x.reshape(DEVICES, PER_DEVICE, *x.shape[1:])[2 * process : 2 * process + 2] for x in arrays]
         answers = {
-            "jit": jax.jit(step)(scale, *put),
-            "shard_map": jax.jit(jax.shard_map(global_step, **specs))(scale, *put),
-            "unchecked shard_map": jax.jit(jax.shard_map(averaged_step, **specs, check_vma=False))(scale, *put),
+            "jit": jit(step)(scale, *put),
+            "shard_map": jit(jax.shard_map(global_step, **specs))(scale, *put),
+            "unchecked shard_map": jit(jax.shard_map(averaged_step, **specs, check_vma=False))(scale, *put),
             "pmap": jax.pmap(averaged_step, axis_name="data", in_axes=(None, 0, 0, 0, 0))(scale, *mine),
         }
-        expected = jax.jit(step)(scale, *arrays)
+        expected = jit(step)(scale, *arrays)
         for how, answer in answers.items():
             for got, true in zip(answer, expected, strict=True):
                 for shard in got.addressable_shards:

@@ -12,7 +12,7 @@ from tests.cases import Case
 from tests.compiling import jit
 
 DEVICES, PER_DEVICE, CLASSES = 8, 2, 8
-every_case = pytest.mark.parametrize("case", cases.extremes(), ids=lambda case: case.id)
+every_case = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 
 
 def _inputs(case: Case):

@@ -19,6 +19,7 @@ from tests.compiling import jit
 
 CASES = cases.programs()
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 FORMS = [v for v in vars(jaxloss).values() if isinstance(v, type) and issubclass(v, Loss) and hasattr(v, "fn")]
 
 
@@ -92,7 +93,7 @@ def test_equal_forms_are_equal_hash_alike_and_survive_copies(case):
         form.reduction = "mean"
 
 
-@every_case
+@each_loss
 def test_every_reduction_is_its_formula(case):
     p, t = case.draw()
     losses = np.asarray(case.loss(p, t), np.float64)

@@ -13,7 +13,7 @@ from tests.compiling import jit
 
 BATCH = (6, 4)
 every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
-an_extreme = pytest.mark.parametrize("case", cases.extremes(), ids=lambda case: case.id)
+each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 
 
 def _masks(case: Case) -> dict[str, np.ndarray]:
@@ -95,7 +95,7 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
 REDUCTIONS = ("mean", "sum", "sum_over_batch_size", "none")
 
 
-@an_extreme
+@each_loss
 def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(case):
     p, t = case.draw(seed=5, batch=BATCH)
     part = np.arange(BATCH[0]) % 3 != 1
@@ -145,7 +145,7 @@ def test_no_reduction_has_a_slope_where_nothing_is_kept(case, reduction):
     assert not np.any(loss(np.full_like(p, np.nan), t, np.zeros(BATCH, bool)))
 
 
-@an_extreme
+@each_loss
 def test_an_empty_batch_has_loss_zero(case):
     p, t = case.draw(batch=(0,))
     reductions = ("mean", "sum", "sum_over_batch_size")
