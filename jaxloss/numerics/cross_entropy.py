@@ -134,7 +134,8 @@ def _label_losses(x, label, rows, spread, axis, shards):
         gaps = row_sum(jnp.maximum(_minus(x, label.base), floor) * spread, axis)
         gaps, mass = sum_of_shards((gaps, jnp.sum(spread, axis)), shards)
         spread_nll = times(mass, jnp.maximum(log_total, 0)) - gaps
-    return tuple(_kept(rows, jnp.expand_dims(loss, axis)) for loss in (nll, lse, spread_nll))
+    nll, lse, spread_nll = (_kept(rows, jnp.expand_dims(loss, axis)) for loss in (nll, lse, spread_nll))
+    return nll, lse, spread_nll
 
 
 @rule(label_nll)
@@ -184,7 +185,8 @@ def _target_losses(x, targets, sums, rows, axes, shards):
     log_sum = _log_sum(flat)
     nll = unclamped(-jnp.squeeze(gaps, axes)) + times(jnp.squeeze(mass, axes), log_sum)
     lse = _infinite(flat.top, flat.base + log_sum)
-    return tuple(_kept(rows, jnp.expand_dims(loss, axes)) for loss in (nll, lse)), mass
+    nll, lse = (_kept(rows, jnp.expand_dims(loss, axes)) for loss in (nll, lse))
+    return (nll, lse), mass
 
 
 @rule(target_nll)
