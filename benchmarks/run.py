@@ -38,7 +38,7 @@ from tqdm import tqdm
 SAMPLE = 0.01  # seconds that a sample lasts at least: short calls are repeated within it
 SLOWER = 0.95
 LEAST = 3  # repeats, however slow
-CLOSE = 2  # a contender that takes more than this many times our time is not asked more often than that
+CLOSE = 2  # a contender that takes this many times our time, or more, is not asked more often than LEAST
 LEAST_OF_CLOSE = 9
 COLUMNS = ("optax", "torch", "keras", "lgamma by hand")
 
@@ -53,6 +53,9 @@ class Result:
     temp: dict[str, float]  # MB of temporaries of the compiled program
     temp_share: float  # ours, of the predictions
     differs: list[str]  # peers whose value or gradient is not ours
+
+    def ratio(self, peer: str) -> float:
+        return statistics.median(self.ratios[peer])
 
 
 def compiled(loss: Callable[..., Any], arrays: tuple[jax.Array, ...]) -> Any:
@@ -181,7 +184,7 @@ def table(results: list[Result]) -> str:
         cells = [r.name, r.shape, f"{r.ms['ours']:.2f}", f"{r.floor:.2f}", f"{r.ms['ours'] / r.floor:.2f}"]
         for c in columns:
             mark = "*" if c in r.differs else ""
-            cells += [f"{r.ms[c]:.2f}", f"**{statistics.median(r.ratios[c]):.2f}**{mark}"] if c in r.ms else ["", ""]
+            cells += [f"{r.ms[c]:.2f}", f"**{r.ratio(c):.2f}**{mark}"] if c in r.ms else ["", ""]
         cells += [f"{r.temp['ours']:.2f}", f"{100 * r.temp_share:.2f}"]
         cells += [f"{r.temp['optax']:.2f}" if "optax" in r.temp else ""]
         lines.append(cells)
@@ -190,10 +193,10 @@ def table(results: list[Result]) -> str:
 
 def slower(results: list[Result]) -> str:
     rows = [
-        f"- {r.name}, {r.shape}: {peer} / ours {statistics.median(ratios):.2f}, in each process {listed(ratios)}"
+        f"- {r.name}, {r.shape}: {peer} / ours {r.ratio(peer):.2f}, in each process {listed(ratios)}"
         for r in results
         for peer, ratios in r.ratios.items()
-        if statistics.median(ratios) < SLOWER
+        if r.ratio(peer) < SLOWER
     ]
     return "\n".join(rows) or "none"
 

@@ -26,7 +26,6 @@ from jaxloss.numerics.softmax import (
     _log_probabilities,
     _log_sum,
     _minus,
-    _Rows,
     _rows,
     _rows_of,
     _top,
@@ -118,7 +117,8 @@ def label_nll(
 
 
 def _label_losses(x, label, rows, spread, axis, shards):
-    flat = _Label(*(jnp.squeeze(v, axis) for v in label))  # XLA on CPU computes [rows] in vectors, [rows, 1] not
+    # XLA on CPU computes [rows] in vectors, [rows, 1] not.
+    flat = jax.tree.map(partial(jnp.squeeze, axis=axis), label)
     top, base, own, rest = flat
     log_total = jnp.log(rest + flat.share)
     # At the top the share is 1, but not its derivative.
@@ -181,7 +181,7 @@ def _target_losses(x, targets, sums, rows, axes, shards):
     """The losses, and the sums of the targets."""
     gap = jnp.maximum(_minus(_finite(x), sums.base), -float(jnp.finfo(x.dtype).max))
     mass, gaps = sum_of_shards(two_sums(targets, targets * gap, axes), shards)
-    flat = _Rows(*(jnp.squeeze(v, axes) for v in sums))  # as in `_label_losses`
+    flat = jax.tree.map(partial(jnp.squeeze, axis=axes), sums)  # as in `_label_losses`
     log_sum = _log_sum(flat)
     nll = unclamped(-jnp.squeeze(gaps, axes)) + times(jnp.squeeze(mass, axes), log_sum)
     lse = _infinite(flat.top, flat.base + log_sum)

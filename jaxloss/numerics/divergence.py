@@ -33,9 +33,9 @@ def _(axes, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def relative_entropy_log(log_p: jax.Array, log_t: jax.Array, axes: Axes = ()) -> jax.Array:
     r"""$\sum_k e^{\log t_k} (\log t_k - \log p_k)$; a term is 0 at $\log t = -\infty$."""
-    present = jnp.maximum(log_t, -float(jnp.finfo(log_t.dtype).max) / 2)
     # Over many classes not the slope's exponential: XLA on CPU would write down what the two have in common.
-    return _expected_gap(jnp.exp(log_t if few(log_t, axes) else present), present, log_p, axes)
+    t = jnp.exp(log_t if few(log_t, axes) else _bounded(log_t))
+    return _expected_gap(t, log_t, log_p, axes)
 
 
 @rule(relative_entropy_log)
@@ -52,8 +52,11 @@ def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) 
 
 def _finite_gap(a: jax.Array, b: jax.Array) -> jax.Array:
     """The difference of two logarithms, finite also where they are minus infinity."""
-    lowest = -float(jnp.finfo(a.dtype).max) / 2
-    return jnp.maximum(a, lowest) - jnp.maximum(b, lowest)
+    return _bounded(a) - _bounded(b)
+
+
+def _bounded(log: jax.Array) -> jax.Array:
+    return jnp.maximum(log, -float(jnp.finfo(log.dtype).max) / 2)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -12,7 +12,7 @@ from tests.cases import Case
 from tests.compiling import jit
 
 DEVICES, PER_DEVICE, CLASSES = 8, 2, 8
-every_case = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 
 
 def _inputs(case: Case):
@@ -61,7 +61,7 @@ def _split(*arrays):
     return [x.reshape(DEVICES, PER_DEVICE, *x.shape[1:]) for x in arrays]
 
 
-@every_case
+@each_loss
 def test_the_mean_over_a_named_axis_is_the_global_one(case):
     p, t, w, m = _inputs(case)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
@@ -105,7 +105,7 @@ def test_the_mean_under_pmap_is_the_global_one(case):
         _check((value, gradient), expected, "pmap")
 
 
-@every_case
+@each_loss
 def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
     """The batch over all devices; for losses over classes also the batch over two of them and the classes over four."""
     inputs = _inputs(case)
