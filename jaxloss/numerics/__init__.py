@@ -5,7 +5,7 @@ from jaxloss.numerics._sharding import aligned, aligned_labels, automatic, keep,
 from jaxloss.numerics._shards import max_of_shards, sum_of_shards
 from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
-from jaxloss.numerics.cross_entropy import at_label, label_nll, label_value, target_nll
+from jaxloss.numerics.cross_entropy import label_nll, target_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     js_log_term,
@@ -19,6 +19,7 @@ from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absolute, divide, gated, huber, norm, times
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
+from jaxloss.numerics.label import at_label, label_value
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule
-from jaxloss.numerics._sharding import columns, is_split, keep
+from jaxloss.numerics._sharding import columns, keep
 from jaxloss.numerics._shards import AxisName, sum_of_shards
 from jaxloss.numerics._sums import Axes, row_sum, two_sums, unclamped
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import times
+from jaxloss.numerics.label import label_value, sums_of_slopes, without_label
 from jaxloss.numerics.softmax import (
     _finite,
     _infinite,
@@ -34,37 +35,6 @@ from jaxloss.numerics.softmax import (
 
 def _kept(rows: jax.Array | None, x: jax.Array) -> jax.Array:
     return x if rows is None else keep(rows, x)
-
-
-def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
-    """True where the index along the axis is the label; no one-hot is stored, XLA fuses the comparison."""
-    return columns(x, axis, jnp.int32) == labels
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
-    """The element of each row at its label (int32, in range, the axis kept with length 1)."""
-    if is_split(x, (axis,)):
-        # A gather along an explicitly sharded axis is refused; a masked maximum needs only an all-reduce.
-        found = jnp.where(at_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
-        return jnp.max(found, axis, keepdims=True)
-    return jnp.take_along_axis(x, labels, axis)
-
-
-@rule(label_value)
-def _(axis, primals, tangents):
-    x, labels = primals
-    # The gradient of a gather is a scatter; this one is a select, which fuses with what follows it.
-    own = jnp.where(at_label(x, labels, axis), tangents[0], jnp.zeros_like(x))
-    return label_value(x, labels, axis), jnp.sum(own, axis, keepdims=True)
-
-
-def _own(x: jax.Array, labels: jax.Array, axis: int, shards: AxisName) -> jax.Array:
-    """The label's logit, of whichever device has it."""
-    if shards is None:
-        return label_value(x, labels, axis)
-    last = x.shape[axis] - 1
-    return keep((labels >= 0) & (labels <= last), label_value(x, jnp.clip(labels, 0, last), axis))
 
 
 def _along(axes: Axes, shards: AxisName) -> Callable[[jax.Array], jax.Array]:
@@ -112,7 +82,7 @@ def label_nll(
         columns(x, axis, x.dtype) - labels.astype(x.dtype)
     )  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
     rest = jnp.sum(jnp.minimum(jnp.exp(x - base), away), axis, keepdims=True)
-    own, rest = sum_of_shards((_own(x, labels, axis, shards), rest), shards)
+    own, rest = sum_of_shards((label_value(x, labels, axis), rest), shards)
     return _label_losses(x, _Label(top, base, own, rest), rows, spread, axis, shards)
 
 
@@ -142,9 +112,8 @@ def _label_losses(x, label, rows, spread, axis, shards):
 def _(axis, shards, primals, tangents):
     x, labels, rows, spread = primals
     top, base = _top(x, axis, shards)
-    hit = at_label(x, labels, axis)
-    e = jnp.where(hit, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
-    sums = sum_of_shards((_own(x, labels, axis, shards), jnp.sum(e, axis, keepdims=True)), shards)
+    e = without_label(jnp.exp(_finite(x) - base), labels, axis)
+    sums = sum_of_shards((label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True)), shards)
     label = _Label(top, base, *sums)
     values = _label_losses(x, label, rows, spread, axis, shards)
     along = _along(axis, shards)
@@ -157,12 +126,15 @@ def _(axis, shards, primals, tangents):
         return values, (jnp.zeros_like(values[0]), jnp.zeros_like(values[1]), in_spread)
     total = label.rest + label.share
     inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
-    p = jnp.where(hit, label.share, e) * inverse
-    slope = jnp.where(hit, jnp.where(label.own == -jnp.inf, -jnp.ones_like(total), -label.rest * inverse), e * inverse)
-    nll, lse = (along(_kept(rows, s) * tangents[0]) for s in (slope, p))
+    p, own_p = e * inverse, label.share * inverse
+    own_slope = jnp.where(label.own == -jnp.inf, -jnp.ones_like(total), -label.rest * inverse)
+    slopes = [(p, own_slope), (p, own_p)]
     if spread is not None:
-        in_spread = in_spread + along(_kept(rows, along(spread) * p - spread) * tangents[0])
-    return values, (nll, lse, in_spread)
+        mass = along(spread)
+        slopes.append((mass * p - spread, mass * own_p))
+    nll, lse, *of_spread = sum_of_shards(sums_of_slopes(slopes, tangents[0], labels, axis), shards)
+    nll, lse, *of_spread = (_kept(rows, t) for t in (nll, lse, *of_spread))
+    return values, (nll, lse, sum(of_spread, in_spread))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
