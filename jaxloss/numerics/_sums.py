@@ -10,6 +10,7 @@ from jaxloss.numerics._sharding import is_split
 
 Axes = int | tuple[int, ...]
 FEW = 32  # classes
+MANY = 256
 
 
 def unclamped(total: jax.Array) -> jax.Array:

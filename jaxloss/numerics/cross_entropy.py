@@ -174,9 +174,10 @@ def _(axes, shards, primals, tangents):
         total = sums.ties + sums.rest
         inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
         share = mass * inverse
-        # At the only maximum mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
-        alone = jnp.where(sums.ties == 1, jnp.ones_like(total), jnp.full_like(total, jnp.inf))
-        slope = jnp.where(e == alone, (mass - targets) - sums.rest * share, e * share - targets)
+        # Where p > 1/2, mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
+        likely = (sums.ties == 1) & (sums.rest < 1)
+        largest = jnp.where(likely, jnp.ones_like(total), jnp.full_like(total, jnp.inf))
+        slope = jnp.where(e == largest, (mass - targets) - sums.rest * share, e * share - targets)
         nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
         lse_tangent = lse_tangent + along(_kept(rows, e * inverse) * tangents[0])
     if not isinstance(tangents[1], SymbolicZero):

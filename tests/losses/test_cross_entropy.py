@@ -119,6 +119,30 @@ CASES = [
 ]
 
 
+def test_the_largest_of_many_small_probabilities_keeps_its_digits():
+    """Its slope is p - y of a p and a y near 1e-4, as everybody else's; 1 - y less 1 - p would lose four digits."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 0.01, (3, 8192)).astype(np.float32), cases.distribution(rng, (3, 8192))
+    y[0] = 1 / 8192
+    gradient = jax.jit(jax.grad(lambda x: jaxloss.softmax_cross_entropy(x, y).sum()))(x)
+    e = np.exp(x.astype(np.float64))
+    p = e / e.sum(-1, keepdims=True)
+    mass = y.sum(-1, keepdims=True, dtype=np.float64)
+    assert np.abs((gradient - (mass * p - y)) / (p + y)).max() < 1e-5
+
+
+def test_the_second_derivative_of_a_confident_example_keeps_its_digits():
+    """It is p (1 - p) on the diagonal, also for the class whose p is 1 but for 2e-13."""
+    x, y = jnp.array([0.0, 30.0, 1.0]), jnp.array([0.2, 0.5, 0.3])
+    rest = np.exp(np.array([-30.0, -29.0])).sum()
+    for loss in (
+        lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, 1),
+        lambda x: jaxloss.softmax_cross_entropy(x, y),
+    ):
+        second = jax.jit(jax.hessian(loss))(x)
+        np.testing.assert_allclose(second[1], rest * np.array([-1, 1 + np.e, -np.e]) / (1 + np.e), rtol=1e-5)
+
+
 def test_a_vocabulary_of_fifty_thousand():
     rng = np.random.default_rng(0)
     x = rng.normal(0, 3, (2, 50257)).astype(np.float32)
