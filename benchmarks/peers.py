@@ -154,6 +154,10 @@ def _ours_integer(x, y, smoothing=0.0, weighted=False, z=0.0):
     )
 
 
+def _mean_log(log_softmax):
+    return lambda x, y: -jnp.sum(y * log_softmax(x), -1)
+
+
 def _lgamma_form(x, k):
     return jnp.exp(x) - k * x + jax.lax.lgamma(k + 1)
 
@@ -213,11 +217,11 @@ def rows() -> list[Row]:
         Row("poisson_nll stirling", partial(jaxloss.poisson_nll, full="stirling"), log_rates, E,
             {"torch": lambda x, k: F.poisson_nll_loss(x, k, full=True)}),
         Row("poisson_nll exact", partial(jaxloss.poisson_nll, full="exact"), log_rates, E,
-            {"lgamma by hand": _lgamma_form}),
+            {"jax": _lgamma_form}),
         Row("poisson_nll rate", partial(jaxloss.poisson_nll, log_input=False), rates, E,
             {"torch": lambda r, k: F.poisson_nll_loss(r, k, log_input=False), **_keras("poisson")}),
         Row("poisson_nll rate exact", partial(jaxloss.poisson_nll, log_input=False, full="exact"), rates, E,
-            {"lgamma by hand": _lgamma_form_rate}),
+            {"jax": _lgamma_form_rate}),
         Row("sigmoid_binary_cross_entropy", jaxloss.sigmoid_binary_cross_entropy, logits_and_bits, E,
             {"optax": optax.losses.sigmoid_binary_cross_entropy,
              "torch": lambda x, y: F.binary_cross_entropy_with_logits(x, y),
@@ -238,10 +242,16 @@ def rows() -> list[Row]:
         Row("softmax_cross_entropy", jaxloss.softmax_cross_entropy, logits_and_distributions, L,
             {"optax": optax.losses.softmax_cross_entropy, "torch": lambda x, y: F.cross_entropy(x, y),
              **_keras("categorical_crossentropy", from_logits=True)}),
+        Row("log_softmax distributions", _mean_log(jaxloss.log_softmax), logits_and_distributions, R,
+            {"torch": lambda x, y: -(F.log_softmax(x, -1) * y).sum(-1).mean(), "jax": _mean_log(jax.nn.log_softmax)}),
         Row("nll_loss", jaxloss.nll_loss, log_probabilities_and_labels, R,
             {"torch": lambda x, y: F.nll_loss(x, y)}),
         Row("kl_divergence", jaxloss.kl_divergence, log_probabilities_and_distributions, R,
             {"optax": optax.losses.kl_divergence, "torch": lambda x, y: F.kl_div(x, y, reduction="batchmean")}),
+        Row("kl_divergence of log_softmax", lambda x, y: jaxloss.kl_divergence(jaxloss.log_softmax(x), y),
+            logits_and_distributions, R,
+            {"optax": lambda x, y: optax.losses.kl_divergence(jax.nn.log_softmax(x), y),
+             "torch": lambda x, y: F.kl_div(F.log_softmax(x, -1), y, reduction="batchmean")}),
         Row("kl_divergence_with_log_targets", jaxloss.kl_divergence_with_log_targets, log_probabilities_twice, R,
             {"optax": optax.losses.kl_divergence_with_log_targets,
              "torch": lambda x, y: F.kl_div(x, y, reduction="batchmean", log_target=True)}),

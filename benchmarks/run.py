@@ -40,7 +40,7 @@ SLOWER = 0.95
 LEAST = 3  # repeats, however slow
 CLOSE = 2  # a contender that takes this many times our time, or more, is not asked more often than LEAST
 LEAST_OF_CLOSE = 9
-COLUMNS = ("optax", "torch", "keras", "lgamma by hand")
+COLUMNS = ("optax", "torch", "keras", "jax")
 
 
 @dataclass

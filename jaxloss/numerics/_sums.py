@@ -53,9 +53,12 @@ def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Arr
     if is_split(a, axes):  # explicitly sharded axes are only reduced by the reductions that JAX names
         return jnp.sum(a, axes, keepdims=True), jnp.sum(b, axes, keepdims=True)
     zeros = jnp.zeros((), a.dtype), jnp.zeros((), b.dtype)
-    add = lambda one, other: (one[0] + other[0], one[1] + other[1])  # noqa: E731
-    of_a, of_b = lax.reduce((a, b), zeros, add, axes)
+    of_a, of_b = lax.reduce((a, b), zeros, _add, axes)
     return jnp.expand_dims(of_a, axes), jnp.expand_dims(of_b, axes)
+
+
+def _add(one, other):  # a lambda would be compiled anew at every call outside of jit
+    return one[0] + other[0], one[1] + other[1]
 
 
 @two_sums.defjvp

@@ -24,6 +24,8 @@ from jaxloss.numerics.label import label_value, sums_of_slopes, without_label
 from jaxloss.numerics.softmax import (
     _finite,
     _infinite,
+    _inverse,
+    _likely,
     _log_probabilities,
     _log_sum,
     _minus,
@@ -171,13 +173,10 @@ def _(axes, shards, primals, tangents):
     along = _along(axes, shards)
     nll_tangent, lse_tangent = jnp.zeros_like(values[0]), jnp.zeros_like(values[1])
     if not isinstance(tangents[0], SymbolicZero):
-        total = sums.ties + sums.rest
-        inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+        inverse = _inverse(sums)
         share = mass * inverse
         # Where p > 1/2, mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
-        likely = (sums.ties == 1) & (sums.rest < 1)
-        largest = jnp.where(likely, jnp.ones_like(total), jnp.full_like(total, jnp.inf))
-        slope = jnp.where(e == largest, (mass - targets) - sums.rest * share, e * share - targets)
+        slope = jnp.where(_likely(e, sums), (mass - targets) - sums.rest * share, e * share - targets)
         nll_tangent = nll_tangent + along(_kept(rows, slope) * tangents[0])
         lse_tangent = lse_tangent + along(_kept(rows, e * inverse) * tangents[0])
     if not isinstance(tangents[1], SymbolicZero):

@@ -1,7 +1,7 @@
 """Log-softmax, log-sum-exp and cross-entropies, exact for confident examples, that write nothing but the gradient.
 
-The rules return values that are computed, not called for again, to share their exponentials; so those values must be
-differentiable as they stand, for second derivatives to be right.
+The rules of the cross-entropies return values that are computed, not called for again, to share their exponentials; so
+those values must be differentiable as they stand, for second derivatives to be right.
 
 Everywhere the rows are shifted by their maximum, and what the sum of exponentials exceeds 1 by, the *rest*, is summed
 by itself: a confident example's loss is log(1 + rest), and 1 + rest rounds to 1 long before the rest is negligible.
@@ -49,30 +49,9 @@ def _finite(x: jax.Array) -> jax.Array:
     return jnp.minimum(x, float(jnp.finfo(x.dtype).max))
 
 
-def _at_top(y: jax.Array) -> jax.Array:
-    """1 where y = x - top is 0, else 0, without a comparison."""
-    return jnp.maximum(1 + y * float(jnp.finfo(y.dtype).max), 0)
-
-
-@jax.custom_jvp
-def _one(y: jax.Array) -> jax.Array:
-    """exp(y) where y is known to be 0: no exponential to compute, but all its derivatives."""
-    return jnp.ones_like(y)
-
-
-@rule(_one)
-def _(primals, tangents):
-    return _one(*primals), _one(*primals) * tangents[0]
-
-
-def _rows(x: jax.Array, axes: Axes, exponentials: jax.Array | None = None, shards: AxisName = None) -> _Rows:
-    """The sums of each row; `exponentials`, if given, are those of `_others`, to be shared with the caller."""
+def _rows(x: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
+    """The sums of each row. Each has exponentials of its own, of another form: shared ones XLA on CPU writes out."""
     top, base = _top(x, axes, shards)
-    if exponentials is not None:
-        y = _finite(x) - base
-        ties = jnp.sum(lax.stop_gradient(_at_top(y)) * _one(y), axes, keepdims=True)
-        return _Rows(top, base, *sum_of_shards((ties, jnp.sum(exponentials, axes, keepdims=True)), shards))
-    # Each sum has exponentials of its own, of another form: shared ones XLA on CPU would write out.
     total = jnp.sum(jnp.exp(_finite(x) - base), axes, keepdims=True)
     e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
     rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
@@ -88,12 +67,6 @@ def _but_at_top(e: jax.Array) -> jax.Array:
     """0 where an exponential is 1, more than it elsewhere, without a comparison, and exact."""
     steep = 4 / float(jnp.finfo(e.dtype).eps)
     return steep - lax.stop_gradient(e) * steep
-
-
-def _others(x: jax.Array, axes: Axes) -> jax.Array:
-    """exp(x - base) where x is not the row's maximum, 0 where it is."""
-    top, base = _top(x, axes)
-    return jnp.where(x == top, jnp.zeros_like(x), jnp.exp(_finite(x) - base))
 
 
 @jax.custom_jvp
@@ -131,6 +104,12 @@ def _log_sum(rows: _Rows) -> jax.Array:
     return jnp.where(rows.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
 
 
+def _inverse(rows: _Rows) -> jax.Array:
+    """One over the sum of exp(x - base), 0 for a row of -inf."""
+    total = rows.ties + rows.rest
+    return jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+
+
 def _infinite(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
     """The log-sum-exp, which is the maximum itself where that is infinite."""
     return jnp.where(jnp.isinf(top), top, log_sum_exp)
@@ -156,40 +135,72 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(empty, a, jnp.logaddexp(one, b))
 
 
+def _exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, _Rows]:
+    """exp(x - base) and the sums of its rows. XLA computes it once however often it is called for.
+
+    The difference has another form than those in values, which XLA on CPU would write out if they shared it.
+    """
+    top, base = _top(x, axes)
+    e = jnp.exp(jnp.minimum(x - base, 0))
+    return e, _rows_of(e, top, base, axes)
+
+
+def _likely(e: jax.Array, rows: _Rows) -> jax.Array:
+    """Where p > 1/2."""
+    largest = jnp.where((rows.ties == 1) & (rows.rest < 1), jnp.ones_like(rows.rest), jnp.full_like(rows.rest, jnp.inf))
+    return e == largest
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _parts(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    """Softmax as a difference: 1 where p > 1/2, else 0; and that less p, exact where p is next to 1 or to 0."""
+    e, rows = _exponentials(x, axes)
+    likely, inverse = _likely(e, rows), _inverse(rows)
+    return likely.astype(x.dtype), jnp.where(likely, rows.rest * inverse, e * -inverse)
+
+
+@rule(_parts)
+def _(axes, primals, tangents):
+    (x,), (t,) = primals, tangents
+    likely, less = _parts(x, axes)
+    return (likely, less), (jnp.zeros_like(likely), (less - likely) * _slope(x, t, axes))
+
+
 def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$e^{x_i} / \sum_j e^{x_j}$; 0 throughout for a row of minus infinities."""
-    _, base = _top(x, axes)
-    e = jnp.exp(_finite(x) - base)
-    total = jnp.sum(e, axes, keepdims=True)
-    return e / jnp.where(total == 0, jnp.ones_like(total), total)
+    likely, less = _parts(x, axes)
+    return likely - less
+
+
+def _slope(x: jax.Array, t: jax.Array, axes: Axes) -> jax.Array:
+    """The derivative of log-softmax along t: t less its mean under the probabilities.
+
+    The mean is the t of a class of p > 1/2, where there is one, less a sum of small terms. That sum is written first,
+    and so comes last on the way back, where (g - sum g) + (1 - p) sum g needs this order: the first two nearly cancel.
+    It is added, for XLA on CPU writes out a broadcast used twice, and so there is sum g with either sign.
+    """
+    likely, less = _parts(x, axes)
+    rest = jnp.sum(less * t, axes, keepdims=True)
+    return (t - jnp.sum(likely * t, axes, keepdims=True)) + rest
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
-    rows = _rows(x, axes)
-    return _log_probabilities(x, rows)
-
-
-def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
-    certain = (x == rows.top) & (rows.ties == 1)
-    return jnp.where(certain, -log1p(rows.rest / rows.ties), (_finite(x) - rows.base) - _log_sum(rows))
+    _, rows = _exponentials(x, axes)
+    return _minus(_finite(x), rows.base) - _log_sum(rows)
 
 
 @rule(log_softmax)
 def _(axes, primals, tangents):
     (x,), (t,) = primals, tangents
-    e = _others(x, axes)
-    rows = _rows(x, axes, e)
-    total = rows.ties + rows.rest
-    inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
-    at_top = x == rows.top
-    others = jnp.sum(e * inverse * t, axes, keepdims=True)
-    share = _one(_finite(x) - rows.base) * inverse
-    tops = jnp.sum(jnp.where(at_top, share * t, jnp.zeros_like(t)), axes, keepdims=True)
-    # The only maximum's own slope is 1 - p = rest / total, which 1 minus a rounded p would lose.
-    slope = jnp.where(at_top & (rows.ties == 1), rows.rest * inverse * t, t - tops) - others
-    return _log_probabilities(x, rows), slope
+    return log_softmax(x, axes), _slope(x, t, axes)
+
+
+def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
+    """Log-softmax, and its derivatives, from sums at hand."""
+    certain = (x == rows.top) & (rows.ties == 1)
+    return jnp.where(certain, -log1p(rows.rest / rows.ties), (_finite(x) - rows.base) - _log_sum(rows))
 
 
 def softmax_complement(x: jax.Array, axes: Axes = -1) -> jax.Array:

@@ -1,5 +1,7 @@
 """Value and slopes of each primitive against arbitrary precision, and its special points."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -126,6 +128,29 @@ def test_log_sum_exp_of_rows_of_any_kind():
     np.testing.assert_allclose(got, [-np.inf, np.inf, 1e4 + np.log(2), 0, 3e38], rtol=1e-6)
     slopes = jax.grad(lambda x: numerics.logsumexp(x)[jnp.array([0, 2, 3, 4])].sum())(rows)
     np.testing.assert_allclose(slopes[jnp.array([0, 2, 3, 4])], [[0, 0], [0.5, 0.5], [1, 0], [0, 1]])
+
+
+def test_softmax_and_its_logarithm_to_the_second_derivative():
+    flat, tied, even, likely = [0, 0, 0], [5, 5, -1], [1.2, 0.1, 1], [0.3, -2, -1.5]
+    confident, without, sure = [30, 0, 1], [0, -np.inf, 1], [7, -np.inf, -np.inf]
+    x = np.float32([flat, tied, even, likely, confident, without, sure])
+    gaps, own = np.float64(x) - x.max(1, keepdims=True), np.eye(3, dtype=bool)
+    total = np.exp(gaps).sum(1, keepdims=True)
+    p = np.exp(gaps) / total
+    complement = np.where(own, 0, p[:, None]).sum(-1)
+    log_p = np.where(p > 0.5, np.log1p(-complement * (p > 0.5)), gaps - np.log(total))
+    of_softmax = np.where(own, (p * complement)[:, None], -p[:, :, None] * p[:, None])
+    of_log = np.where(own, complement[:, None], -p[:, None])
+    shares = np.float32([0.5, 0.2, 0.3])
+    same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-35)
+    each = lambda f: jax.jit(jax.vmap(f))(x)
+    same(each(numerics.softmax), p)
+    np.testing.assert_allclose(each(numerics.log_softmax), log_p, rtol=1e-6)
+    for derivative in (jax.jacfwd, jax.jacrev):
+        same(each(derivative(numerics.softmax)), of_softmax)
+        same(each(derivative(numerics.log_softmax)), of_log)
+        same(each(derivative(jax.grad(lambda x: -jnp.vdot(shares, numerics.log_softmax(x))))), of_softmax)
+        same(each(derivative(jax.grad(numerics.logsumexp))), of_softmax)
 
 
 def test_the_complement_of_a_probability_near_one_keeps_its_digits():
