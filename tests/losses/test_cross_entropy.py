@@ -138,8 +138,6 @@ def test_the_second_derivative_of_a_confident_example_keeps_its_digits():
     for loss in (
         lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, 1),
         lambda x: jaxloss.softmax_cross_entropy(x, y),
-        lambda x: -jaxloss.log_softmax(x)[1],
-        lambda x: -jnp.vdot(jaxloss.log_softmax(x), y),
     ):
         second = jax.jit(jax.hessian(loss))(x)
         np.testing.assert_allclose(second[1], rest * np.array([-1, 1 + np.e, -np.e]) / (1 + np.e), rtol=1e-5)
