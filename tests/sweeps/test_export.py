@@ -6,6 +6,7 @@ import pytest
 from jax import export
 
 from tests import cases
+from tests.compiling import jit
 
 PLATFORMS = ("cpu", "tpu", "cuda")
 
@@ -21,6 +22,7 @@ def test_value_and_gradient_are_exported_for_every_platform(case):
     restored = export.deserialize(bytearray(stored))
     assert restored.platforms == PLATFORMS
     assert [x.shape for x in restored.out_avals] == [(), p.shape]
-    for got, expected in zip(restored.call(p, t, where), step(p, t, where), strict=True):
+    answers = jit(lambda *arrays: (restored.call(*arrays), step(*arrays)))(p, t, where)
+    for got, expected in zip(*answers, strict=True):
         assert np.all(np.isfinite(expected))
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8)
