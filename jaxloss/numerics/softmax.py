@@ -7,8 +7,9 @@ Everywhere the rows are shifted by their maximum, and what the sum of exponentia
 by itself: a confident example's loss is log(1 + rest), and 1 + rest rounds to 1 long before the rest is negligible.
 
 In values the elements to leave out are taken out by arithmetic (`min(e, |column - label|)`), which XLA fuses into the
-one vectorised reduction; a select there makes XLA on CPU write the whole array out first. In derivative rules the
-exponentials are shared between the row sums and the gradient, so that they live in the gradient's own memory.
+one vectorised reduction; a select there makes XLA on CPU write the whole array out first. In the rules of the
+cross-entropies the exponentials are shared between the row sums and the gradient, so that they live in the gradient's
+own memory. Softmax and log-softmax leave that to the cotangent, which XLA writes out, and exponentiate anew.
 """
 
 from functools import partial
@@ -51,7 +52,10 @@ def _finite(x: jax.Array) -> jax.Array:
 
 def _rows(x: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
     """The sums of each row. Each has exponentials of its own, of another form: shared ones XLA on CPU writes out."""
-    top, base = _top(x, axes, shards)
+    return _rows_below(x, *_top(x, axes, shards), axes, shards)
+
+
+def _rows_below(x: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
     total = jnp.sum(jnp.exp(_finite(x) - base), axes, keepdims=True)
     e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
     rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
@@ -97,6 +101,15 @@ def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
     return x + -base
 
 
+def _below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
+    """X less the maximum of its row, in as many forms more as there are powers of two below 1; 0 for a maximum of inf.
+
+    Infinity becomes a number that scaled ones do not reach: every other element is infinitely far below it.
+    """
+    largest = (1 - scale / 8) * float(jnp.finfo(x.dtype).max)
+    return (jnp.minimum(x * scale, largest) - jnp.clip(top * scale, -largest, largest)) / scale
+
+
 def _log_sum(rows: _Rows) -> jax.Array:
     """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
     total = rows.ties + rows.rest
@@ -138,9 +151,12 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
 def _exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, _Rows]:
     """exp(x - base) and the sums of its rows. XLA computes it once however often it is called for.
 
-    The difference has another form than those in values, which XLA on CPU would write out if they shared it.
+    Over many classes the sums have exponentials of their own, and these are computed wherever they are used: three of
+    them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
     """
     top, base = _top(x, axes)
+    if x.size >= MANY * top.size:
+        return jnp.exp(jnp.minimum(_below_top(x, top, 1 / 2), 0)), _rows_below(x, top, base, axes)
     e = jnp.exp(jnp.minimum(x - base, 0))
     return e, _rows_of(e, top, base, axes)
 
@@ -188,7 +204,7 @@ def _slope(x: jax.Array, t: jax.Array, axes: Axes) -> jax.Array:
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
     _, rows = _exponentials(x, axes)
-    return _minus(_finite(x), rows.base) - _log_sum(rows)
+    return _below_top(x, rows.top, 1 / 4) - _log_sum(rows)
 
 
 @rule(log_softmax)

@@ -129,18 +129,20 @@ def test_log_sum_exp_of_rows_of_any_kind():
     np.testing.assert_allclose(slopes[[0, 2, 3, 4]], [[0, 0], [0.5, 0.5], [1, 0], [0, 1]])
 
 
-def test_softmax_and_its_logarithm_to_the_second_derivative():
+@pytest.mark.parametrize("absent", [0, 256], ids=["few classes", "many classes"])
+def test_softmax_and_its_logarithm_to_the_second_derivative(absent):
     flat, tied, even, likely = [0, 0, 0], [5, 5, -1], [1.2, 0.1, 1], [0.3, -2, -1.5]
     confident, without, sure = [30, 0, 1], [0, -np.inf, 1], [7, -np.inf, -np.inf]
     x = np.float32([flat, tied, even, likely, confident, without, sure])
-    gaps, own = np.float64(x) - x.max(1, keepdims=True), np.eye(3, dtype=bool)
+    x = np.pad(x, ((0, 0), (0, absent)), constant_values=-np.inf)
+    gaps, own = np.float64(x) - x.max(1, keepdims=True), np.eye(x.shape[1], dtype=bool)
     total = np.exp(gaps).sum(1, keepdims=True)
     p = np.exp(gaps) / total
     complement = np.where(own, 0, p[:, None]).sum(-1)
     log_p = np.where(p > 0.5, np.log1p(-complement * (p > 0.5)), gaps - np.log(total))
     of_softmax = np.where(own, (p * complement)[:, None], -p[:, :, None] * p[:, None])
     of_log = np.where(own, complement[:, None], -p[:, None])
-    shares = np.float32([0.5, 0.2, 0.3])
+    shares = np.float32([0.5, 0.2, 0.3] + [0] * absent)
     same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-35)
     each = lambda f: jax.jit(jax.vmap(f))(x)
     same(each(numerics.softmax), p)
@@ -150,6 +152,23 @@ def test_softmax_and_its_logarithm_to_the_second_derivative():
         same(each(derivative(numerics.log_softmax)), of_log)
         same(each(derivative(jax.grad(lambda x: -jnp.vdot(shares, numerics.log_softmax(x))))), of_softmax)
         same(each(derivative(jax.grad(numerics.logsumexp))), of_softmax)
+
+
+def test_absent_classes_change_nothing_however_many():
+    """Many classes are summed in another way than few."""
+    inf = np.inf
+    x = np.float32([[inf, 0, 1], [inf, inf, 0], [-inf, -inf, -inf], [3e38, -3e38, 0], [3e-8, 0, -1], [30, 0, 1]])
+    absent, shares = ((0, 0), (0, 300)), np.float32([[0.5, 0.2, 0.3]])
+
+    @jax.jit
+    def run(x, shares):
+        value, pull_back = jax.vjp(numerics.log_softmax, x)
+        return value, pull_back(jnp.broadcast_to(shares, x.shape))[0], numerics.softmax(x)
+
+    few, many = run(x, shares), run(np.pad(x, absent, constant_values=-inf), np.pad(shares, absent))
+    np.testing.assert_array_equal(few[0][0], [0, -inf, -inf])
+    for of_few, of_many in zip(few, many, strict=True):
+        np.testing.assert_allclose(of_many[:, :3], of_few, rtol=1e-6)
 
 
 def test_the_complement_of_a_probability_near_one_keeps_its_digits():

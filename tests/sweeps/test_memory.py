@@ -47,6 +47,17 @@ def test_dense_cross_entropy_holds_no_more_than_optax():
     assert ours <= theirs
 
 
+OF_LOG_SOFTMAX = {
+    "by hand": lambda x, y: -jnp.mean(jnp.sum(y * jaxloss.log_softmax(x), -1)),
+    "divergence": lambda x, y: jaxloss.kl_divergence(jaxloss.log_softmax(x), y).mean(),
+}
+
+
+@pytest.mark.parametrize("loss", OF_LOG_SOFTMAX.values(), ids=OF_LOG_SOFTMAX)
+def test_the_gradient_through_log_softmax_is_all_that_is_held(loss):
+    assert _temporaries(jax.value_and_grad(loss), LOGITS, LOGITS) < 0.02 * BYTES
+
+
 ELEMENTWISE = [case for case in cases.programs() if not case.rows]
 
 
