@@ -91,9 +91,13 @@ def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: 
     CPU writes out for them. Long rows it sums in less time one by one, e being in memory.
     """
     others = jnp.minimum(e, _but_at_top(e))
-    one_by_one = e.size >= MANY * top.size
+    one_by_one = _many(e, top)
     total, rest = (jnp.sum(t, axes, keepdims=True) for t in (e, others)) if one_by_one else two_sums(e, others, axes)
     return _of_sums(top, base, total, rest, shards)
+
+
+def _many(x: jax.Array, top: jax.Array) -> bool:
+    return x.size >= MANY * top.size
 
 
 def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
@@ -155,7 +159,7 @@ def _exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, _Rows]:
     them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
     """
     top, base = _top(x, axes)
-    if x.size >= MANY * top.size:
+    if _many(x, top):
         return jnp.exp(jnp.minimum(_below_top(x, top, 1 / 2), 0)), _rows_below(x, top, base, axes)
     e = jnp.exp(jnp.minimum(x - base, 0))
     return e, _rows_of(e, top, base, axes)
@@ -204,7 +208,12 @@ def _slope(x: jax.Array, t: jax.Array, axes: Axes) -> jax.Array:
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
     _, rows = _exponentials(x, axes)
-    return _below_top(x, rows.top, 1 / 4) - _log_sum(rows)
+    if _many(x, rows.top):
+        gaps = _below_top(x, rows.top, 1 / 4)
+    else:  # in one operation less; beside a maximum of inf these are finite, and are taken beyond all that is
+        ones = jnp.ones_like(rows.top)
+        gaps = _minus(_finite(x), rows.base) * jnp.where(jnp.isinf(rows.top), 4 * ones, ones)
+    return gaps - _log_sum(rows)
 
 
 @rule(log_softmax)
