@@ -11,6 +11,6 @@ import jax
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compilations are kept from run to run, except where coverage of a fresh compile is the point.
+# Compilations, short ones too, are kept from run to run and shared by the workers of a run.
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

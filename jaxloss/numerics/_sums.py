@@ -1,5 +1,6 @@
 """Sums in the forms that XLA on CPU takes in the least time."""
 
+import math
 from functools import partial
 
 import jax
@@ -29,6 +30,15 @@ def few(x: jax.Array, axes: Axes) -> bool:
     return axes in (-1, last, (-1,), (last,)) and 2 <= x.shape[-1] <= FEW and not is_split(x, (last,))
 
 
+def many(x: jax.Array, axes: Axes) -> bool:
+    """Whether the axes have many classes."""
+    return math.prod(x.shape[i] for i in _tuple(axes)) >= MANY
+
+
+def _tuple(axes: Axes) -> tuple[int, ...]:
+    return (axes,) if isinstance(axes, int) else axes
+
+
 def row_sum(x: jax.Array, axes: Axes) -> jax.Array:
     """The sum over some axes.
 
@@ -49,7 +59,7 @@ def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Arr
 
     One reduction of two operands: over ten classes XLA on CPU takes five times as long for two reductions of one.
     """
-    axes = tuple(i % a.ndim for i in ((axes,) if isinstance(axes, int) else axes))
+    axes = tuple(i % a.ndim for i in _tuple(axes))
     if is_split(a, axes):  # explicitly sharded axes are only reduced by the reductions that JAX names
         return jnp.sum(a, axes, keepdims=True), jnp.sum(b, axes, keepdims=True)
     zeros = jnp.zeros((), a.dtype), jnp.zeros((), b.dtype)

@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._sharding import columns, explicit_sharding, is_split, keep
-from jaxloss.numerics._sums import MANY
+from jaxloss.numerics._sums import many
 
 
 def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
@@ -80,7 +80,7 @@ def sums_of_slopes(
 
 
 def _many(x: jax.Array, axis: int) -> bool:
-    return x.shape[axis] >= MANY and explicit_sharding(x) is None
+    return many(x, axis) and explicit_sharding(x) is None
 
 
 def _cheaper(

@@ -9,7 +9,8 @@ by itself: a confident example's loss is log(1 + rest), and 1 + rest rounds to 1
 In values the elements to leave out are taken out by arithmetic (`min(e, |column - label|)`), which XLA fuses into the
 one vectorised reduction; a select there makes XLA on CPU write the whole array out first. In the rules of the
 cross-entropies the exponentials are shared between the row sums and the gradient, so that they live in the gradient's
-own memory. Softmax and log-softmax leave that to the cotangent, which XLA writes out, and exponentiate anew.
+own memory. Over many classes softmax and log-softmax leave that memory to the cotangent, which XLA writes out, and
+exponentiate anew.
 """
 
 from functools import partial
@@ -21,7 +22,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._shards import AxisName, max_of_shards, sum_of_shards
-from jaxloss.numerics._sums import MANY, Axes, two_sums
+from jaxloss.numerics._sums import Axes, many, two_sums
 from jaxloss.numerics.elementary import expm1, log1p
 
 
@@ -52,10 +53,7 @@ def _finite(x: jax.Array) -> jax.Array:
 
 def _rows(x: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
     """The sums of each row. Each has exponentials of its own, of another form: shared ones XLA on CPU writes out."""
-    return _rows_below(x, *_top(x, axes, shards), axes, shards)
-
-
-def _rows_below(x: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None) -> _Rows:
+    top, base = _top(x, axes, shards)
     total = jnp.sum(jnp.exp(_finite(x) - base), axes, keepdims=True)
     e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
     rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
@@ -91,13 +89,9 @@ def _rows_of(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: 
     CPU writes out for them. Long rows it sums in less time one by one, e being in memory.
     """
     others = jnp.minimum(e, _but_at_top(e))
-    one_by_one = _many(e, top)
+    one_by_one = many(e, axes)
     total, rest = (jnp.sum(t, axes, keepdims=True) for t in (e, others)) if one_by_one else two_sums(e, others, axes)
     return _of_sums(top, base, total, rest, shards)
-
-
-def _many(x: jax.Array, top: jax.Array) -> bool:
-    return x.size >= MANY * top.size
 
 
 def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
@@ -158,9 +152,10 @@ def _exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, _Rows]:
     Over many classes the sums have exponentials of their own, and these are computed wherever they are used: three of
     them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
     """
+    if many(x, axes):
+        rows = _rows(x, axes)
+        return jnp.exp(jnp.minimum(_below_top(x, rows.top, 1 / 2), 0)), rows
     top, base = _top(x, axes)
-    if _many(x, top):
-        return jnp.exp(jnp.minimum(_below_top(x, top, 1 / 2), 0)), _rows_below(x, top, base, axes)
     e = jnp.exp(jnp.minimum(x - base, 0))
     return e, _rows_of(e, top, base, axes)
 
@@ -208,7 +203,7 @@ def _slope(x: jax.Array, t: jax.Array, axes: Axes) -> jax.Array:
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
     _, rows = _exponentials(x, axes)
-    if _many(x, rows.top):
+    if many(x, axes):
         gaps = _below_top(x, rows.top, 1 / 4)
     else:  # in one operation less; beside a maximum of inf these are finite, and are taken beyond all that is
         ones = jnp.ones_like(rows.top)

@@ -1,6 +1,7 @@
 """Bad input: what shapes, dtypes and options show is an error while tracing; what a value shows is nan where it is."""
 
 import inspect
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -211,7 +212,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
 @with_domain
 def test_a_masked_value_outside_the_domain_is_no_error(case):
     where = np.arange(cases.BATCH) != 3
-    step = jit(checkify.checkify(jaxloss.checked(lambda p, t: case.loss(p, t, where=where))))
+    step = jit(checkify.checkify(partial(jaxloss.checked(case.loss), where=where)))
     for which, value in _bad_values(case):
         error, losses = step(*_spoiled(case, which, value))
         assert error.get() is None
