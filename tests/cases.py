@@ -1,14 +1,18 @@
 """One row per loss and set of options. A row enters every sweep by itself.
 
-A `Case` knows how to draw ordinary inputs (for the sweeps over transformations, dtypes, masks and devices), where its
-function is hard (`grid`, for the sweep over accuracy), and what the answer is (`oracle`, in mpmath, written from the
-paper and sharing no code with the library).
+A `Case` names the arrays that its loss takes, each with a `Domain`, and its options. A `Domain` draws ordinary values
+and hard ones, and knows the closed ends of what is allowed and values outside of it; its axes say how the array is
+shaped. So a sweep can draw, mask, spoil, shard and differentiate every array of every loss without knowing the loss.
+
+The answers come from oracles that share no code with the library: `oracle` for one sample in mpmath, written from the
+paper, and for losses over a class axis `formula` for whole arrays in float64, for as many classes as a vocabulary has.
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,14 @@ import numpy as np
 import jaxloss
 
 BATCH, CLASSES = 16, 5
-Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4}
+"""The lengths of axes: classes, frames, labels of a sequence, width of a last layer."""
+
+EVERY = False
+"""Whether sweeps take every program (`make test-all`) or one of each loss (`make test`); set by conftest.py."""
+
+Sizes = dict[str, int]
+Draw = Callable[[np.random.Generator, tuple[int, ...], Sizes], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,84 +39,266 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """What an array of a loss may hold."""
+
+    draw: Draw
+    """Ordinary values of a shape."""
+    axes: str = "..."
+    """The batch, if it has one, and one letter of `SIZES` for each further axis."""
+    ends: tuple[float, ...] = ()
+    """The closed ends of the domain, and what lies next to them: allowed, and no answer is nan there."""
+    outside: tuple[float, ...] = ()
+    """Values that are not allowed: nan in that element, with gradient 0, and an error under `checked`."""
+    tolerated: bool = False
+    """Whether the formula has a value outside too: then that is the value, and an error under `checked` alone."""
+    at_label: bool = False
+    """Whether only the element at the row's label must be inside."""
+    differentiable: bool = True
+    hard: Draw | None = None
+    """Values where formulas lose their digits; the ordinary ones by default."""
+    impossible: float = -np.inf
+    """What an impossible class has."""
+    alone: tuple[float, ...] = ()
+    """Ends that only one array of a sample may be at, such as an infinity that another's would be subtracted from."""
+
+    def over(self, axes: str) -> "Domain":
+        return replace(self, axes=axes)
+
+    def __call__(self, rng: np.random.Generator, batch: tuple[int, ...], sizes: Sizes) -> np.ndarray:
+        return self.draw(rng, self.shape(batch, sizes), sizes)
+
+    def shape(self, batch: tuple[int, ...], sizes: Sizes) -> tuple[int, ...]:
+        inner = tuple(sizes[letter] for letter in self.axes.removeprefix("..."))
+        return (*batch, *inner) if self.batched else inner
+
+    @property
+    def batched(self) -> bool:
+        return self.axes.startswith("...")
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     fn: Callable[..., Any]
     form: type[jaxloss.Loss]
-    predictions: Draw
-    targets: Draw
+    arrays: dict[str, Domain]
+    """By the function's names. The first two are the form's predictions and targets, the others its further arrays."""
     oracle: Callable[..., Any]
-    """(prediction, target, **kwargs) -> mpf; for a loss over classes the prediction is a list."""
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    rows: bool = False
-    """Whether the loss is over a class axis, the last one."""
-    labels: bool = False
-    """Whether the targets are integer labels, one per row."""
-    grid: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
+    """(one sample of each array, **options) -> mpf; arrays of one sample that have axes are (nested) lists."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """An option given as a `Domain` is drawn: one value for each class."""
+    bad_options: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Values that an option cannot have. Every option of a loss has some, in one of its rows."""
+    call: dict[str, Any] = field(default_factory=dict)
+    """What the function is told besides, to return one value per loss."""
+    masks_elements: bool | None = None
+    """Whether `where` may have the shape of the predictions; by default if the loss is over one axis of classes."""
+    formula: Callable[..., Any] | None = None
+    """(arrays, **options) -> losses, in float64 by `jax.numpy`, of a loss over a class axis."""
+    grid: Callable[[], tuple[Any, ...]] | None = None
+    """Where the loss is hard: the arrays of many samples, in the order of `arrays`."""
     value: Limit = Limit(scaled=8)
-    gradient: Limit = Limit(scaled=16)
-    second: Limit = Limit(scaled=32)
+    gradient: Limit | dict[str, Limit] = Limit(scaled=16)
+    """Of the predictions, or by the names of arrays."""
+    second: Limit | dict[str, Limit] = Limit(scaled=32)
     terms: Callable[..., Any] | None = None
-    """(prediction, target, **kwargs) -> the terms of the textbook formula, for the unit of scaled limits."""
+    """(one sample of each array, **options) -> the terms of the textbook formula, for the unit of scaled limits."""
     gradient_terms: Callable[..., Any] | None = None
     second_terms: Callable[..., Any] | None = None
-    bad_targets: tuple[float, ...] = ()
-    """Targets outside the domain: nan in that element, an error under `checked`."""
-    bad_predictions: tuple[float, ...] = ()
+    steep: tuple[float, ...] = ()
+    """Ends of the predictions at which the slope is truly infinite, and the loss is not."""
+    nonnegative: bool = True
+    """Whether no loss is below 0."""
     name: str = ""
 
     @property
     def id(self) -> str:
-        options = ",".join(f"{k}={v}" for k, v in self.kwargs.items() if np.ndim(v) == 0)
+        options = ",".join(f"{k}={v}" for k, v in self.options.items() if np.ndim(v) == 0 and not _drawn(v))
         return self.name or self.fn.__name__ + (f"[{options}]" if options else "")
 
-    def draw(self, seed: int = 0, batch: tuple[int, ...] = (BATCH,)) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def predictions(self) -> str:
+        return next(iter(self.arrays))
+
+    @property
+    def targets(self) -> str:
+        return list(self.arrays)[1]
+
+    @property
+    def classes(self) -> bool:
+        """Whether the loss is over a class axis, the last one of the predictions."""
+        return self.arrays[self.predictions].axes == "...c"
+
+    @property
+    def elements(self) -> bool:
+        """Whether a mask may leave out elements of a row."""
+        return self.classes if self.masks_elements is None else self.masks_elements
+
+    @property
+    def labels(self) -> bool:
+        """Whether the targets are class indices."""
+        return not self.arrays[self.targets].differentiable
+
+    @property
+    def differentiable(self) -> list[str]:
+        return [name for name, domain in self.arrays.items() if domain.differentiable]
+
+    @property
+    def per_class(self) -> list[str]:
+        """The options that have one value for each class."""
+        return [name for name, value in self.options.items() if _drawn(value)]
+
+    @property
+    def batched(self) -> list[str]:
+        return [name for name, domain in self.arrays.items() if domain.batched]
+
+    def samples(self, ordinary: int, hard: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Ordinary samples, then hard ones."""
+        rng, found = np.random.default_rng(seed), {}
+        for name, domain in self.arrays.items():
+            easy, strict = domain(rng, (ordinary,), SIZES), replace(domain, draw=domain.hard or domain.draw)
+            found[name] = np.concatenate([easy, strict(rng, (hard,), SIZES)]) if domain.batched else easy
+        return found
+
+    def draw(
+        self, seed: int = 0, batch: tuple[int, ...] = (BATCH,), sizes: Sizes | None = None
+    ) -> dict[str, np.ndarray]:
         """Ordinary inputs with a batch of the given shape."""
         rng = np.random.default_rng(seed)
-        shape = (*batch, CLASSES) if self.rows else batch
-        target_shape = batch if self.labels else shape
-        return self.predictions(rng, shape), self.targets(rng, target_shape)
+        return {name: domain(rng, batch, SIZES | (sizes or {})) for name, domain in self.arrays.items()}
 
-    def loss(self, predictions: Any, targets: Any, **arrays: Any) -> Any:
-        return self.fn(predictions, targets, **self.kwargs, **arrays)
+    def given(self, sizes: Sizes | None = None) -> dict[str, Any]:
+        """The options, drawn for a number of classes."""
+        rng = np.random.default_rng(12)
+        sizes = SIZES | (sizes or {})
+        return {name: value(rng, (), sizes) if _drawn(value) else value for name, value in self.options.items()}
 
-    def make(self, **fields: Any) -> jaxloss.Loss:
-        return self.form(**self.kwargs, **fields)
+    def numeric(self, sizes: Sizes | None = None) -> dict[str, np.ndarray]:
+        """The options that are numbers, or one number for each class: they can be traced and differentiated."""
+        return {k: np.float32(v) for k, v in self.given(sizes).items() if isinstance(v, float | np.ndarray)}
+
+    def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
+        """The losses by the function."""
+        return self.fn(**arrays, **{**self.given(), **(options or {})}, **self.call, **more)
+
+    def make(self, options: dict[str, Any] | None = None, **fields: Any) -> jaxloss.Loss:
+        return self.form(**{**self.given(), **(options or {})}, **fields)
+
+    def reduced(self, form: Callable[..., Any], arrays: dict[str, Any], **more: Any) -> Any:
+        """The call of a class form."""
+        further = {name: arrays[name] for name in list(self.arrays)[2:]}
+        return form(arrays[self.predictions], arrays[self.targets], **further, **more)
 
 
-# ------------------------------------------------------------------------------------------------------------ draws
+def _drawn(value: Any) -> bool:
+    return isinstance(value, Domain)
 
 
-def normal(rng, shape):
+# ---------------------------------------------------------------------------------------------------------- domains
+
+
+def normal(rng, shape, sizes=SIZES):
     return rng.normal(0, 2, shape).astype(np.float32)
 
 
-def positive(rng, shape):
+def positive(rng, shape, sizes=SIZES):
     return np.exp(rng.normal(0, 1, shape)).astype(np.float32)
 
 
-def probability(rng, shape):
+def probability(rng, shape, sizes=SIZES):
     return rng.uniform(0.02, 0.98, shape).astype(np.float32)
 
 
-def counts(rng, shape):
+def counts(rng, shape, sizes=SIZES):
     return rng.poisson(3.0, shape).astype(np.float32)
 
 
-def bits(rng, shape):
+def bits(rng, shape, sizes=SIZES):
     return rng.integers(0, 2, shape).astype(np.float32)
 
 
-def distribution(rng, shape):
+def distribution(rng, shape, sizes=SIZES):
     p = rng.gamma(1.0, 1.0, shape) + 1e-3
     return (p / p.sum(-1, keepdims=True)).astype(np.float32)
 
 
-def log_distribution(rng, shape):
+def log_distribution(rng, shape, sizes=SIZES):
     return np.log(distribution(rng, shape))
 
 
-def labels(rng, shape):
-    return rng.integers(0, CLASSES, shape).astype(np.int32)
+def labels(rng, shape, sizes=SIZES):
+    return rng.integers(0, sizes["c"], shape).astype(np.int32)
+
+
+def _lengths(letter, least):
+    return lambda rng, shape, sizes: rng.integers(least, sizes[letter] + 1, shape).astype(np.int32)
+
+
+def choice(values):
+    """A draw from a list of values."""
+    return lambda rng, shape, sizes: rng.choice(np.asarray(values(), np.float32), shape)
+
+
+def hard_rows(rng, shape, sizes):
+    rows = logit_rows((shape[-1],), max(24, int(np.prod(shape[:-1]))), int(rng.integers(100)))
+    return np.array([rows[i] for i in rng.permutation(len(rows))[: int(np.prod(shape[:-1]))]]).reshape(shape)
+
+
+def hard_distribution(rng, shape, sizes):
+    """Rows from flat to nearly certain."""
+    alpha = 10.0 ** rng.uniform(-2, 1, (*shape[:-1], 1))
+    p = np.maximum(rng.gamma(np.broadcast_to(alpha, shape)), 1e-18)
+    return (p / p.sum(-1, keepdims=True)).astype(np.float32)
+
+
+INF = np.inf
+REALS = Domain(normal, hard=choice(lambda: reals()), ends=(0.0, 1e-30, -1e15), alone=(INF, -INF))
+LOG_ODDS = Domain(normal, hard=choice(lambda: [*logits(), 100, -100]), ends=(0.0, 17.0, 100.0, -100.0, 1e30, INF, -INF))
+LOG_RATES = Domain(
+    normal, hard=choice(lambda: [-80, -20, -3, 0, 1e-4, 0.7, 3, 18, 40]), ends=(0.0, -100, 80, -INF, INF)
+)
+RATES = Domain(
+    positive,
+    hard=choice(lambda: [1e-6, 0.01, 0.5, 1, 2, 9.99, 1e3]),
+    ends=(0.0, 1e-30, 1e30, INF),
+    outside=(-0.5,),
+)
+COUNTS = Domain(counts, hard=choice(lambda: [0, 1, 2, 3, 10, 1000, 1e6]), ends=(0.0, 1.0, 0.25, 1e8), outside=(-1.0,))
+SCALES = Domain(positive, hard=choice(lambda: [1e-3, 0.1, 1, 40, 1e3]), ends=(1e-10, 1e10), outside=(0.0, -1.0))
+PROBABILITIES = Domain(
+    probability,
+    hard=choice(lambda: unit()[unit() > 1e-15]),
+    ends=(0.0, 1e-30, 1 - 2.0**-24, 1.0),
+    outside=(-0.1, 1.2),
+)
+BITS = Domain(bits, ends=(0.0, 0.5, 1.0), outside=(-1.0, 1.5, 255.0))
+SOFT_BITS = replace(BITS, draw=probability)
+LOGITS = Domain(normal, "...c", hard=hard_rows, ends=(0.0, 17.0, 100.0, -100.0, 1e18, -1e30, -INF))
+DISTRIBUTIONS = Domain(
+    distribution, "...c", hard=hard_distribution, ends=(0.0, 1.0), impossible=0.0, outside=(-0.1, 1.2)
+)
+MASSES = replace(DISTRIBUTIONS, outside=(-0.1,))
+"""Distributions of which nothing but their sign is asked."""
+LOG_DISTRIBUTIONS = Domain(log_distribution, "...c", ends=(0.0, -100.0, -1e30, -INF))
+LABELS = Domain(labels, outside=(-1, -100, 10**6), differentiable=False)
+CLASS_WEIGHTS = Domain(lambda rng, shape, sizes: rng.uniform(0.25, 3, shape).astype(np.float32), "c", ends=(0.0,))
+SYMBOLS = Domain(
+    lambda rng, shape, sizes: rng.integers(min(1, sizes["c"] - 1), sizes["c"], shape).astype(np.int32),
+    "...s",
+    outside=(-1, -100, 10**6),
+    differentiable=False,
+)
+"""Labels of a sequence, of which class 0 is none: it is the blank."""
+FRAME_COUNTS = Domain(_lengths("t", 4), outside=(-3, 99), differentiable=False)
+SYMBOL_COUNTS = Domain(_lengths("s", 1), outside=(-3, 99), differentiable=False)
+
+# Values that options which many losses have cannot have.
+BAD_SMOOTHING = {"label_smoothing": (-0.1, 1.5, "a little", np.ones(2, np.float32), True)}
+BAD_WEIGHTS = {"class_weights": (1.0, np.ones(CLASSES + 1, np.float32), "balanced")}
+BAD_Z_LOSS = {"z_loss": (-1e-4, "some")}
+BAD_IGNORE = {"ignore_index": (0.5, "pad")}
+BAD_AXES = {"axis": (2, -3, (0, 0), "classes", 0.5)}
+BAD_VOCABULARY = {"vocab_axis_name": ("nowhere", ("nowhere", "else"))}
 
 
 # ------------------------------------------------------------------------------------------------------------ grids
@@ -155,13 +348,16 @@ def logit_rows(sizes=(2, 3, 10), per_size=24, seed=1) -> list[np.ndarray]:
     return rows
 
 
+# ------------------------------------------------------------------------------------------------------- collection
+
+
 def collect() -> list[Case]:
     """The CASES of every module of tests/losses."""
     from tests import losses
 
     found = []
     for module in pkgutil.iter_modules(losses.__path__):
-        found += importlib.import_module(f"tests.losses.{module.name}").CASES
+        found += getattr(importlib.import_module(f"tests.losses.{module.name}"), "CASES", [])
     return found
 
 
@@ -169,23 +365,42 @@ def programs() -> list[Case]:
     """One case per program: an option's number does not change the program, so a sweep of structure needs it once."""
     found = {}
     for case in collect():
-        options = frozenset((k, v if isinstance(v, str | bool | None) else "a number") for k, v in case.kwargs.items())
-        found[case.fn, case.targets, case.labels, options] = case
+        options = frozenset((k, v if isinstance(v, str | bool | None) else "a number") for k, v in case.options.items())
+        found[case.fn, case.labels, tuple(d.draw for d in case.arrays.values()), options] = case
     return list(found.values())
 
 
 def extremes() -> list[Case]:
     """Of each loss and each of its named variants, the program with the fewest options and the one with the most."""
     found = {}
-    for case in sorted(programs(), key=lambda case: len(case.kwargs)):
-        variant = frozenset((k, v) for k, v in case.kwargs.items() if isinstance(v, str | bool))
+    for case in sorted(programs(), key=lambda case: len(case.options)):
+        variant = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
         found.setdefault((case.fn, case.labels, variant), []).append(case)
     return [case for group in found.values() for case in (group[:1] + group[1:][-1:])]
 
 
 def richest() -> list[Case]:
-    """Of each loss the program with the most options: for what only asks that every loss meets it."""
+    """Of each loss the program with the most options."""
     found = {}
-    for case in sorted(programs(), key=lambda case: len(case.kwargs)):
+    for case in sorted(programs(), key=lambda case: len(case.options)):
         found[case.fn, case.labels] = case
     return list(found.values())
+
+
+def each() -> list[Case]:
+    """Of each loss one program, and every program where all are asked for."""
+    return programs() if EVERY else richest()
+
+
+def kinds() -> list[Case]:
+    """A case of each kind of inputs: for what does not depend on the loss."""
+    found = {}
+    for case in richest():
+        found[tuple((d.axes, d.differentiable) for d in case.arrays.values())] = case
+    return list(found.values())
+
+
+def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:
+    """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told."""
+    parameters = inspect.signature(fn).parameters
+    return [name for name in parameters if name not in {*arrays, "where", "weights", "return_aux"}]

@@ -1,4 +1,4 @@
-"""Eight host devices, strict promotion, a compilation cache: set before jax is imported."""
+"""Eight host devices, strict promotion, a compilation cache: set before jax is imported; and how much is swept."""
 
 import os
 import pathlib
@@ -9,8 +9,18 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import jax
 
+from tests import cases
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compilations, short ones too, are kept from run to run and shared by the workers of a run.
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--every", action="store_true", help="sweep every program of every loss, not one of each loss")
+
+
+def pytest_configure(config):
+    cases.EVERY = config.getoption("--every")  # before the modules that ask for cases are imported

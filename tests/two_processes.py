@@ -23,10 +23,11 @@ DEVICES, PER_DEVICE = 4, 4
 
 def inputs(case):
     rng = np.random.default_rng(7)
-    p, t = case.draw(seed=7, batch=(DEVICES * PER_DEVICE,))
-    where = rng.uniform(size=len(p)) < 0.6
+    arrays = case.draw(seed=7, batch=(DEVICES * PER_DEVICE,))
+    n = DEVICES * PER_DEVICE
+    where = rng.uniform(size=n) < 0.6
     where[0], where[PER_DEVICE : 2 * PER_DEVICE] = True, False  # one device is left nothing
-    return p, t, rng.uniform(0.25, 4, len(p)).astype(np.float32), where
+    return {**arrays, "weights": rng.uniform(0.25, 4, n).astype(np.float32), "where": where}
 
 
 def main(port, process):
@@ -37,12 +38,19 @@ def main(port, process):
     assert (jax.device_count(), jax.local_device_count()) == (DEVICES, 2)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     # What the devices exchange are a numerator and a denominator, whatever the loss: one of each kind is enough.
-    for case in {(case.rows, case.labels): case for case in cases.extremes()}.values():
+    for case in cases.kinds():
         arrays = inputs(case)
 
-        def step(scale, p, t, w, m, **fields):
+        def step(scale, arrays, **fields):
             """The value and its slope in a parameter that every device holds."""
-            return jax.value_and_grad(lambda scale: case.make(**fields)(scale * p, t, weights=w, where=m))(scale)
+            rest = {k: arrays[k] for k in ("weights", "where")}
+
+            def mean(scale):
+                own = {k: arrays[k] for k in case.arrays}
+                own[case.predictions] = scale * own[case.predictions]
+                return case.reduced(case.make(**fields), own, **rest)
+
+            return jax.value_and_grad(mean)(scale)
 
         global_step = partial(step, axis_name="data")
 
@@ -50,19 +58,26 @@ def main(port, process):
             value, gradient = global_step(*arguments)
             return value, lax.pmean(gradient, "data")
 
-        def sharded(x):
-            return jax.make_array_from_callback(x.shape, NamedSharding(mesh, P("data")), lambda index: x[index])
+        batched = {k: k not in case.arrays or k in case.batched for k in arrays}
+        spec = {k: P("data") if own else P() for k, own in batched.items()}
 
-        scale, put = np.float32(1), [sharded(x) for x in arrays]
-        specs = {"mesh": mesh, "in_specs": (P(), *[P("data")] * 4), "out_specs": P()}
-        mine = [x.reshape(DEVICES, PER_DEVICE, *x.shape[1:])[2 * process : 2 * process + 2] for x in arrays]
+        def sharded(x, s):
+            return jax.make_array_from_callback(x.shape, NamedSharding(mesh, s), lambda index: x[index])
+
+        def part(x, s):
+            return x.reshape(DEVICES, PER_DEVICE, *x.shape[1:])[2 * process : 2 * process + 2] if len(s) else x
+
+        scale, put = np.float32(1), jax.tree.map(sharded, arrays, spec)
+        specs = {"mesh": mesh, "in_specs": (P(), spec), "out_specs": P()}
+        mine = jax.tree.map(part, arrays, spec)
+        over = jax.tree.map(lambda s: 0 if len(s) else None, spec)
         answers = {
-            "jit": jit(step)(scale, *put),
-            "shard_map": jit(jax.shard_map(global_step, **specs))(scale, *put),
-            "unchecked shard_map": jit(jax.shard_map(averaged_step, **specs, check_vma=False))(scale, *put),
-            "pmap": jax.pmap(averaged_step, axis_name="data", in_axes=(None, 0, 0, 0, 0))(scale, *mine),
+            "jit": jit(step)(scale, put),
+            "shard_map": jit(jax.shard_map(global_step, **specs))(scale, put),
+            "unchecked shard_map": jit(jax.shard_map(averaged_step, **specs, check_vma=False))(scale, put),
+            "pmap": jax.pmap(averaged_step, axis_name="data", in_axes=(None, over))(scale, mine),
         }
-        expected = jit(step)(scale, *arrays)
+        expected = jit(step)(scale, arrays)
         for how, answer in answers.items():
             for got, true in zip(answer, expected, strict=True):
                 for shard in got.addressable_shards:

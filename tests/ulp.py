@@ -50,6 +50,28 @@ def second(f, x: list, i: int, direction: list) -> mp.mpf:
     return (f(_moved(up, i, h)) - f(_moved(up, i, -h)) - f(_moved(down, i, h)) + f(_moved(down, i, -h))) / (4 * h * k)
 
 
+def flattened(inputs):
+    """Numbers and nested lists of them as one list, and what makes a list of their length into such again."""
+    leaves = []
+
+    def walk(x):
+        if isinstance(x, dict):
+            return {k: walk(v) for k, v in x.items()}
+        if isinstance(x, list):
+            return [walk(v) for v in x]
+        leaves.append(x)
+        return len(leaves) - 1
+
+    tree = walk(inputs)
+
+    def rebuilt(numbers, node=tree):
+        if isinstance(node, dict):
+            return {k: rebuilt(numbers, v) for k, v in node.items()}
+        return [rebuilt(numbers, v) for v in node] if isinstance(node, list) else numbers[node]
+
+    return leaves, rebuilt
+
+
 def _step(x: mp.mpf) -> mp.mpf:
     return STEP * (abs(x) if x and not mp.isinf(x) else 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import BITS, LOG_ODDS, PROBABILITIES, SOFT_BITS, Case, Limit
 from tests.compiling import jit
 
 
@@ -32,54 +32,61 @@ def slope_terms(x, y, label_smoothing=0, pos_weight=1):
 
 HARD = lambda: cases.product(cases.logits(), [0.0, 1.0])
 SOFT = lambda: cases.product(cases.logits(), [0.3, 0.999])
-PROBABILITIES = lambda: cases.product(cases.unit(), [0.0, 1.0])
+HARD_PROBABILITIES = lambda: cases.product(cases.unit(), [0.0, 1.0])
 SOFT_PROBABILITIES = lambda: cases.product(cases.unit(), [0.25, 0.5, 0.999])
 M3, M4 = Limit(strict=3), Limit(strict=4)
+BAD = {**cases.BAD_SMOOTHING, "pos_weight": (0.0, -2.0, np.ones((2, 2), np.float32))}
 
 
-def _logits(kwargs, grid, gradient, targets=cases.bits, value=M3, second=M4):
+def _logits(options, grid, gradient, labels=BITS, value=M3, second=M4, name=""):
     return Case(
         fn=jaxloss.sigmoid_binary_cross_entropy,
         form=jaxloss.SigmoidBinaryCrossEntropy,
-        predictions=cases.normal,
-        targets=targets,
+        arrays={"logits": LOG_ODDS, "labels": labels},
         oracle=bce,
-        kwargs=kwargs,
+        options=options,
+        bad_options=BAD,
         grid=grid,
         value=value,
         gradient=gradient,
         second=second,
         gradient_terms=slope_terms,
-        bad_targets=(-1.0, 1.5),
+        name=name,
     )
 
 
-def _probabilities(kwargs, grid, gradient=M4, second=M4, targets=cases.bits):
+def _probabilities(options, grid, gradient=M4, second=M4, labels=BITS, name=""):
     return Case(
         fn=jaxloss.binary_cross_entropy,
         form=jaxloss.BinaryCrossEntropy,
-        predictions=cases.probability,
-        targets=targets,
+        arrays={"probabilities": PROBABILITIES, "labels": labels},
         oracle=bce_probability,
-        kwargs=kwargs,
+        options=options,
+        bad_options=BAD,
         grid=grid,
         value=M3,
         gradient=gradient,
         second=second,
         gradient_terms=lambda p, y, label_smoothing=0, pos_weight=1: (pos_weight * y / p, (1 - y) / (1 - p)),
-        bad_targets=(-1.0, 1.5),
-        bad_predictions=(-0.1, 1.2),
+        name=name,
     )
 
 
 CASES = [
     _logits({}, HARD, M3),
     _logits({"pos_weight": 2.5}, HARD, M4, value=M4, second=Limit(strict=6)),
-    _logits({"label_smoothing": 0.125}, SOFT, Limit(scaled=8), targets=cases.probability, value=M4),
-    Case(**{**vars(_logits({}, SOFT, Limit(scaled=4), targets=cases.probability)), "name": "sigmoid_bce soft"}),
-    _probabilities({}, PROBABILITIES),
-    Case(**{**vars(_probabilities({}, SOFT_PROBABILITIES, targets=cases.probability)), "name": "bce soft"}),
-    _probabilities({"pos_weight": 2.5, "label_smoothing": 0.125}, SOFT_PROBABILITIES, Limit(scaled=8), Limit(strict=8)),
+    _logits({"label_smoothing": 0.125}, SOFT, Limit(scaled=8), labels=SOFT_BITS, value=M4),
+    _logits({}, SOFT, Limit(scaled=4), labels=SOFT_BITS, name="sigmoid_bce soft"),
+    _logits({"label_smoothing": 0.125, "pos_weight": 2.5}, None, M4, labels=SOFT_BITS),
+    _probabilities({}, HARD_PROBABILITIES),
+    _probabilities({}, SOFT_PROBABILITIES, labels=SOFT_BITS, name="bce soft"),
+    _probabilities(
+        {"pos_weight": 2.5, "label_smoothing": 0.125},
+        SOFT_PROBABILITIES,
+        Limit(scaled=8),
+        Limit(strict=8),
+        labels=SOFT_BITS,
+    ),
 ]
 
 

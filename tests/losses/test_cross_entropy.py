@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import CLASSES, Case, Limit
+from tests.cases import CLASS_WEIGHTS, CLASSES, LABELS, LOGITS, MASSES, Case, Limit
 from tests.compiling import jit
 
 WEIGHTS = (0.5, 1.0, 2.0, 0.25, 3.0)
@@ -31,17 +32,26 @@ def one_hot(t, n):
 
 def dense(x, y, label_smoothing=0, class_weights=None, z_loss=0):
     s, n = mp.mpf(label_smoothing), len(x)
-    weights = [mp.mpf(1)] * n if class_weights is None else [mp.mpf(float(w)) for w in class_weights]
+    weights = [mp.mpf(1)] * n if class_weights is None else class_weights
     masses = [w * ((1 - s) * v + s / n) for w, v in zip(weights, y, strict=True)]
     nll = mp.fsum(m * -lp for m, lp in zip(masses, log_softmax(x), strict=True) if m)
     return nll + (mp.mpf(z_loss) * logsumexp(x) ** 2 if z_loss else 0)
 
 
-def integer(x, t, ignore_index=None, **kwargs):
-    return dense(x, one_hot(t, len(x)), **kwargs)
+def integer(x, t, ignore_index=None, **options):
+    return dense(x, one_hot(t, len(x)), **options)
 
 
-def dense_terms(x, y, **kwargs):
+def formula(x, y, label_smoothing=0, class_weights=1, z_loss=0, ignore_index=None):
+    """The same for whole arrays in float64."""
+    if y.ndim < x.ndim:
+        y = jnp.float64(jnp.arange(x.shape[-1]) == y[..., None])
+    lse = jnp.log(jnp.sum(jnp.exp(x), -1))
+    masses = ((1 - label_smoothing) * y + label_smoothing / x.shape[-1]) * class_weights
+    return jnp.sum(masses * (lse[..., None] - x), -1) + z_loss * lse**2
+
+
+def dense_terms(x, y, **_):
     return [abs(v) for v in x if not mp.isinf(v)] + [abs(logsumexp(x))]
 
 
@@ -71,36 +81,39 @@ def dense_grid():
     return rows, targets
 
 
-def _integer(grid=None, name="", **kwargs):
+DENSE_BAD = {
+    **cases.BAD_SMOOTHING, **cases.BAD_WEIGHTS, **cases.BAD_Z_LOSS, **cases.BAD_AXES, **cases.BAD_VOCABULARY
+}  # fmt: skip
+
+
+def _integer(grid=None, name="", **options):
     limits = {"value": Limit(strict=32, scaled=2), "gradient": Limit(strict=32), "second": Limit(scaled=8)}
     return Case(
         fn=jaxloss.softmax_cross_entropy_with_integer_labels,
         form=jaxloss.SoftmaxCrossEntropyWithIntegerLabels,
-        predictions=cases.normal,
-        targets=cases.labels,
+        arrays={"logits": LOGITS, "labels": LABELS},
         oracle=integer,
-        kwargs=kwargs,
-        rows=True,
-        labels=True,
+        formula=formula,
+        options=options,
+        bad_options={**DENSE_BAD, **cases.BAD_IGNORE},
         grid=grid,
         terms=lambda x, t, **_: dense_terms(x, t),
         second_terms=lambda x, t, **_: [2 * mp.exp(lp) for lp in log_softmax(x)],
-        bad_targets=(-1, 99),
         name=name,
         **(limits if grid else {}),
     )
 
 
-def _dense(grid=None, name="", **kwargs):
+def _dense(grid=None, name="", **options):
     limits = {"value": Limit(scaled=6), "gradient": Limit(scaled=6), "second": Limit(scaled=8)}
     return Case(
         fn=jaxloss.softmax_cross_entropy,
         form=jaxloss.SoftmaxCrossEntropy,
-        predictions=cases.normal,
-        targets=cases.distribution,
+        arrays={"logits": LOGITS, "labels": replace(MASSES, tolerated=True)},
         oracle=dense,
-        kwargs=kwargs,
-        rows=True,
+        formula=formula,
+        options=options,
+        bad_options=DENSE_BAD,
         grid=grid,
         terms=dense_terms,
         gradient_terms=lambda x, y, **_: (mp.mpf(1),),
@@ -110,14 +123,15 @@ def _dense(grid=None, name="", **kwargs):
     )
 
 
+ALL = {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS, "z_loss": 0.01}
 CASES = [
     _integer(label_grid),
     _integer(label_smoothing=0.2),
-    _integer(class_weights=WEIGHTS, name="integer labels[class_weights]"),
+    _integer(class_weights=CLASS_WEIGHTS, name="integer labels[class_weights]"),
     _integer(z_loss=0.01),
-    _integer(label_smoothing=0.1, class_weights=WEIGHTS, z_loss=0.01, ignore_index=-100, name="integer labels[all]"),
+    _integer(**ALL, ignore_index=-100, name="integer labels[all]"),
     _dense(dense_grid),
-    _dense(label_smoothing=0.1, class_weights=WEIGHTS, z_loss=0.01, name="softmax_cross_entropy[all]"),
+    _dense(**ALL, name="softmax_cross_entropy[all]"),
 ]
 
 

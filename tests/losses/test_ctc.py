@@ -1,5 +1,3 @@
-"""CTC has sequences for predictions and targets, so it is no row of the common sweeps: they are all here."""
-
 import functools
 import importlib.util
 import itertools
@@ -12,15 +10,72 @@ import numpy as np
 import optax
 import pytest
 from jax.experimental import checkify
-from jax.sharding import AxisType, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 import jaxloss
 from tests import ulp
+from tests.cases import FRAME_COUNTS, LOGITS, SYMBOL_COUNTS, SYMBOLS, Case
 from tests.compiling import jit
 
-CASES = []
 FRAMES, CLASSES = 5, 4
+
+
+def forward(x, labels, frames, length, blank_id=0, zero_infinity=False, log_epsilon=None):
+    """The recursion of Graves et al. over the labels with blanks around them."""
+    length, frames = int(length), int(frames)
+    word = [blank_id] + [k for label in labels[:length] for k in (int(label), blank_id)]
+    alpha = [mp.mpf(1)] + [mp.mpf(0)] * (len(word) - 1)  # before the first frame: in front of the word
+    first = True
+    for row in x[:frames]:
+        total = mp.fsum(mp.exp(v) for v in row)
+        new = []
+        for s, k in enumerate(word):
+            if first:
+                ways = mp.mpf(int(s < 2))
+            else:
+                skips = s > 1 and k != blank_id and word[s - 2] != k
+                ways = alpha[s] + (alpha[s - 1] if s else 0) + (alpha[s - 2] if skips else 0)
+            new.append(ways * mp.exp(row[k]) / total)
+        alpha, first = new, False
+    likelihood = mp.fsum(alpha[-2:])
+    return -mp.log(likelihood) if likelihood else (mp.mpf(0) if zero_infinity else mp.inf)
+
+
+def formula(x, labels, frames, lengths, blank_id=0, zero_infinity=False, log_epsilon=None):
+    """The same for a batch in float64."""
+    p = jax.nn.softmax(x)
+    word = jnp.full((len(labels), 2 * labels.shape[1] + 1), blank_id).at[:, 1::2].set(labels)
+    at = jnp.arange(word.shape[1])
+    skips = jnp.pad((word[:, 2:] != blank_id) & (word[:, 2:] != word[:, :-2]), ((0, 0), (2, 0)))
+    shifted = lambda a, n: jnp.pad(a, ((0, 0), (n, 0)))[:, : a.shape[1]]
+    alpha = jnp.where(at < 2, 1.0, 0.0) * jnp.take_along_axis(p[:, 0], word, 1)
+    for t in range(1, x.shape[1]):
+        ways = alpha + shifted(alpha, 1) + jnp.where(skips, shifted(alpha, 2), 0)
+        alpha = jnp.where(t < frames[:, None], ways * jnp.take_along_axis(p[:, t], word, 1), alpha)
+    ends = (at == 2 * lengths[:, None]) | (at == 2 * lengths[:, None] - 1)
+    return -jnp.log(jnp.sum(jnp.where(ends, alpha, 0), 1))
+
+
+CASES = [
+    Case(
+        fn=jaxloss.ctc_loss,
+        form=jaxloss.CTCLoss,
+        arrays={
+            "logits": LOGITS.over("...tc"),
+            "labels": SYMBOLS,
+            "logit_lengths": FRAME_COUNTS,
+            "label_lengths": SYMBOL_COUNTS,
+        },
+        oracle=forward,
+        formula=formula,
+        options=options,
+        bad_options={
+            "blank_id": (-1, 0.5, "none"),
+            "zero_infinity": ("no", 1, None),
+            "log_epsilon": ("small",),
+        },
+    )
+    for options in ({}, {"zero_infinity": True, "log_epsilon": -1e4})
+]
 SEQUENCES = [(), (1,), (3,), (1, 2), (2, 2), (1, 2, 1), (3, 3, 1), (1, 1, 1), (2, 1, 3, 1)]
 
 
@@ -230,88 +285,6 @@ def test_padded_frames_and_masked_sequences_are_inert(planted):
     alive = np.argsort(dead, 1, stable=True)  # the frames that count first, and their number
     packed = _losses(np.take_along_axis(x, alive[..., None], 1), (~dead).sum(1), labels, lengths)
     np.testing.assert_allclose(expected[0][where], packed[where], rtol=1e-6)
-
-
-def test_single_examples_batches_of_any_rank_and_vmap_agree():
-    x, frames, labels, lengths = _inputs()
-    split = [a.reshape(2, 3, *a.shape[1:]) for a in (x, frames, labels, lengths)]
-
-    @jit
-    def run(x, frames, labels, lengths):
-        mapped = jax.vmap(_loss)(x, frames, labels, lengths)
-        return mapped, _loss(x[2], frames[2], labels[2], lengths[2]), _loss(*split)
-
-    batched = _losses(x, frames, labels, lengths)
-    mapped, single, of_rank_two = run(x, frames, labels, lengths)
-    np.testing.assert_allclose(mapped, batched, rtol=1e-6)
-    np.testing.assert_allclose(single, batched[2], rtol=1e-6)
-    np.testing.assert_allclose(of_rank_two, batched.reshape(2, 3), rtol=1e-6)
-    assert _losses(x[:0], frames[:0], labels[:0], lengths[:0]).shape == (0,)
-    assert _losses(x[:, :0], 0 * frames, labels, 0 * lengths).tolist() == [0] * 6
-    assert _losses(x, frames, labels[:, :0], 0 * lengths).shape == (6,)
-
-
-def test_derivatives_of_every_mode_agree():
-    x, _, labels, _ = _inputs(batch=2, frames=6, classes=3, length=2)
-    u, v = np.random.default_rng(2).normal(size=(2, *x.shape)).astype(np.float32)
-
-    @jit
-    def run(x):
-        total = lambda x: _loss(x, [6, 5], labels, [2, 1]).sum()
-        gradient, along = jax.grad(total)(x), lambda x: jax.jvp(total, (x,), (u,))[1]
-        step = 1e-2
-        return {
-            "slope": (along(x), jnp.vdot(gradient, u), (total(x + step * u) - total(x - step * u)) / (2 * step)),
-            "second": (
-                jax.jvp(along, (x,), (v,))[1],
-                jnp.vdot(jax.jvp(jax.grad(total), (x,), (u,))[1], v),
-                jnp.vdot(jax.grad(lambda x: jnp.vdot(jax.grad(total)(x), u))(x), v),
-                jnp.vdot(jax.grad(along)(x), v),
-                (along(x + step * v) - along(x - step * v)) / (2 * step),
-            ),
-            "checkpoint": (jnp.vdot(gradient, u), jnp.vdot(jax.grad(jax.checkpoint(total))(x), u)),
-        }
-
-    for what, (first, *others) in run(x).items():
-        np.testing.assert_allclose(others, np.broadcast_to(first, len(others)), rtol=2e-3, err_msg=what)
-
-
-def test_one_mean_on_eight_devices():
-    x, frames, labels, lengths = _inputs(batch=16)
-    weights = np.random.default_rng(3).uniform(0.5, 2, 16).astype(np.float32)
-    where = np.arange(16) // 2 != 3  # one device is left nothing
-
-    def mean(loss):
-        def of(x, frames, labels, lengths, weights, where):
-            return loss(x, labels, logit_lengths=frames, label_lengths=lengths, weights=weights, where=where)
-
-        return of
-
-    arrays = (x, frames, labels, lengths, weights, where)
-    value, gradient = jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*arrays)
-
-    def check(answer):
-        np.testing.assert_allclose(answer[0], value, rtol=1e-6)
-        np.testing.assert_allclose(answer[1], gradient, atol=1e-6 * np.abs(gradient).max())
-
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
-    in_shards = jax.shard_map(
-        mean(jaxloss.CTCLoss(axis_name="data")), mesh=mesh, in_specs=(P("data"),) * 6, out_specs=P()
-    )
-    check(jit(jax.value_and_grad(in_shards))(*arrays))
-    for kind in (AxisType.Auto, AxisType.Explicit):
-        mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
-        put = [jax.device_put(a, NamedSharding(mesh, P("data"))) for a in arrays]
-        check(jit(jax.value_and_grad(mean(jaxloss.CTCLoss())))(*put))
-        unpadded = jit(jax.value_and_grad(lambda x, labels: jaxloss.CTCLoss()(x, labels)))
-        np.testing.assert_allclose(unpadded(put[0], put[2])[1], unpadded(x, labels)[1], atol=1e-7)
-
-
-def test_it_is_exported_for_every_platform():
-    x, frames, labels, lengths = _inputs()
-    step = jax.jit(jax.value_and_grad(lambda x: _loss(x, frames, labels, lengths).mean()))
-    exported = jax.export.export(step, platforms=("cpu", "tpu", "cuda"))(x)
-    np.testing.assert_allclose(exported.call(x)[0], step(x)[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(16, 200, 32, 40), (32, 500, 128, 100), (8, 1000, 1024, 200)])

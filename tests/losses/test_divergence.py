@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import DISTRIBUTIONS, LOG_DISTRIBUTIONS, LOGITS, MASSES, Case, Limit
 from tests.compiling import jit
 from tests.losses.test_cross_entropy import log_softmax
 from tests.losses.test_probabilities import probability_rows
@@ -55,47 +55,110 @@ def logit_pairs():
     return first, [(row + rng.normal(0, 10.0 ** -(i % 4), len(row))).astype(np.float32) for i, row in enumerate(first)]
 
 
-def _case(fn, form, oracle, predictions, targets, grid, **more):
-    return Case(fn=fn, form=form, predictions=predictions, targets=targets, oracle=oracle, rows=True, grid=grid, **more)
+def _formula(p, t):
+    """Whole arrays in float64, from the predicted probabilities and those of the target."""
+    return jnp.sum(jax.scipy.special.xlogy(t, t) - jax.scipy.special.xlogy(t, p), -1)
+
+
+def _js_formula(p, t):
+    return (_formula((p + t) / 2, p) + _formula((p + t) / 2, t)) / 2
+
+
+def _case(fn, form, oracle, formula, arrays, grid, **more):
+    bad = cases.BAD_AXES
+    return Case(fn=fn, form=form, arrays=arrays, oracle=oracle, formula=formula, bad_options=bad, grid=grid, **more)
 
 
 def _terms(log_p, t):
     return [abs(v * lp) for lp, v in zip(log_p, t, strict=True)] + [abs(v * mp.log(v)) for v in t if v]
 
 
-UNIT = lambda p, t: (mp.mpf(1),)
-S, M4 = Limit(scaled=6), Limit(strict=4)
-DISTRIBUTION, LOG = cases.distribution, cases.log_distribution
-OUTSIDE = {"bad_targets": (-0.1, 1.2), "bad_predictions": (-0.1, 1.2)}
+def _unit(p, t):
+    return (mp.mpf(1),)
+
+
+SUM, FOUR = Limit(scaled=6), Limit(strict=4)
+OF_LOGS = {"log_predictions": LOG_DISTRIBUTIONS, "targets": MASSES}
+OF_PROBABILITIES = {"predictions": DISTRIBUTIONS, "targets": DISTRIBUTIONS}
 CASES = [
     _case(
-        jaxloss.kl_divergence, jaxloss.KLDivergence, kl, LOG, DISTRIBUTION, lambda: pairs(log_p=True),
-        value=S, gradient=Limit(strict=1), second=Limit(strict=1), terms=_terms, bad_targets=(-0.1,),
+        jaxloss.kl_divergence,
+        jaxloss.KLDivergence,
+        kl,
+        lambda p, t: _formula(jnp.exp(p), t),
+        OF_LOGS,
+        lambda: pairs(log_p=True),
+        value=SUM,
+        gradient=Limit(strict=1),
+        second=Limit(strict=1),
+        terms=_terms,
+        nonnegative=False,
     ),
     _case(
-        jaxloss.kl_divergence_with_log_targets, jaxloss.KLDivergenceWithLogTargets, kl_log, LOG, LOG,
-        lambda: pairs(True, True), value=S, gradient=Limit(strict=2), second=Limit(strict=1),
+        jaxloss.kl_divergence_with_log_targets,
+        jaxloss.KLDivergenceWithLogTargets,
+        kl_log,
+        lambda p, t: _formula(jnp.exp(p), jnp.exp(t)),
+        {"log_predictions": LOG_DISTRIBUTIONS, "log_targets": LOG_DISTRIBUTIONS},
+        lambda: pairs(True, True),
+        value=SUM,
+        gradient=Limit(strict=2),
+        second=Limit(strict=1),
         terms=lambda lp, lt: _terms(lp, [mp.exp(v) for v in lt]),
+        nonnegative=False,
     ),
     _case(
-        jaxloss.generalized_kl_divergence, jaxloss.GeneralizedKLDivergence, generalized, LOG, DISTRIBUTION,
-        lambda: pairs(log_p=True), value=S, gradient=S, second=M4, terms=_terms, bad_targets=(-0.1,),
+        jaxloss.generalized_kl_divergence,
+        jaxloss.GeneralizedKLDivergence,
+        generalized,
+        lambda p, t: _formula(jnp.exp(p), t) + jnp.sum(jnp.exp(p) - t, -1),
+        OF_LOGS,
+        lambda: pairs(log_p=True),
+        value=SUM,
+        gradient=SUM,
+        second=FOUR,
+        terms=_terms,
         gradient_terms=lambda lp, t: [*(mp.exp(v) for v in lp), *t],
     ),
     _case(
-        jaxloss.kl_divergence_from_probabilities, jaxloss.KLDivergenceFromProbabilities, kl_probabilities,
-        DISTRIBUTION, DISTRIBUTION, pairs, value=M4, gradient=M4, second=M4, **OUTSIDE,
+        jaxloss.kl_divergence_from_probabilities,
+        jaxloss.KLDivergenceFromProbabilities,
+        kl_probabilities,
+        _formula,
+        OF_PROBABILITIES,
+        pairs,
+        value=FOUR,
+        gradient=FOUR,
+        second=FOUR,
+        nonnegative=False,
     ),
     _case(
-        jaxloss.js_divergence, jaxloss.JSDivergence, js, DISTRIBUTION, DISTRIBUTION, pairs,
-        value=M4, gradient=M4, second=M4, **OUTSIDE,
+        jaxloss.js_divergence,
+        jaxloss.JSDivergence,
+        js,
+        _js_formula,
+        OF_PROBABILITIES,
+        pairs,
+        value=FOUR,
+        gradient=FOUR,
+        second=FOUR,
+        steep=(0.0,),
     ),
     _case(
-        jaxloss.js_divergence_from_logits, jaxloss.JSDivergenceFromLogits, js_logits, cases.normal, cases.normal,
-        logit_pairs, value=Limit(scaled=4), gradient=Limit(scaled=8), second=Limit(scaled=8),
-        terms=UNIT, gradient_terms=UNIT, second_terms=UNIT,
+        jaxloss.js_divergence_from_logits,
+        jaxloss.JSDivergenceFromLogits,
+        js_logits,
+        lambda x, z: _js_formula(jax.nn.softmax(x), jax.nn.softmax(z)),
+        {"logits": LOGITS, "target_logits": LOGITS},
+        logit_pairs,
+        value=Limit(scaled=4),
+        gradient=Limit(scaled=8),
+        second=Limit(scaled=8),
+        terms=_unit,
+        gradient_terms=_unit,
+        second_terms=_unit,
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("fn", [jaxloss.kl_divergence_from_probabilities, jaxloss.js_divergence])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -6,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import CLASSES, Case, Limit
+from tests.cases import BITS, CLASS_WEIGHTS, CLASSES, LABELS, LOG_ODDS, LOGITS, MASSES, SOFT_BITS, Case, Limit
 from tests.compiling import jit
 from tests.losses.test_cross_entropy import label_grid, log_softmax, one_hot
 
@@ -22,7 +24,7 @@ def sigmoid_focal(x, y, alpha=None, gamma=2, label_smoothing=0):
 def softmax_focal(x, t, alpha=None, gamma=2, label_smoothing=0, ignore_index=None):
     y = one_hot(t, len(x)) if not isinstance(t, list) else t
     y = [(1 - mp.mpf(label_smoothing)) * v + mp.mpf(label_smoothing) / len(x) for v in y]
-    alphas = [mp.mpf(1)] * len(x) if alpha is None else list(alpha) if np.ndim(alpha) else [alpha] * len(x)
+    alphas = alpha if isinstance(alpha, list) else [mp.mpf(1) if alpha is None else alpha] * len(x)
     total = mp.mpf(0)
     for a, v, lp in zip(alphas, y, log_softmax(x), strict=True):
         total += a * v * (-mp.expm1(lp)) ** gamma * -lp if v else 0
@@ -38,86 +40,70 @@ def slope_in_nll(c, gamma):
     return mp.diff(lambda c: (-mp.expm1(-c)) ** gamma * c, c)
 
 
-def _sigmoid(gamma, value, gradient, second, **kwargs):
+def formula(x, y, alpha=1, gamma=2, label_smoothing=0, ignore_index=None):
+    """The softmax form for whole arrays in float64."""
+    if y.ndim < x.ndim:
+        y = jnp.float64(jnp.arange(x.shape[-1]) == y[..., None])
+    y = (1 - label_smoothing) * y + label_smoothing / x.shape[-1]
+    logs = jax.nn.log_softmax(x)
+    return -jnp.sum(alpha * y * (1 - jnp.exp(logs)) ** gamma * logs, -1)
+
+
+BAD = {**cases.BAD_SMOOTHING, "gamma": (-1.0, "two"), "alpha": (-0.5, np.ones((2, 2), np.float32))}
+ROW_BAD = {**BAD, **cases.BAD_AXES, **cases.BAD_IGNORE}
+
+
+def _sigmoid(gamma, value, gradient, second, labels=BITS, **options):
     return Case(
         fn=jaxloss.sigmoid_focal_loss,
         form=jaxloss.SigmoidFocalLoss,
-        predictions=cases.normal,
-        targets=cases.bits,
+        arrays={"logits": LOG_ODDS, "labels": labels},
         oracle=sigmoid_focal,
-        kwargs={"gamma": gamma, **kwargs},
+        options={"gamma": gamma, **options},
+        bad_options=BAD,
         # Beyond, the powers of the smallest probabilities underflow.
         grid=lambda: cases.product(cases.logits()[np.abs(cases.logits()) < (30 if gamma < 5 else 12)], [0.0, 1.0]),
         value=Limit(strict=value),
         gradient=Limit(strict=gradient),
         second=Limit(strict=second) if gamma == 0 else Limit(scaled=second),
         gradient_terms=slope_terms,
-        second_terms=lambda x, y, **_: (sigmoid_focal(x, y, **{"gamma": gamma, **kwargs}),),
-        bad_targets=(-1.0, 1.5),
+        second_terms=lambda x, y, **_: (sigmoid_focal(x, y, **{"gamma": gamma, **options}),),
     )
 
 
-def _softmax(gamma, second=24, **kwargs):
+def _softmax(gamma, labels=LABELS, grid=True, second=24, name="", **options):
     return Case(
         fn=jaxloss.softmax_focal_loss,
         form=jaxloss.SoftmaxFocalLoss,
-        predictions=cases.normal,
-        targets=cases.labels,
+        arrays={"logits": LOGITS, "labels": labels},
         oracle=softmax_focal,
-        kwargs={"gamma": gamma, **kwargs},
-        rows=True,
-        labels=True,
-        grid=lambda: label_grid(widest=30 if gamma < 5 else 12),
+        formula=formula,
+        options={"gamma": gamma, **options},
+        bad_options=ROW_BAD,
+        grid=(lambda: label_grid(widest=30 if gamma < 5 else 12)) if grid else None,
         value=Limit(strict=32),
         gradient=Limit(strict=48),
         second=Limit(scaled=second),
         second_terms=lambda x, t, **_: [
             2 * mp.exp(lp) * slope_in_nll(-log_softmax(x)[int(t)], gamma) for lp in log_softmax(x)
         ],
-        bad_targets=(-1, 99),
+        name=name,
     )
 
 
+SMOOTH = {"label_smoothing": 0.1, "ignore_index": -100}
 CASES = [
     _sigmoid(0.0, 3, 3, 4),
     _sigmoid(0.5, 4, 6, 8),
     _sigmoid(2.0, 8, 8, 12),
     _sigmoid(5.0, 16, 16, 20),
     _sigmoid(2.0, 9, 9, 12, alpha=0.25),
-    Case(
-        fn=jaxloss.sigmoid_focal_loss,
-        form=jaxloss.SigmoidFocalLoss,
-        predictions=cases.normal,
-        targets=cases.probability,
-        oracle=sigmoid_focal,
-        kwargs={"gamma": 1.5, "alpha": 0.3, "label_smoothing": 0.1},
-        bad_targets=(-1.0, 1.5),
-    ),
+    replace(_sigmoid(1.5, 9, 9, 12, labels=SOFT_BITS, alpha=0.3, label_smoothing=0.1), grid=None),
     _softmax(0.5),
     _softmax(2.0),
     _softmax(5.0),
-    Case(
-        fn=jaxloss.softmax_focal_loss,
-        form=jaxloss.SoftmaxFocalLoss,
-        predictions=cases.normal,
-        targets=cases.labels,
-        oracle=softmax_focal,
-        kwargs={"gamma": 1.5, "alpha": (0.5, 1.0, 2.0, 0.25, 3.0), "label_smoothing": 0.1, "ignore_index": -100},
-        rows=True,
-        labels=True,
-        bad_targets=(-1, 99),
-        name="softmax_focal_loss[all]",
-    ),
-    Case(
-        fn=jaxloss.softmax_focal_loss,
-        form=jaxloss.SoftmaxFocalLoss,
-        predictions=cases.normal,
-        targets=cases.distribution,
-        oracle=softmax_focal,
-        kwargs={"gamma": 2.0, "alpha": 0.25},
-        rows=True,
-        name="softmax_focal_loss[dense]",
-    ),
+    _softmax(1.5, grid=False, alpha=CLASS_WEIGHTS, **SMOOTH, name="softmax_focal_loss[all]"),
+    _softmax(2.0, labels=replace(MASSES, tolerated=True), grid=False, alpha=0.25, name="softmax_focal_loss[dense]"),
 ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import REALS, Case, Limit
 
 
 def huber(p, t, delta=1):
@@ -16,10 +16,10 @@ CASES = [
     Case(
         fn=jaxloss.huber_loss,
         form=jaxloss.HuberLoss,
-        predictions=cases.normal,
-        targets=cases.normal,
+        arrays={"predictions": REALS, "targets": REALS},
         oracle=huber,
-        kwargs={"delta": 0.75},
+        options={"delta": 0.75},
+        bad_options={"delta": (0.0, -1.0, "wide", np.ones(3, np.float32))},
         grid=lambda: (cases.reals(), np.zeros_like(cases.reals())),
         value=Limit(strict=2),
         gradient=Limit(strict=1),

@@ -5,14 +5,13 @@ import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import REALS, Case, Limit
 
 CASES = [
     Case(
         fn=jaxloss.log_cosh,
         form=jaxloss.LogCosh,
-        predictions=cases.normal,
-        targets=cases.normal,
+        arrays={"predictions": REALS, "targets": REALS},
         oracle=lambda p, t: mp.log(mp.cosh(p - t)),
         grid=lambda: (cases.reals()[abs(cases.reals()) < 40], 0 * cases.reals()[abs(cases.reals()) < 40]),
         value=Limit(strict=5),

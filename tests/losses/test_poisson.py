@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -5,11 +7,10 @@ import numpy as np
 import pytest
 
 import jaxloss
-from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import COUNTS, LOG_RATES, RATES, Case, Limit
 from tests.compiling import jit
 
-COUNTS = [0, 1, 2, 3, 4, 7, 10, 23, 100, 1000, 12345, 1e6, 1e7, 1e8]
+HARD_COUNTS = [0, 1, 2, 3, 4, 7, 10, 23, 100, 1000, 12345, 1e6, 1e7, 1e8]
 
 
 def nll(p, t, log_input=True, full=False, eps=0):
@@ -36,8 +37,8 @@ def terms(p, t, log_input=True, full=False, eps=0):
 
 def log_rates():
     """Each count under log-rates far from it, close to it, and closer."""
-    pairs = [(x, k) for k in COUNTS for x in (-80, -20, -3, -0.5, 0.0, 1e-4, 0.7, 3, 18, 40, 88)]
-    for k in COUNTS[1:]:
+    pairs = [(x, k) for k in HARD_COUNTS for x in (-80, -20, -3, -0.5, 0.0, 1e-4, 0.7, 3, 18, 40, 88)]
+    for k in HARD_COUNTS[1:]:
         pairs += [(np.log(k) + s * d, k) for s in (-1, 1) for d in (0, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5)]
     return np.array(pairs, np.float32).T
 
@@ -48,24 +49,26 @@ def rates():
     return np.exp(x[keep].astype(np.float64)).astype(np.float32), k[keep]
 
 
-def _case(fn, form, oracle, kwargs, grid, **more):
-    log_input = kwargs.get("log_input", True)
+def _case(fn, form, oracle, options, grid, **more):
+    log_input = options.get("log_input", True)
+    # Without the constant the formula has a value at a negative count.
+    counts = replace(COUNTS, tolerated=fn is NLL and not options.get("full"))
     return Case(
         fn=fn,
         form=form,
-        predictions=cases.normal if log_input else cases.positive,
-        targets=cases.counts,
+        arrays={"predictions": LOG_RATES if log_input else RATES, "targets": counts},
         oracle=oracle,
-        kwargs=kwargs,
+        options=options,
+        bad_options=BAD if fn is NLL else {"log_input": BAD["log_input"]},
         grid=grid,
         terms=terms,
         gradient_terms=lambda p, t, **_: (mp.exp(p), t) if log_input else (1, t / p),
-        bad_targets=(-1.0,),
-        bad_predictions=() if log_input else (-0.5,),
+        nonnegative=fn is DEVIANCE,
         **more,
     )
 
 
+BAD = {"full": ("stirlings", 1, None), "log_input": (1, "yes"), "eps": (-1e-3, "small")}
 S4, S8, M2, M4 = Limit(scaled=4), Limit(scaled=8), Limit(strict=2), Limit(strict=4)
 NLL, FORM = jaxloss.poisson_nll, jaxloss.PoissonNLL
 DEVIANCE, DEVIANCE_FORM = jaxloss.poisson_deviance, jaxloss.PoissonDeviance

@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import jax
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import CLASSES, Case, Limit
+from tests.cases import CLASS_WEIGHTS, CLASSES, DISTRIBUTIONS, LABELS, LOG_DISTRIBUTIONS, MASSES, Case, Limit
 from tests.compiling import jit
-from tests.losses.test_cross_entropy import WEIGHTS, one_hot
+from tests.losses.test_cross_entropy import one_hot
 
 
 def categorical(p, y, label_smoothing=0, class_weights=None):
@@ -44,17 +47,30 @@ def distributed():
     return rows, [rng.dirichlet(np.ones(len(row))).astype(np.float32) for row in rows]
 
 
-def _case(fn, form, predictions, targets, oracle, grid=None, **more):
+def formula(p, y, label_smoothing=0, class_weights=1, ignore_index=None):
+    """The same for whole arrays in float64."""
+    if y.ndim < p.ndim:
+        y = jnp.float64(jnp.arange(p.shape[-1]) == y[..., None])
+    masses = ((1 - label_smoothing) * y + label_smoothing / p.shape[-1]) * class_weights
+    return -jnp.sum(jax.scipy.special.xlogy(masses, p), -1)
+
+
+def _case(fn, form, oracle, of_all, arrays, grid=None, name="", **options):
+    bad = {**cases.BAD_WEIGHTS, **cases.BAD_AXES}
+    bad |= {} if fn is jaxloss.nll_loss else cases.BAD_SMOOTHING
+    bad |= {} if fn is jaxloss.categorical_cross_entropy else cases.BAD_IGNORE
+    limits = {"value": Limit(strict=3), "gradient": Limit(strict=2), "second": Limit(strict=3)} if grid else {}
     return Case(
         fn=fn,
         form=form,
-        predictions=predictions,
-        targets=targets,
+        arrays=arrays,
         oracle=oracle,
-        rows=True,
-        labels=targets is cases.labels,
+        formula=of_all,
+        options=options,
+        bad_options=bad,
         grid=grid,
-        **more,
+        name=name,
+        **limits,
     )
 
 
@@ -63,32 +79,36 @@ def _log(rows_and_labels):
     return [np.log(row) for row in rows], labels
 
 
-SPARSE = (jaxloss.sparse_categorical_cross_entropy, jaxloss.SparseCategoricalCrossEntropy)
-CATEGORICAL = (jaxloss.categorical_cross_entropy, jaxloss.CategoricalCrossEntropy)
-NLL = (jaxloss.nll_loss, jaxloss.NLLLoss)
-EXACT = {"value": Limit(strict=3), "gradient": Limit(strict=2), "second": Limit(strict=3)}
-LABELS = {"bad_targets": (-1, 99)}
+def of_logs(lp, t, class_weights=1, ignore_index=None):
+    return formula(jnp.exp(lp), t, 0, class_weights)
+
+
+SPARSE = (
+    jaxloss.sparse_categorical_cross_entropy,
+    jaxloss.SparseCategoricalCrossEntropy,
+    sparse,
+    formula,
+    # Of a row the label's probability alone is asked to be one.
+    {"probabilities": replace(DISTRIBUTIONS, at_label=True), "labels": LABELS},
+)
+CATEGORICAL = (
+    jaxloss.categorical_cross_entropy,
+    jaxloss.CategoricalCrossEntropy,
+    categorical,
+    formula,
+    {"probabilities": DISTRIBUTIONS, "labels": replace(MASSES, tolerated=True)},
+)
+NLL = (jaxloss.nll_loss, jaxloss.NLLLoss, nll, of_logs, {"log_probabilities": LOG_DISTRIBUTIONS, "labels": LABELS})
+SMOOTH = {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS}
 CASES = [
-    _case(
-        *CATEGORICAL, cases.distribution, cases.distribution, categorical, distributed,
-        **EXACT, bad_predictions=(1.2, -0.1),
-    ),
-    _case(
-        *CATEGORICAL, cases.distribution, cases.distribution, categorical,
-        kwargs={"label_smoothing": 0.1, "class_weights": WEIGHTS}, name="categorical_cross_entropy[all]",
-    ),
-    _case(*SPARSE, cases.distribution, cases.labels, sparse, labelled, **EXACT, **LABELS, bad_predictions=(1.2, -0.1)),
-    _case(
-        *SPARSE, cases.distribution, cases.labels, sparse, **LABELS,
-        kwargs={"label_smoothing": 0.1, "class_weights": WEIGHTS}, name="sparse_categorical_cross_entropy[all]",
-    ),
-    _case(*NLL, cases.log_distribution, cases.labels, nll, lambda: _log(labelled()), **EXACT, **LABELS),
-    _case(*SPARSE, cases.distribution, cases.labels, sparse, **LABELS, kwargs={"ignore_index": -100}),
-    _case(
-        *NLL, cases.log_distribution, cases.labels, nll, **LABELS,
-        kwargs={"class_weights": WEIGHTS, "ignore_index": -100}, name="nll_loss[all]",
-    ),
-]  # fmt: skip
+    _case(*CATEGORICAL, distributed),
+    _case(*CATEGORICAL, **SMOOTH, name="categorical_cross_entropy[all]"),
+    _case(*SPARSE, labelled),
+    _case(*SPARSE, ignore_index=-100),
+    _case(*SPARSE, **SMOOTH, ignore_index=-100, name="sparse_categorical_cross_entropy[all]"),
+    _case(*NLL, lambda: _log(labelled())),
+    _case(*NLL, class_weights=CLASS_WEIGHTS, ignore_index=-100, name="nll_loss[all]"),
+]
 
 
 def test_a_certain_prediction():

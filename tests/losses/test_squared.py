@@ -4,7 +4,7 @@ import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import Case, Limit
+from tests.cases import REALS, Case, Limit
 
 
 def _case(fn, form, oracle):
@@ -12,8 +12,7 @@ def _case(fn, form, oracle):
     return Case(
         fn=fn,
         form=form,
-        predictions=cases.normal,
-        targets=cases.normal,
+        arrays={"predictions": REALS, "targets": REALS},
         oracle=oracle,
         grid=lambda: (cases.reals() + np.float32(0.37), 0 * cases.reals()),
         value=Limit(strict=1),

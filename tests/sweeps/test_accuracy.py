@@ -12,97 +12,110 @@ import pytest
 from tests import cases, ulp
 from tests.cases import Case, Limit
 
-CASES = [case for case in cases.collect() if case.grid is not None]
+HARD = [case for case in cases.collect() if case.grid is not None]
 
 
-def _points(case: Case):
-    """Groups of equal shape: (predictions, targets) arrays."""
-    predictions, targets = case.grid()
-    if not case.rows:
-        return [(np.asarray(predictions, np.float32), np.asarray(targets, np.float32))]
+def points(case: Case) -> list[dict[str, np.ndarray]]:
+    """The grid in groups of equal shape."""
     groups = {}
-    for row, target in zip(predictions, targets, strict=True):
-        groups.setdefault(len(row), []).append((row, target))
-    kind = np.int32 if case.labels else np.float32
-    return [
-        tuple(map(np.array, (list(r), np.array(t, kind)))) for r, t in (zip(*g, strict=True) for g in groups.values())
-    ]
+    for sample in zip(*case.grid(), strict=True):
+        groups.setdefault(tuple(np.shape(x) for x in sample), []).append(sample)
+    found = []
+    for group in groups.values():
+        columns = zip(case.arrays.items(), zip(*group, strict=True), strict=True)
+        found.append({k: np.array(x, np.float32 if d.differentiable else np.int32) for (k, d), x in columns})
+    return found
 
 
-def _direction(n):
-    return np.random.default_rng(n).choice([-1.0, 0.5, 2.0], n).astype(np.float32) if n > 1 else np.ones(1, np.float32)
+def limits(case: Case, what: str) -> dict[str, Limit]:
+    """The limits by the arrays they are for."""
+    limit = getattr(case, what)
+    return limit if isinstance(limit, dict) else {case.predictions: limit}
+
+
+def direction(shape) -> np.ndarray:
+    """One direction for every sample."""
+    n = shape[1] if len(shape) > 1 else 1
+    one = np.random.default_rng(n).choice([-1.0, 0.5, 2.0], n) if n > 1 else np.ones(1)
+    return np.broadcast_to(one.astype(np.float32) if len(shape) > 1 else np.float32(1), shape)
 
 
 @functools.cache
-def _answers(index: int, dtype: str):
+def _answers(index: int):
     """What the library says, compiled: value, gradient, second derivative along a direction."""
-    case, answers = CASES[index], []
-    for p, t in _points(case):
-        v = np.broadcast_to(_direction(p.shape[-1] if case.rows else 1), p.shape)
+    case, answers = HARD[index], []
+    wrt = list(limits(case, "gradient"))
+    for arrays in points(case):
 
-        def total(p, t=t):
-            return case.loss(p, t).sum()
+        def run(some, arrays=arrays):
+            total = lambda some: case.loss({**arrays, **some}).sum()
+            along = {k: direction(x.shape) for k, x in some.items()}
+            gradient, curvature = jax.jvp(jax.grad(total), (some,), (along,))
+            return case.loss({**arrays, **some}), gradient, curvature
 
-        def run(p, v=v, total=total, t=t):
-            p = p.astype(dtype)
-            gradient, curvature = jax.jvp(jax.grad(total), (p,), (v.astype(p.dtype),))
-            return case.loss(p, t), gradient, curvature
-
-        with jax.numpy_dtype_promotion("standard"):
-            answers.append([np.asarray(a, np.float32) for a in jax.jit(run)(p)])
+        answers.append(jax.tree.map(np.asarray, jax.jit(run)({k: arrays[k] for k in wrt})))
     return answers
 
 
-def _largest(terms, *args, **kwargs):
-    found = terms(*args, **kwargs)
+def exact(x) -> mp.mpf | list:
+    """One sample as it is: a number, or a list of them."""
+    return [exact(v) for v in x] if np.ndim(x) else ulp.exact(x)
+
+
+def _largest(terms, name, sample, options):
+    found = terms(*sample, **options) if terms else ()
+    found = found.get(name, ()) if isinstance(found, dict) else found
     return max((abs(mp.mpf(x)) for x in found), default=mp.mpf(0))
 
 
-def _check(limit: Limit, got, truth, unit, where, worst, dtype=np.float32):
-    strict = ulp.ulps(got, truth, dtype=dtype)
-    scaled = ulp.ulps(got, truth, max(unit, abs(truth)), dtype=dtype)
-    for kind, bound, error in (("strict", limit.strict, strict), ("scaled", limit.scaled, scaled)):
+def _check(limit: Limit, got, truth, unit, where, worst):
+    for kind, bound, size in (("strict", limit.strict, None), ("scaled", limit.scaled, max(unit, abs(truth)))):
+        error = ulp.ulps(got, truth, size)
         if bound is not None and error > bound and error > worst.get(kind, (bound,))[0]:
             worst[kind] = (error, where, got, mp.nstr(truth, 12))
 
 
-def _inputs(p, t, i, case):
-    x = [ulp.exact(v) for v in np.atleast_1d(p[i])]
-    target = [ulp.exact(v) for v in t[i]] if case.rows and not case.labels else ulp.exact(t[i])
-    return x, target
-
-
 @pytest.mark.parametrize("what", ["value", "gradient", "second"])
-@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda i: CASES[i].id)
+@pytest.mark.parametrize("index", range(len(HARD)), ids=lambda i: HARD[i].id)
 def test_float32(index, what):
-    case, worst = CASES[index], {}
+    case, worst = HARD[index], {}
     mp.mp.dps = ulp.DIGITS
-    limit = getattr(case, what)
-    for (p, t), (values, gradients, curvatures) in zip(_points(case), _answers(index, "float32"), strict=True):
-        direction = [ulp.exact(d) for d in _direction(p.shape[-1] if case.rows else 1)]
-        for i in range(len(p)):
-            x, target = _inputs(p, t, i, case)
-            f = lambda x, target=target: case.oracle(x if case.rows else x[0], target, **case.kwargs)
-            argument = x if case.rows else x[0]
+    options = case.given()
+    wrt = list(limits(case, "gradient"))
+    for arrays, (values, gradients, curvatures) in zip(points(case), _answers(index), strict=True):
+        for i in range(len(values)):
+            sample = {k: exact(x[i]) for k, x in arrays.items()}
+            where = {k: x[i] for k, x in arrays.items()}
+            flat, rebuilt = ulp.flattened({k: sample[k] for k in wrt})
+            f = lambda x, sample=sample, rebuilt=rebuilt: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
             if what == "value":
-                truth = f(x)
-                unit = _largest(case.terms, argument, target, **case.kwargs) if case.terms else abs(truth)
-                _check(limit, values[i], truth, unit, (p[i], t[i]), worst)
+                truth = f(flat)
+                unit = _largest(case.terms, None, sample.values(), options) if case.terms else abs(truth)
+                _check(case.value, values[i], truth, unit, where, worst)
                 continue
+            answers = gradients if what == "gradient" else curvatures
             terms = case.gradient_terms if what == "gradient" else case.second_terms
-            unit = _largest(terms, argument, target, **case.kwargs) if terms else mp.mpf(0)
-            got = np.atleast_1d((gradients if what == "gradient" else curvatures)[i])
-            truths = []
-            for j in range(len(x)):
-                if mp.isinf(x[j]):
-                    truths.append(mp.mpf(0))  # a masked class moves nothing
-                else:
-                    truths.append(ulp.first(f, x, j) if what == "gradient" else ulp.second(f, x, j, direction))
-            # For rows the unit of a scaled limit is the largest slope of the row.
-            unit = max([unit, *map(abs, truths)]) if case.rows else unit
-            for j, truth in enumerate(truths):
-                _check(limit, got[j], truth, unit, (p[i], t[i], j), worst)
-    assert not worst, f"{case.id} {what}: {worst}, beyond {limit}"
+            along = [ulp.exact(d) for k in wrt for d in np.ravel(direction(arrays[k].shape)[i])]
+            start = 0
+            for name in wrt:
+                got = np.ravel(answers[name][i])
+                own = range(start, start + len(got))
+                start += len(got)
+                # An infinite logit moves nothing.
+                slope = lambda j, f=f, flat=flat, along=along: (
+                    mp.mpf(0)
+                    if mp.isinf(flat[j])
+                    else ulp.first(f, flat, j)
+                    if what == "gradient"
+                    else ulp.second(f, flat, j, along)
+                )
+                truths = [slope(j) for j in own]
+                unit = _largest(terms, name, sample.values(), options)
+                # For rows the unit of a scaled limit is the largest slope of the row.
+                unit = max([unit, *map(abs, truths)]) if len(got) > 1 else unit
+                for j, truth in enumerate(truths):
+                    _check(limits(case, what)[name], got[j], truth, unit, (where, name, j), worst)
+    assert not worst, f"{case.id} {what}: {worst}, beyond {getattr(case, what)}"
 
 
 def _program(f, *args):
@@ -111,23 +124,27 @@ def _program(f, *args):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 def test_half_precision_is_computed_in_float32(case, dtype):
     """A call on half-precision predictions is float32's program on the widened ones, its gradient rounded once."""
-    p, t = case.draw()
-    p = p.astype(dtype)
-    total = lambda p: case.loss(p, t).sum()
-    assert _program(case.loss, p, t) == _program(lambda p, t: case.loss(p.astype(np.float32), t), p, t)
-    assert _program(jax.grad(total), p) == _program(jax.grad(lambda p: total(p.astype(np.float32))), p)
+    arrays = case.draw()
+    p = arrays.pop(case.predictions).astype(dtype)
+    loss = lambda p: case.loss({case.predictions: p, **arrays})
+    total = lambda p: loss(p).sum()
     value, gradient = jax.eval_shape(jax.value_and_grad(total), p)
     assert value.dtype == np.float32
     assert gradient.dtype == p.dtype
+    if "compute_dtype" in inspect.signature(case.fn).parameters:
+        return  # It multiplies in half precision, as it is told to: tests/fused.
+    assert _program(loss, p) == _program(lambda p: loss(p.astype(np.float32)), p)
+    assert _program(jax.grad(total), p) == _program(jax.grad(lambda p: total(p.astype(np.float32))), p)
 
 
-def test_every_argument_of_a_loss_is_in_some_case():
+@pytest.mark.parametrize("fn", {case.fn: None for case in cases.collect()}, ids=lambda fn: fn.__name__)
+def test_every_option_of_a_loss_is_in_some_case(fn):
     """An option that no case sets to something else than its default is an option that no oracle has seen."""
-    elsewhere = {"where", "vocab_axis_name"}  # the latter, which needs a mesh, in losses/test_vocab_parallel.py
-    for fn in {case.fn for case in cases.collect()}:
-        options = {name for name, p in inspect.signature(fn).parameters.items() if p.kind is p.KEYWORD_ONLY} - elsewhere
-        seen = set().union(*(case.kwargs for case in cases.collect() if case.fn is fn))
-        assert options <= seen, f"{fn.__name__}: no case sets {sorted(options - seen)}"
+    own = [case for case in cases.collect() if case.fn is fn]
+    # Axes and mesh axes are shapes of the arrays: test_axes.py, test_devices.py.
+    options = set(cases.options_of(fn, own[0].arrays)) - {"axis", "axis_name", "vocab_axis_name"}
+    seen = set().union(*(case.options.keys() | case.call.keys() for case in own))
+    assert options <= seen, f"{fn.__name__}: no case in tests/losses sets {sorted(options - seen)}"

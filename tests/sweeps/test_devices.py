@@ -1,5 +1,7 @@
 """Promise 3: a weighted, masked mean and its gradient are the same on one device and on eight, by every road."""
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
@@ -11,44 +13,71 @@ from tests import cases
 from tests.cases import Case
 from tests.compiling import jit
 
-DEVICES, PER_DEVICE, CLASSES = 8, 2, 8
-each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+DEVICES, PER_DEVICE = 8, 2
+SIZES = {"c": 8, "d": 8}
+BATCH = DEVICES * PER_DEVICE
+each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
+one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+one_of_a_kind = pytest.mark.parametrize("case", cases.kinds(), ids=lambda case: case.id)
+Inputs = dict[str, np.ndarray]
 
 
-def _inputs(case: Case):
-    """Predictions, targets, weights and a mask that leaves one device nothing; eight classes, to be sharded."""
+def _inputs(case: Case) -> tuple[Inputs, Inputs, Inputs]:
+    """Arrays, options, and the weights and a mask that leaves one device nothing; eight classes, to be sharded."""
     rng = np.random.default_rng(11)
-    batch = (DEVICES * PER_DEVICE,)
-    shape = (*batch, CLASSES) if case.rows else batch
-    predictions = case.predictions(rng, shape)
-    targets = rng.integers(0, CLASSES, batch).astype(np.int32) if case.labels else case.targets(rng, shape)
-    weights = rng.uniform(0.25, 4, batch).astype(np.float32)
+    arrays, numeric = case.draw(seed=11, batch=(BATCH,), sizes=SIZES), case.numeric(SIZES)
     where = rng.uniform(size=(DEVICES, PER_DEVICE)) < 0.6
     where[0], where[3] = True, False
-    return predictions, targets, weights, where.ravel()
+    return arrays, numeric, {"weights": rng.uniform(0.25, 4, BATCH).astype(np.float32), "where": where.ravel()}
 
 
 def _mean(case: Case, **fields):
-    """The mean by the class form, with an option of one value per class stretched to eight of them."""
-    options = {name: np.resize(v, CLASSES).tolist() if np.ndim(v) else v for name, v in case.kwargs.items()}
-    form = case.form(**options, **fields)
-    return lambda p, t, w, m: form(p, t, weights=w, where=m)
+    def mean(arrays, numeric, rest):
+        return case.reduced(case.make(numeric, **fields), arrays, **rest)
+
+    return mean
 
 
-def _check(got, expected, what):
+def _check(got, expected, what, limit=5e-7):
     """Equal to the rounding of a sum in another order: 5e-7 of the largest answer."""
-    for kind, a, b in zip(("value", "gradient"), got, expected, strict=True):
+    assert jax.tree.structure(got) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         b = np.asarray(b)
         assert np.all(np.isfinite(b))
-        np.testing.assert_allclose(a, b, rtol=5e-7, atol=5e-7 * np.abs(b).max(), err_msg=f"{what}: {kind}")
+        np.testing.assert_allclose(a, b, rtol=limit, atol=limit * np.abs(b).max(initial=0), err_msg=what)
 
 
-def _steps(global_mean):
+def _specs(case: Case, inputs, batch="data", classes=None):
+    """How each array is sharded, by its axes: options have one value for each class, the rest is over the batch."""
+    arrays, numeric, rest = inputs
+    letter = {"c": classes}
+
+    def of(domain):
+        own = [letter.get(a) for a in domain.axes.removeprefix("...")]
+        return P(batch, *own) if domain.batched else P(*own)
+
+    return (
+        {k: of(case.arrays[k]) for k in arrays},
+        {k: P(classes) if np.ndim(v) else P() for k, v in numeric.items()},
+        {k: P(batch, *[classes] * (x.ndim - 1)) for k, x in rest.items()},
+    )
+
+
+def _put(mesh, inputs, specs):
+    return jax.tree.map(lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), inputs, specs)
+
+
+# --------------------------------------------------------------------------------------------------- a named axis
+
+
+def _steps(case: Case):
     """Value and gradient as in training: each device holds all parameters, here the predictions of all devices."""
+    global_mean = _mean(case, axis_name="data")
 
-    def own(parameters, *shard):
+    def own(parameters, arrays, numeric, rest):
         start = lax.axis_index("data") * PER_DEVICE
-        return global_mean(lax.dynamic_slice_in_dim(parameters, start, PER_DEVICE), *shard)
+        p = lax.dynamic_slice_in_dim(parameters, start, PER_DEVICE)
+        return global_mean({**arrays, case.predictions: p}, numeric, rest)
 
     def averaged_step(parameters, *shard):
         value, gradient = jax.value_and_grad(own)(parameters, *shard)
@@ -57,94 +86,150 @@ def _steps(global_mean):
     return jax.value_and_grad(own), averaged_step
 
 
-def _split(*arrays):
-    return [x.reshape(DEVICES, PER_DEVICE, *x.shape[1:]) for x in arrays]
+def _value_and_slope(mean, predictions):
+    """Of the mean, in the predictions."""
+
+    def of(p, arrays, numeric, rest):
+        return mean({**arrays, predictions: p}, numeric, rest)
+
+    return jax.value_and_grad(of)
 
 
-@each_loss
+@one_of_each
 def test_the_mean_over_a_named_axis_is_the_global_one(case):
-    p, t, w, m = _inputs(case)
+    inputs = _inputs(case)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
-    data, whole = P("data"), P()
-    global_mean = _mean(case, axis_name="data")
-    step, averaged_step = _steps(global_mean)
+    specs, p = _specs(case, inputs), inputs[0][case.predictions]
+    step, averaged_step = _steps(case)
 
     def on_mesh(f, first, out, **options):
-        return jax.shard_map(f, mesh=mesh, in_specs=(first, data, data, data), out_specs=out, **options)
+        return jax.shard_map(f, mesh=mesh, in_specs=(first, *specs), out_specs=out, **options)
+
+    def whole(p, arrays, numeric, rest):
+        return _mean(case, axis_name="data")({**arrays, case.predictions: p}, numeric, rest)
 
     @jit
-    def on_devices(p, t, w, m):
+    def on_devices(p, *inputs):
         return {
-            "gradient outside shard_map": jax.value_and_grad(on_mesh(global_mean, data, whole))(p, t, w, m),
-            "gradient inside shard_map": on_mesh(step, whole, whole)(p, t, w, m),
-            "unchecked shard_map": on_mesh(averaged_step, whole, whole, check_vma=False)(p, t, w, m),
+            "gradient outside shard_map": jax.value_and_grad(on_mesh(whole, P("data"), P()))(p, *inputs),
+            "gradient inside shard_map": on_mesh(step, P(), P())(p, *inputs),
+            "unchecked shard_map": on_mesh(averaged_step, P(), P(), check_vma=False)(p, *inputs),
         }
 
-    @jit
-    def on_one(p, t, w, m, split):
-        mapped = jax.vmap(averaged_step, in_axes=(None, 0, 0, 0), out_axes=None, axis_name="data")
-        return jax.value_and_grad(_mean(case))(p, t, w, m), mapped(p, *split)
+    split, axes = _split(case, inputs)
 
-    answers = on_devices(p, t, w, m)
-    expected, answers["vmap"] = on_one(p, t, w, m, _split(t, w, m))
+    @jit
+    def on_one(p, inputs, split):
+        mapped = jax.vmap(averaged_step, in_axes=(None, *axes), out_axes=None, axis_name="data")
+        return _value_and_slope(_mean(case), case.predictions)(p, *inputs), mapped(p, *split)
+
+    answers = on_devices(p, *inputs)
+    expected, answers["vmap"] = on_one(p, inputs, split)
     for what, got in answers.items():
         _check(got, expected, what)
 
 
+def _split(case: Case, inputs):
+    """With an axis of devices, and which arrays have it."""
+    specs = _specs(case, inputs)
+    over = jax.tree.map(lambda s: 0 if len(s) and s[0] == "data" else None, specs)
+    cut = lambda x, s: x.reshape(DEVICES, PER_DEVICE, *x.shape[1:]) if len(s) and s[0] == "data" else x
+    return jax.tree.map(cut, inputs, specs), over
+
+
 # pmap compiles the program that the unchecked shard_map does, so a case of each kind is enough for it.
-KINDS = {(case.rows, case.labels): case for case in cases.collect()}
-
-
-@pytest.mark.parametrize("case", KINDS.values(), ids=lambda case: case.id)
+@one_of_a_kind
 def test_the_mean_under_pmap_is_the_global_one(case):
-    p, t, w, m = _inputs(case)
-    expected = jit(jax.value_and_grad(_mean(case)))(p, t, w, m)
-    _, averaged_step = _steps(_mean(case, axis_name="data"))
-    values, gradients = jax.pmap(averaged_step, axis_name="data", in_axes=(None, 0, 0, 0))(p, *_split(t, w, m))
+    inputs = _inputs(case)
+    p = inputs[0][case.predictions]
+    expected = jit(_value_and_slope(_mean(case), case.predictions))(p, *inputs)
+    _, averaged_step = _steps(case)
+    split, axes = _split(case, inputs)
+    values, gradients = jax.pmap(averaged_step, axis_name="data", in_axes=(None, *axes))(p, *split)
     for value, gradient in zip(values, gradients, strict=True):
         _check((value, gradient), expected, "pmap")
 
 
+# --------------------------------------------------------------------------------------------------- sharded arrays
+
+
+def _ways(case: Case, inputs):
+    """Each array sharded in its own way, or not at all."""
+    ways = {"over the batch": _specs(case, inputs, ("data", "model"))}
+    cut = any("c" in domain.axes for domain in case.arrays.values())
+    if cut:
+        ways["over the classes"] = _specs(case, inputs, "data", "model")
+    nothing = jax.tree.map(lambda _: P(), inputs)
+    full = _specs(case, inputs, "data", "model" if cut else None)
+    for i, group in enumerate(full):
+        for name, spec in group.items():
+            if any(axis is not None for axis in spec):
+                own = list(nothing)
+                own[i] = {**own[i], name: spec}
+                ways[f"{name} alone"] = tuple(own)
+                rest = list(full)
+                rest[i] = {**rest[i], name: P()}
+                ways[f"all but {name}"] = tuple(rest)
+    return ways
+
+
 @each_loss
 def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
-    """The batch over all devices; for losses over classes also the batch over two of them and the classes over four."""
+    """On meshes that XLA manages and on explicit ones, where JAX refuses to mix arrays that are sharded differently."""
     inputs = _inputs(case)
-    mean = jax.value_and_grad(_mean(case))
+    smooth = lambda arrays: {k: arrays[k] for k in case.differentiable}
 
-    def answers(kind):
+    def step(arrays, numeric, rest):
+        mean = lambda some, numeric: _mean(case)({**arrays, **some}, numeric, rest)
+        return jax.value_and_grad(mean, (0, 1))(smooth(arrays), numeric)
+
+    expected = jit(step)(*inputs)
+    for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
-
-        def put(batch, classes):
-            specs = [P(batch, *([classes] if x.ndim == 2 else [])) for x in inputs]
-            return [jax.device_put(x, NamedSharding(mesh, spec)) for x, spec in zip(inputs, specs, strict=True)]
-
-        ways = {"over the batch": put(("data", "model"), None)}
-        if kind == AxisType.Auto:
-            ways["not at all"] = put(None, None)
-        if case.rows:
-            ways["over the classes"] = put("data", "model")
-        return jit(lambda ways: {way: mean(*arrays) for way, arrays in ways.items()})(ways)
-
-    auto = answers(AxisType.Auto)
-    expected = auto.pop("not at all")
-    for way, got in auto.items():
-        _check(got, expected, f"sharded {way}, automatically")
-    for way, got in answers(AxisType.Explicit).items():
-        _check(got, expected, f"sharded {way}, explicitly")
+        placed = {way: _put(mesh, inputs, specs) for way, specs in _ways(case, inputs).items()}
+        if kind == AxisType.Auto and not cases.EVERY:
+            placed = {way: x for way, x in placed.items() if way.startswith("over")}
+        answers = jit(lambda placed: {way: step(*x) for way, x in placed.items()})(placed)
+        for way, got in answers.items():
+            _check(got, expected, f"sharded {way}, {kind}", 1e-6)
 
 
-@pytest.mark.parametrize("sharded", ["predictions", "targets", "weights"])
-@pytest.mark.parametrize("case", KINDS.values(), ids=lambda case: case.id)
-def test_what_is_not_sharded_follows_what_is(case, sharded):
-    """On an explicit mesh, where JAX refuses to select between arrays that are sharded differently."""
-    if case.labels and sharded == "targets":
-        pytest.skip("labels follow the logits")
+# ----------------------------------------------------------------------------------- classes that are cut by hand
+
+
+OVER_DEVICES = [case for case in cases.each() if "vocab_axis_name" in inspect.signature(case.fn).parameters]
+
+
+@pytest.mark.parametrize("case", OVER_DEVICES, ids=lambda case: case.id)
+def test_classes_over_devices_are_those_of_one(case):
+    """Value, jvp, gradients and a Hessian product in every array and option, inside `shard_map` over the classes."""
     inputs = _inputs(case)
-    expected = jit(jax.value_and_grad(_mean(case)))(*inputs)
-    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Explicit,))
-    names = ("predictions", "targets", "weights", "where")
-    put = [
-        jax.device_put(x, NamedSharding(mesh, P("data") if name == sharded else P()))
-        for name, x in zip(names, inputs, strict=True)
-    ]
-    _check(jit(jax.value_and_grad(_mean(case)))(*put), expected, f"only the {sharded} sharded")
+    rng = np.random.default_rng(12)
+    if case.elements:
+        where = rng.uniform(size=(BATCH, SIZES["c"])) < 0.8
+        where[0] = False
+        inputs[2]["where"] = where
+    mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    specs = _specs(case, inputs, "data", "model")
+    own = jax.shard_map(
+        _mean(case, axis_name="data", vocab_axis_name="model"), mesh=mesh, in_specs=specs, out_specs=P()
+    )
+    arrays, numeric, rest = inputs
+    point = {k: arrays[k] for k in case.differentiable}, numeric
+    direction = jax.tree.map(lambda x: np.float32(rng.normal(size=np.shape(x))), point)
+
+    def derivatives(mean):
+        def run(point, rest):
+            f = lambda some, numeric: mean({**arrays, **some}, numeric, rest)
+            value, slope = jax.jvp(f, point, direction)
+            gradient, curvature = jax.jvp(lambda *p: jax.grad(f, (0, 1))(*p), point, direction)
+            return (value, slope), gradient, curvature
+
+        return jit(run)(point, rest)
+
+    got, expected = derivatives(own), derivatives(_mean(case))
+    size = float(np.abs(expected[0][0]))
+    for what, a, b in zip(("value and jvp", "gradient", "Hessian product"), got, expected, strict=True):
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+            slack = 1e-6 * max(np.abs(y).max(), size if np.ndim(y) == 0 else 0)
+            np.testing.assert_allclose(x, y, atol=slack, rtol=1e-6, err_msg=what)

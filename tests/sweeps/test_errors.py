@@ -1,8 +1,5 @@
 """Bad input: what shapes, dtypes and options show is an error while tracing; what a value shows is nan where it is."""
 
-import inspect
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,99 +8,89 @@ from jax.experimental import checkify
 
 import jaxloss
 from tests import cases
-from tests.cases import CLASSES
+from tests.cases import Case
 from tests.compiling import jit
 
-CASES = cases.programs()
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-every_row = pytest.mark.parametrize("case", [c for c in CASES if c.rows], ids=lambda case: case.id)
+each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
+one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+of_rows = pytest.mark.parametrize("case", [c for c in cases.richest() if c.classes], ids=lambda case: case.id)
 
 
-def _refused(error, case, words, *args, form=False, **kwargs):
+def _refused(error, case: Case, words, arrays, form=False, options=None, **more):
     """The call is refused while tracing, with the loss, and each of the words, in the message."""
-    call = case.make() if form else case.loss
+    call = (lambda: case.reduced(case.make(options), arrays, **more)) if form else None
     with pytest.raises(error) as raised:
-        jax.eval_shape(lambda: call(*args, **kwargs))
+        jax.eval_shape(call or (lambda: case.loss(arrays, options, **more)))
     message = str(raised.value)
     name = case.form.__name__ if form else case.fn.__name__
     for word in (name, *words):
         assert word in message, f"{word!r} is not in {message!r}"
-    assert message.endswith((".", ".\n")) or ":" in message
+    assert message.endswith((".", ".\n", "?")) or ":" in message
 
 
-@every_case
+@one_of_each
 def test_shapes_that_do_not_fit(case):
-    p, t = case.draw()
-    _refused(ValueError, case, [str(p.shape), str(t[:-1].shape)], p, t[:-1])
-    _refused(ValueError, case, [str(p.shape)], p, t[..., None])
-    if not case.rows:
-        _refused(ValueError, case, ["do not broadcast"], p[:, None], t)
+    arrays = case.draw()
+    for name in case.batched[1:]:
+        x = arrays[name]
+        _refused(ValueError, case, [name, str(x[:-1].shape)], {**arrays, name: x[:-1]})
+        _refused(ValueError, case, [name], {**arrays, name: x[..., None]})
+    for name in set(arrays) - set(case.batched):
+        _refused(ValueError, case, [name], {**arrays, name: arrays[name][..., :-1]})
+    p = arrays[case.predictions]
+    if p.ndim == 1:
+        _refused(ValueError, case, ["do not broadcast"], {**arrays, case.predictions: p[:, None]})
 
 
-@every_case
+@one_of_each
 def test_dtypes_that_a_loss_cannot_have(case):
-    p, t = case.draw()
-    _refused(TypeError, case, ["int32", "cast"], p.astype(np.int32), t)
-    _refused(TypeError, case, ["complex64"], p.astype(np.complex64), t)
-    _refused(TypeError, case, ["str"], "logits", t)
-    _refused(TypeError, case, ["where", "float32", "boolean"], p, t, where=np.ones(t.shape, np.float32))
-    if case.labels and case.fn is not jaxloss.softmax_focal_loss:
-        _refused(TypeError, case, ["labels", "float32", "integers"], p, t.astype(np.float32))
+    arrays = case.draw()
+    p, t = arrays[case.predictions], arrays[case.targets]
+    of = lambda x: {**arrays, case.predictions: x}
+    _refused(TypeError, case, ["int32", "cast"], of(p.astype(np.int32)))
+    _refused(TypeError, case, ["complex64"], of(p.astype(np.complex64)))
+    _refused(TypeError, case, ["str"], of("logits"))
+    where = np.ones(cases.BATCH, np.float32)
+    _refused(TypeError, case, ["where", "float32", "boolean"], arrays, where=where)
+    for name in arrays:
+        for wrong in ("text", {"a": 1}):
+            _refused(TypeError, case, [name], {**arrays, name: wrong})
+        _refused(TypeError, case, [name], {**arrays, name: jax.random.key(0)})
+    if case.labels and case.formula is not None and not case.form.__name__.startswith("SoftmaxFocal"):
+        _refused(TypeError, case, [case.targets, "float32", "integers"], {**arrays, case.targets: t.astype(np.float32)})
 
 
-@every_case
+@one_of_each
 def test_masks_that_do_not_fit(case):
-    p, t = case.draw()
-    for shape in ((3,), (1, cases.BATCH), (*p.shape, 2)):
-        _refused(ValueError, case, ["where", str(shape)], p, t, where=np.ones(shape, bool))
+    arrays = case.draw()
+    for shape in ((3,), (1, cases.BATCH), (*arrays[case.predictions].shape, 2)):
+        _refused(ValueError, case, ["where", str(shape)], arrays, where=np.ones(shape, bool))
 
 
-@every_case
+@one_of_each
 def test_weights_that_do_not_fit(case):
-    p, t = case.draw()
-    for shape in ((3,), (1, cases.BATCH), (*p.shape, 2)):
-        _refused(ValueError, case, ["weights", str(shape), "axis"], p, t, form=True, weights=np.ones(shape, np.float32))
-    _refused(TypeError, case, ["weights"], p, t, form=True, weights="heavy")
+    arrays = case.draw()
+    for shape in ((3,), (1, cases.BATCH), (*arrays[case.predictions].shape, 2)):
+        weights = np.ones(shape, np.float32)
+        with pytest.raises(ValueError, match="weights") as raised:
+            jax.eval_shape(lambda: case.reduced(case.make(), arrays, weights=weights))
+        assert str(shape) in str(raised.value)
+    with pytest.raises(TypeError, match="weights"):
+        jax.eval_shape(lambda: case.reduced(case.make(), arrays, weights="heavy"))
 
 
-@every_row
-@pytest.mark.parametrize("axis", [2, -3, (0, 0), "classes", 0.5])
-def test_axes_that_are_not_there(case, axis):
-    p, t = case.draw()
-    with pytest.raises((ValueError, TypeError)) as raised:
-        case.fn(p, t, axis=axis, **case.kwargs)
-    assert case.fn.__name__ in str(raised.value)
-    assert "axis" in str(raised.value)
-
-
-@every_row
+@of_rows
 def test_rows_without_classes(case):
-    p, t = case.draw()
-    t = t if case.labels else t[:, :0]
-    _refused(ValueError, case, ["class"], p[:, :0], t)
+    arrays = {k: x[:, :0] if case.arrays[k].axes == "...c" else x for k, x in case.draw().items()}
+    _refused(ValueError, case, ["class"], arrays)
 
 
-# Values that no option of this name can have, and the words that must be in the message.
-BAD_OPTIONS = {
-    "delta": (0.0, -1.0, "wide", np.ones(3, np.float32)),
-    "full": ("stirlings", 1, None),
-    "log_input": (1, "yes"),
-    "eps": (-1e-3, "small"),
-    "label_smoothing": (-0.1, 1.5, "a little", np.ones(2, np.float32), True),
-    "pos_weight": (0.0, -2.0),
-    "gamma": (-1.0, "two"),
-    "alpha": (-0.5, np.ones((2, 2), np.float32)),
-    "class_weights": (1.0, np.ones(CLASSES + 1, np.float32), "balanced"),
-    "ignore_index": (0.5, "pad"),
-    "z_loss": (-1e-4, "some"),
-    "vocab_axis_name": ("nowhere", ("nowhere", "else")),
-}
 OPTIONS = [
     (case, name, value)
-    for case in {c.fn: c for c in CASES}.values()
-    for name in inspect.signature(case.fn).parameters
-    if name in BAD_OPTIONS
-    for value in BAD_OPTIONS[name]
+    for fn in {case.fn: None for case in cases.collect()}
+    for case in [next(case for case in cases.collect() if case.fn is fn)]
+    for name, values in case.bad_options.items()
+    for value in values
 ]
 
 
@@ -111,38 +98,143 @@ OPTIONS = [
     ("case", "name", "value"), OPTIONS, ids=[f"{c.fn.__name__}-{n}-{np.shape(v) or v}" for c, n, v in OPTIONS]
 )
 def test_options_that_no_loss_can_have(case, name, value):
-    p, t = case.draw()
+    arrays = case.draw()
     with pytest.raises((ValueError, TypeError)) as raised:
-        jax.eval_shape(lambda: case.fn(p, t, **{**case.kwargs, name: value}))
+        jax.eval_shape(lambda: case.loss(arrays, {name: value}))
     assert case.fn.__name__ in str(raised.value)
     assert name in str(raised.value)
 
 
-def test_every_option_has_a_bad_value():
-    known = {*BAD_OPTIONS, "axis", "where"}
-    for case in CASES:
-        for name, parameter in list(inspect.signature(case.fn).parameters.items())[2:]:
-            assert name in known, f"{case.fn.__name__}: no bad value for {parameter}"
+def _needs_arrays(case, name, value):
+    """What only the arrays show: how many classes there are, which mesh axes."""
+    return name in ("axis", "vocab_axis_name") or np.shape(value) == (cases.CLASSES + 1,)
 
 
-@every_case
-def test_unknown_reductions(case):
-    with pytest.raises(ValueError, match=f"{case.form.__name__}: reduction must be one of .*'average'"):
-        case.make(reduction="average")
+AT_ONCE = [row for row in OPTIONS if not _needs_arrays(*row)]
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "value"), AT_ONCE, ids=[f"{c.form.__name__}-{n}-{np.shape(v) or v}" for c, n, v in AT_ONCE]
+)
+def test_a_form_checks_its_options_when_it_is_made(case, name, value):
+    with pytest.raises((ValueError, TypeError)) as raised:
+        case.form(**{name: value})
+    assert case.form.__name__ in str(raised.value)
+    assert name in str(raised.value)
+
+
+@pytest.mark.parametrize("fn", {case.fn: None for case in cases.collect()}, ids=lambda fn: fn.__name__)
+def test_every_option_has_a_bad_value(fn):
+    own = [case for case in cases.collect() if case.fn is fn]
+    known = set().union(*(case.bad_options for case in own))
+    missing = set(cases.options_of(fn, own[0].arrays)) - known - set(own[0].call) - {"axis_name"}
+    assert not missing, (
+        f"{fn.__name__}: no bad value for {sorted(missing)}: give bad_options in its row in tests/losses"
+    )
+
+
+def test_unknown_reductions():
+    """The base class asks, so one form is enough."""
+    with pytest.raises(ValueError, match=r"HuberLoss: reduction must be one of .*'average'"):
+        jaxloss.HuberLoss(reduction="average")
 
 
 # ----------------------------------------------------------------------------------------------------------- values
 
+SPOILED = 3
 
-def _spoiled(case, which, value):
-    p, t = case.draw()
-    array = (p if which == "prediction" else t).copy()
-    element = (3, 1) if array.ndim == 2 else (3,)
-    array[element] = value
-    if case.labels and which == "prediction":
-        t = t.copy()
-        t[3] = 1  # the probability that is spoiled is the label's
-    return (array, t) if which == "prediction" else (p, array)
+
+def _spoiled(case: Case, name: str, value):
+    arrays = case.draw()
+    x = arrays[name] = arrays[name].copy()
+    x[(SPOILED, *[0] * (x.ndim - 1))] = value
+    if case.arrays[name].at_label:
+        arrays[case.targets] = arrays[case.targets].copy()
+        arrays[case.targets][SPOILED] = 0
+    return arrays
+
+
+def _outside(case: Case):
+    """(array, value, whether the formula has a value there) for each value outside of the domain."""
+    return [(k, v, case.arrays[k].tolerated) for k in case.batched for v in case.arrays[k].outside]
+
+
+@each_loss
+def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
+    """With gradient 0, in every array and option; and an error under `checked`, for function and form."""
+
+    def slopes(arrays, numeric):
+        smooth = {k: arrays[k] for k in case.differentiable} | numeric
+        names = set(case.arrays)
+
+        def total(smooth):
+            own = {k: smooth.get(k, arrays[k]) for k in case.arrays}
+            return case.loss(own, {k: v for k, v in smooth.items() if k not in names}).sum()
+
+        return jax.grad(total)(smooth)
+
+    run = jit(lambda arrays, numeric: (case.loss(arrays, numeric), slopes(arrays, numeric)))
+    numeric = case.numeric()
+    clean, clean_slopes = jax.tree.map(np.asarray, run(case.draw(), numeric))
+    others = np.arange(cases.BATCH) != SPOILED
+    for name, value, tolerated in _outside(case):
+        got, gradient = jax.tree.map(np.asarray, run(_spoiled(case, name, value), numeric))
+        what = f"{name} of {value}"
+        np.testing.assert_allclose(got[others], clean[others], rtol=1e-6, err_msg=what)
+        if tolerated:
+            assert np.isfinite(got[SPOILED]), what
+            continue
+        assert np.isnan(got[SPOILED]), what
+        for k, slope in gradient.items():
+            if k in case.batched:
+                assert not slope[SPOILED].any(), f"{what}: slope in {k}"
+                np.testing.assert_allclose(slope[others], clean_slopes[k][others], rtol=1e-6, err_msg=what)
+            else:
+                assert np.isfinite(slope).all(), f"{what}: slope in {k}"
+
+
+@each_loss
+def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
+    form = case.make()
+    calls = {
+        "function": jaxloss.checked(case.fn),
+        "form": jaxloss.checked(form),
+    }
+    options = {**case.given(), **case.call}
+
+    def step(how):
+        if how == "form":
+            return jit(checkify.checkify(lambda arrays: case.reduced(calls["form"], arrays)))
+        return jit(checkify.checkify(lambda arrays: calls["function"](**arrays, **options)))
+
+    for how in calls:
+        run = step(how)
+        for name, value, _ in _outside(case):
+            error, _ = run(_spoiled(case, name, value))
+            assert error.get() is not None, (how, name, value)
+            assert case.fn.__name__ in error.get(), (how, name, value)
+            assert "must" in error.get(), (how, name, value)
+        error, _ = run(_spoiled(case, case.predictions, np.nan))
+        assert "nan" in error.get() or "must" in error.get()
+        error, _ = run(case.draw())
+        assert error.get() is None
+
+
+@one_of_each
+def test_a_masked_value_outside_the_domain_is_no_error(case):
+    if not _outside(case):
+        return
+    where = np.arange(cases.BATCH) != SPOILED
+    options = {**case.given(), **case.call, "where": where}
+    checked = jaxloss.checked(case.fn)
+    step = jit(checkify.checkify(lambda arrays: checked(**arrays, **options)))
+    for name, value, _ in _outside(case):
+        error, losses = step(_spoiled(case, name, value))
+        assert error.get() is None
+        assert losses[SPOILED] == 0
+
+
+# ------------------------------------------------------------------------------------------------- what is special
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "uint32"])
@@ -169,54 +261,6 @@ def test_what_is_compiled_already_cannot_be_checked():
         jaxloss.checked(jax.jit(jaxloss.huber_loss))
     error, _ = checkify.checkify(jaxloss.checked(jaxloss.HuberLoss().total))(np.float32([np.nan]), np.float32([0]))
     assert "nan" in error.get()
-
-
-def _bad_values(case):
-    for which, values in (("prediction", case.bad_predictions), ("target", case.bad_targets)):
-        for value in values:
-            yield which, value
-
-
-with_domain = pytest.mark.parametrize("case", [c for c in CASES if any(_bad_values(c))], ids=lambda case: case.id)
-
-
-@with_domain
-def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
-    run = jit(lambda p, t: (case.loss(p, t), jax.grad(lambda p: case.loss(p, t).sum())(p)))
-    clean, _ = run(*case.draw())
-    others = np.arange(cases.BATCH) != 3
-    for which, value in _bad_values(case):
-        if case.fn is jaxloss.poisson_nll and not case.kwargs.get("full") and which == "target":
-            continue  # without its constant the formula has a value at a negative count
-        got, gradient = run(*_spoiled(case, which, value))
-        assert np.isnan(got[3]), (which, value)
-        assert np.isnan(gradient[3]).any(), (which, value)
-        np.testing.assert_allclose(got[others], clean[others], rtol=1e-6)
-        assert np.isfinite(gradient[others]).all()
-
-
-@every_case
-def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
-    for call in (case.loss, case.make()):
-        step = jit(checkify.checkify(jaxloss.checked(call)))
-        for which, value in _bad_values(case):
-            error, _ = step(*_spoiled(case, which, value))
-            assert case.fn.__name__ in error.get(), (which, value)
-            assert "must" in error.get(), (which, value)
-        error, _ = step(*_spoiled(case, "prediction", np.nan))
-        assert "nan" in error.get() or "must" in error.get()
-        error, _ = step(*case.draw())
-        assert error.get() is None
-
-
-@with_domain
-def test_a_masked_value_outside_the_domain_is_no_error(case):
-    where = np.arange(cases.BATCH) != 3
-    step = jit(checkify.checkify(partial(jaxloss.checked(case.loss), where=where)))
-    for which, value in _bad_values(case):
-        error, losses = step(*_spoiled(case, which, value))
-        assert error.get() is None
-        assert losses[3] == 0
 
 
 def test_labels_beyond_int32_are_not_wrapped_into_range():

@@ -1,28 +1,59 @@
 """Every case, with its gradient, is lowered for TPUs and GPUs by `jax.export`, stored, read back and called."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
 
 from tests import cases
+from tests.cases import SIZES, Case
 from tests.compiling import jit
 
 PLATFORMS = ("cpu", "tpu", "cuda")
 
 
-@pytest.mark.parametrize("case", cases.extremes(), ids=lambda case: case.id)
-def test_value_and_gradient_are_exported_for_every_platform(case):
-    p, t = case.draw(seed=2)
-    where = np.arange(len(p)) % 4 != 0
+def _step(case: Case):
     form = case.make()
-    step = jax.jit(lambda p, t, where: jax.value_and_grad(form)(p, t, where=where))
+
+    def mean(p, arrays, where):
+        return case.reduced(form, {**arrays, case.predictions: p}, where=where)
+
+    return jax.jit(lambda arrays, where: jax.value_and_grad(mean)(arrays[case.predictions], arrays, where))
+
+
+@pytest.mark.parametrize("case", cases.extremes() if cases.EVERY else cases.richest(), ids=lambda case: case.id)
+def test_value_and_gradient_are_exported_for_every_platform(case):
+    arrays, step = case.draw(seed=2), _step(case)
+    where = np.arange(cases.BATCH) % 4 != 0
     # One program with the lowering rules of all platforms in it: a primitive without a rule for one of them raises.
-    stored = export.export(step, platforms=PLATFORMS)(p, t, where).serialize()
+    stored = export.export(step, platforms=PLATFORMS)(arrays, where).serialize()
     restored = export.deserialize(bytearray(stored))
     assert restored.platforms == PLATFORMS
-    assert [x.shape for x in restored.out_avals] == [(), p.shape]
-    answers = jit(lambda *arrays: (restored.call(*arrays), step(*arrays)))(p, t, where)
+    assert [x.shape for x in restored.out_avals] == [(), arrays[case.predictions].shape]
+    answers = jit(lambda *arguments: (restored.call(*arguments), step(*arguments)))(arrays, where)
     for got, expected in zip(*answers, strict=True):
         assert np.all(np.isfinite(expected))
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+def test_one_artifact_serves_every_batch_and_number_of_classes(case):
+    """Symbolic shapes: of the batch; of the classes, but for a loss with one weight for each; of frames and labels."""
+    letters = {"c": "c", "t": "t"}
+    if case.per_class:
+        del letters["c"]
+    names = ("b", *letters.values())
+    symbols = dict(zip(names, export.symbolic_shape(",".join(names)), strict=True))
+    sizes = {letter: symbols.get(letters.get(letter), n) for letter, n in SIZES.items()}
+    specs = {}
+    for name, domain in case.arrays.items():
+        dtype = jnp.float32 if domain.differentiable else jnp.int32
+        specs[name] = jax.ShapeDtypeStruct(domain.shape((symbols["b"],), sizes), dtype)
+    step = _step(case)
+    exported = export.export(step, platforms=PLATFORMS)(specs, jax.ShapeDtypeStruct((symbols["b"],), jnp.bool_))
+    for batch, classes in ((3, SIZES["c"]), (8, SIZES["c"] if case.per_class else 9)):
+        arrays = case.draw(seed=4, batch=(batch,), sizes={"c": classes})
+        where = np.arange(batch) != 1
+        for got, expected in zip(exported.call(arrays, where), step(arrays, where), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())

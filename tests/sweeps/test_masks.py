@@ -12,8 +12,10 @@ from tests.cases import CLASSES, Case
 from tests.compiling import jit
 
 BATCH = (6, 4)
-every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
-each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
+one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+ABSENT = 2
+"""The class that the mask of classes leaves out of every row."""
 
 
 def _masks(case: Case) -> dict[str, np.ndarray]:
@@ -22,10 +24,11 @@ def _masks(case: Case) -> dict[str, np.ndarray]:
     losses = rng.uniform(size=BATCH) < 0.6
     losses[0], losses[1] = True, False
     masks = {"losses": losses, "samples": np.array([True, False, True, True, False, True])}
-    if case.rows:
+    if case.elements:
         elements = rng.uniform(size=(*BATCH, CLASSES)) < 0.7
         elements[0], elements[1] = True, False
         masks["elements"] = elements
+        masks["classes"] = np.broadcast_to(np.arange(CLASSES) != ABSENT, elements.shape)
     return masks
 
 
@@ -36,86 +39,144 @@ def _left_out(where, shape):
     return np.broadcast_to(~where.reshape(where.shape + (1,) * (len(shape) - where.ndim)), shape)
 
 
-def _answers(case: Case, form, second_order, p, t, where, weights):
-    """All that a training step or a second-order method can see."""
-    mean = lambda p, t: form(p, t, where=where, weights=weights)
-    gradient = jax.grad(mean, (0,) if case.labels else (0, 1))
-    answers = {"losses": case.loss(p, t, where=where), "mean": mean(p, t)}
-    if not second_order:
-        slopes, back = jax.vjp(gradient, p, t)  # twice in reverse, as a penalty on the gradient differentiates
-        *twice, _ = (*back(jax.tree.map(jnp.ones_like, slopes)), None)
-        return answers, {"slopes": slopes, "curvatures": tuple(twice[: len(slopes)])}
-    along = lambda x: np.zeros(x.shape, jax.dtypes.float0) if case.labels and x is t else jnp.ones_like(x)
-    slopes, curvatures = jax.jvp(gradient, (p, t), (along(p), along(t)))
+def _seen(case: Case, second_order: str, arrays, options, where, weights):
+    """All that a training step or a second-order method can see, in every array and option."""
+    names = set(case.arrays)
+    smooth = {k: x for k, x in arrays.items() if k in case.differentiable} | options
+
+    def call(smooth):
+        own = {k: smooth.get(k, arrays[k]) for k in case.arrays}
+        return own, {k: v for k, v in smooth.items() if k not in names}
+
+    def mean(smooth):
+        own, options = call(smooth)
+        return case.reduced(case.make(options), own, where=where, weights=weights)
+
+    own, given = call(smooth)
+    answers = {"losses": case.loss(own, given, where=where), "mean": mean(smooth)}
+    gradient, ones = jax.grad(mean), jax.tree.map(jnp.ones_like, smooth)
+    if second_order == "reverse":  # as a penalty on the gradient differentiates
+        slopes, back = jax.vjp(gradient, smooth)
+        return answers, {"slopes": slopes, "curvatures": back(ones)[0]}
+    slopes, curvatures = jax.jvp(gradient, (smooth,), (ones,))
     return answers, {"slopes": slopes, "curvatures": curvatures}
 
 
-@every_case
+@each_loss
 def test_what_is_masked_changes_nothing_whatever_it_is(case):
-    form, masks, rng = case.make(), _masks(case), np.random.default_rng(4)
-    p, t = case.draw(seed=5, batch=BATCH)
+    masks, rng = _masks(case), np.random.default_rng(4)
+    arrays, numbers = case.draw(seed=5, batch=BATCH), case.numeric()
     weights = rng.uniform(0.5, 2, BATCH).astype(np.float32)
 
     @jit
     def run(inputs):
-        return {what: _answers(case, form, what != "samples", *inputs[what]) for what in masks}
+        return {what: _seen(case, "reverse" if what == "samples" else "forward", *inputs[what]) for what in masks}
 
-    def planted(in_predictions, in_targets, in_weights):
+    def planted(in_arrays, in_options, in_weights):
         """Other values wherever the mask leaves out; the weights are per loss, so elements of a row have none."""
         inputs = {}
         for what, where in masks.items():
-            q = np.where(_left_out(where, p.shape), in_predictions, p)
-            s = np.where(_left_out(where, t.shape), in_targets, t)
+            own = dict(arrays)
+            for k, value in in_arrays.items():
+                own[k] = np.where(_left_out(where, arrays[k].shape), value, arrays[k]).astype(arrays[k].dtype)
+            options = dict(numbers)
+            if what == "classes":
+                for k in case.per_class:
+                    options[k] = np.where(np.arange(CLASSES) == ABSENT, in_options, numbers[k]).astype(np.float32)
             w = np.where(_left_out(where, weights.shape), in_weights, weights)
-            inputs[what] = q, s.astype(t.dtype), where, w
+            inputs[what] = own, options, where, w
         return inputs
 
-    expected = run(planted(p, t, weights))
+    expected = run(planted({}, 1.0, weights))
     for what, where in masks.items():
         answers, derivatives = expected[what]
         assert np.isfinite(answers["mean"])
-        assert not np.any(np.asarray(answers["losses"])[_left_out(where, BATCH)]), "no loss where masked"
-        for of_predictions, *_ in derivatives.values():  # those of targets may be infinite, at a target of 0
-            assert np.all(np.isfinite(of_predictions))
-        for derivative in jax.tree.leaves(derivatives):
-            assert not np.any(np.asarray(derivative)[_left_out(where, p.shape)]), "no slope where masked"
-    other_p, other_t = case.draw(seed=6, batch=BATCH)
-    plants = [(other_p, other_t, 2 * weights)]
-    bad_targets = (CLASSES, -1, -100) if case.labels else (np.nan, np.inf, -np.inf)
-    plants += [(np.float32(bad), t, weights) for bad in (np.nan, np.inf, -np.inf)]
-    plants += [(p, np.asarray(bad, t.dtype), weights) for bad in bad_targets]
-    plants += [(np.float32(np.nan), np.asarray(bad_targets[0], t.dtype), np.float32(np.nan))]
+        if what != "classes":
+            assert not np.any(np.asarray(answers["losses"])[_left_out(where, BATCH)]), "no loss where masked"
+        for of in derivatives.values():
+            assert np.all(np.isfinite(of[case.predictions]))
+            for name in set(case.differentiable) & set(case.batched):  # those of targets may be infinite, at 0
+                out = _left_out(where, arrays[name].shape)
+                assert not np.any(np.asarray(of[name])[out]), f"no slope in {name} where masked"
+    other = {k: x for k, x in case.draw(seed=6, batch=BATCH).items() if k in case.batched}
+    plants = [(other, 3.0, 2 * weights)]
+    for name in case.batched:
+        bad = (np.nan, np.inf, -np.inf) if case.arrays[name].differentiable else case.arrays[name].outside
+        plants += [({name: value}, 1.0, weights) for value in bad]
+    plants += [({}, value, weights) for value in (np.nan, np.inf) if case.per_class and case.elements]
+    everything = {k: np.nan if case.arrays[k].differentiable else case.arrays[k].outside[0] for k in case.batched}
+    plants += [(everything, np.nan, np.float32(np.nan))]
     for plant in plants:
         got = run(planted(*plant))
         for what in masks:
-            message = f"mask of the {what}, planted {[x for x in plant if np.ndim(x) == 0] or 'other numbers'}"
+            scalars = [{k: v for k, v in plant[0].items() if np.ndim(v) == 0}, plant[1]]
+            message = f"mask of the {what}, planted {scalars}"
             jax.tree.map(partial(np.testing.assert_array_equal, err_msg=message), got[what], expected[what])
+
+
+@each_loss
+def test_padding_may_be_masked_after_the_loss(case):
+    """The habit of most JAX code. What is outside of the domain is nan there, and its slopes 0 in every array."""
+    bad = [(k, v) for k in case.batched if not case.arrays[k].tolerated for v in case.arrays[k].outside]
+    if not bad:
+        return  # every value that its arrays can hold is in the domain
+    keep = np.arange(cases.BATCH) % 3 != 1
+    arrays, numbers = case.draw(seed=9), case.numeric()
+    names = set(case.arrays)
+
+    @jit
+    def run(arrays):
+        def masked(smooth, after):
+            own = {k: smooth.get(k, arrays[k]) for k in case.arrays}
+            losses = case.loss(own, {k: v for k, v in smooth.items() if k not in names})
+            return after(losses)
+
+        smooth = {k: x for k, x in arrays.items() if k in case.differentiable} | numbers
+        ways = (lambda x: jnp.mean(x, where=keep), lambda x: 1024 * jnp.sum(jnp.where(keep, x, 0 * x.shape[0])))
+        ones = jax.tree.map(jnp.ones_like, smooth)
+        first = [jax.value_and_grad(masked)(smooth, after) for after in ways]
+        return first, jax.jvp(jax.grad(lambda smooth: masked(smooth, ways[0])), (smooth,), (ones,))[1]
+
+    expected = run(arrays)
+    for name, value in bad:
+        x = arrays[name].copy()
+        x[~keep] = value
+        got = run({**arrays, name: x})
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+            message = f"{name} of {value} in what is masked after the loss"
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max(), err_msg=message)
 
 
 REDUCTIONS = ("mean", "sum", "sum_over_batch_size", "none")
 
 
-@each_loss
+@one_of_each
 def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(case):
-    p, t = case.draw(seed=5, batch=BATCH)
+    arrays = case.draw(seed=5, batch=BATCH)
+    p = arrays[case.predictions]
     part = np.arange(BATCH[0]) % 3 != 1
-    shapes = [BATCH, *([p.shape] if case.rows else [])]
+    shapes = [BATCH, *([p.shape] if case.elements else [])]
 
     @jit
-    def masked(p, t, where):
+    def masked(arrays, where):
         """The gradient of the mean, the value of every reduction, and the mean by every other shape of the mask."""
-        mean = lambda p: case.make()(p, t, where=where)
-        values = {r: case.make(reduction=r)(p, t, where=where).sum() for r in REDUCTIONS}
+        mean = lambda p, where: case.reduced(case.make(), {**arrays, case.predictions: p}, where=where)
+        values = {r: case.reduced(case.make(reduction=r), arrays, where=where).sum() for r in REDUCTIONS}
         same = [jnp.broadcast_to(where.reshape(where.shape + (1,) * (len(s) - 1)), s) for s in shapes]
-        return jax.grad(mean)(p), values, [case.make()(p, t, where=m) for m in same]
+        return (
+            jax.grad(mean)(arrays[case.predictions], where),
+            values,
+            [mean(arrays[case.predictions], m) for m in same],
+        )
 
     @jit
-    def plain(p, t):
-        return jax.grad(case.make())(p, t), case.loss(p, t)
+    def plain(arrays):
+        slope = jax.grad(lambda p: case.reduced(case.make(), {**arrays, case.predictions: p}))
+        return slope(arrays[case.predictions]), case.loss(arrays)
 
-    gradient, losses = map(np.asarray, plain(p, t))
+    gradient, losses = map(np.asarray, plain(arrays))
     for kept in (np.ones_like(part), part):
-        slopes, values, means = masked(p, t, kept)
+        slopes, values, means = masked(arrays, kept)
         totals = losses[kept].sum(dtype=np.float64)
         for reduction, expected in zip(
             REDUCTIONS, (losses[kept].mean(), totals, losses[kept].mean(), totals), strict=True
@@ -126,35 +187,86 @@ def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(cas
         whole = gradient[kept] * (len(kept) / kept.sum())
         np.testing.assert_allclose(np.asarray(slopes)[kept], whole, rtol=1e-5, atol=1e-6 * np.abs(whole).max())
 
-    no_target = np.full_like(t, -1) if case.labels else np.full_like(t, np.nan)
-    nothing = masked(np.full_like(p, np.nan), no_target, np.zeros_like(part))
+    bad = lambda k: np.nan if case.arrays[k].differentiable else case.arrays[k].outside[0]
+    spoiled = {k: np.full_like(x, bad(k)) if k in case.batched else x for k, x in arrays.items()}
+    nothing = masked(spoiled, np.zeros_like(part))
     for gradient_or_value in jax.tree.leaves(nothing):
         assert not np.any(gradient_or_value), nothing
 
 
+@pytest.mark.parametrize("case", [c for c in cases.richest() if c.elements and c.labels], ids=lambda case: case.id)
+def test_a_row_whose_own_class_is_masked_is_in_no_denominator(case):
+    """What counts is decided once: the mean, the total, the weights all leave it out."""
+    arrays, weights = case.draw(seed=3), np.linspace(0.5, 2, cases.BATCH).astype(np.float32)
+    where = np.random.default_rng(0).uniform(size=(cases.BATCH, CLASSES)) < 0.6
+    own = where[np.arange(cases.BATCH), arrays[case.targets]]
+    assert 0 < own.sum() < cases.BATCH
+
+    @jit
+    def run(where):
+        losses = case.loss(arrays, where=where)
+        values = {r: case.reduced(case.make(reduction=r), arrays, where=where, weights=weights) for r in REDUCTIONS}
+        return losses, values, case.reduced(case.make().total, arrays, where=where, weights=weights)
+
+    losses, values, total = jax.tree.map(np.asarray, run(where))
+    assert not losses[~own].any()
+    of_all = (weights * losses)[own].sum(dtype=np.float64)
+    expected = {"sum": of_all, "mean": of_all / weights[own].sum(), "sum_over_batch_size": of_all / own.sum()}
+    for reduction, value in expected.items():
+        np.testing.assert_allclose(values[reduction], value, rtol=1e-6, err_msg=reduction)
+    np.testing.assert_allclose(total, [of_all, weights[own].sum()], rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", [c for c in cases.richest() if c.per_class], ids=lambda case: case.id)
+def test_a_class_of_weight_zero_contributes_nothing_however_improbable(case):
+    """An impossible class, of every sample: the value and all slopes but that in its own weight are finite."""
+    arrays, numbers = case.draw(seed=4), case.numeric()
+    impossible = case.arrays[case.predictions].impossible
+    for name in case.per_class:
+        numbers[name] = np.where(np.arange(CLASSES) == ABSENT, np.float32(0), numbers[name])
+    if case.classes:
+        arrays[case.predictions][:, ABSENT] = impossible
+    else:
+        arrays["bias"] = np.where(np.arange(CLASSES) == ABSENT, np.float32(-np.inf), arrays["bias"])
+
+    @jit
+    def run(p):
+        loss = lambda p: case.loss({**arrays, case.predictions: p}, numbers)
+        return loss(p), [jax.grad(lambda p: jnp.sum(c * loss(p)))(p) for c in (1, 1024)]
+
+    losses, slopes = run(arrays[case.predictions])
+    assert np.isfinite(losses).all(), losses
+    assert np.isfinite(slopes).all()
+    if case.labels:
+        with_label = arrays[case.targets] == ABSENT
+        assert with_label.any()
+
+
 # What a reduction does with losses that are all masked does not depend on the loss: a case of each kind is enough.
-KINDS = {(case.rows, case.labels): case for case in cases.collect()}
-
-
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("case", KINDS.values(), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases.kinds(), ids=lambda case: case.id)
 def test_no_reduction_has_a_slope_where_nothing_is_kept(case, reduction):
-    p, t = case.draw(batch=BATCH)
-    loss = jit(jax.grad(lambda p, t, where: case.make(reduction=reduction)(p, t, where=where).sum()))
-    assert np.any(loss(p, t, np.ones(BATCH, bool)))
-    assert not np.any(loss(np.full_like(p, np.nan), t, np.zeros(BATCH, bool)))
+    arrays = case.draw(batch=BATCH)
+    form = case.make(reduction=reduction)
+    loss = lambda p, where: case.reduced(form, {**arrays, case.predictions: p}, where=where).sum()
+    slope = jit(jax.grad(loss))
+    p = arrays[case.predictions]
+    assert np.any(slope(p, np.ones(BATCH, bool)))
+    assert not np.any(slope(np.full_like(p, np.nan), np.zeros(BATCH, bool)))
 
 
-@each_loss
+@one_of_each
 def test_an_empty_batch_has_loss_zero(case):
-    p, t = case.draw(batch=(0,))
+    arrays = case.draw(batch=(0,))
     reductions = ("mean", "sum", "sum_over_batch_size")
 
     @jit
-    def run(p, t):
-        return jax.grad(case.make())(p, t), case.loss(p, t), [case.make(reduction=r)(p, t) for r in reductions]
+    def run(arrays):
+        mean = lambda p: case.reduced(case.make(), {**arrays, case.predictions: p})
+        values = [case.reduced(case.make(reduction=r), arrays) for r in reductions]
+        return jax.grad(mean)(arrays[case.predictions]), case.loss(arrays), values
 
-    gradient, losses, values = run(p, t)
-    assert gradient.shape == p.shape
+    gradient, losses, values = run(arrays)
+    assert gradient.shape == arrays[case.predictions].shape
     assert losses.shape == (0,)
     assert values == [0, 0, 0]

@@ -58,14 +58,18 @@ def test_the_gradient_through_log_softmax_is_all_that_is_held(loss):
     assert _temporaries(jax.value_and_grad(loss), LOGITS, LOGITS) < 0.02 * BYTES
 
 
-ELEMENTWISE = [case for case in cases.programs() if not case.rows]
+ELEMENTWISE = [case for case in cases.each() if all(d.axes == "..." for d in case.arrays.values())]
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=lambda case: case.id)
 def test_elementwise_losses_hold_at_most_ten_arrays_of_the_size_of_the_input(case):
     """XLA on CPU writes out each intermediate result that is used twice and costly to repeat: a logarithm, a power."""
-    x = jax.ShapeDtypeStruct((2**20,), jnp.float32)
-    assert _temporaries(jax.value_and_grad(case.make()), x, x) < 10 * 2**22
+    arrays = {name: jax.ShapeDtypeStruct((2**20,), jnp.float32) for name in case.arrays}
+    form = case.make()
+    step = lambda arrays: jax.value_and_grad(lambda p: case.reduced(form, {**arrays, case.predictions: p}))(
+        arrays[case.predictions]
+    )
+    assert _temporaries(step, arrays) < 10 * 2**22
 
 
 def _equations(jaxpr) -> int:
@@ -74,13 +78,13 @@ def _equations(jaxpr) -> int:
     return len(jaxpr.eqns) + sum(_equations(x) for x in inner if hasattr(x, "eqns"))
 
 
-# A label to ignore is a mask.
-UNMASKED = [case for case in cases.programs() if case.kwargs.get("ignore_index") is None]
+# A label to ignore is a mask, and a fused loss is reduced by itself.
+UNMASKED = [case for case in cases.programs() if case.given().get("ignore_index") is None and not case.call]
 
 
 @pytest.mark.parametrize("case", UNMASKED, ids=lambda case: case.id)
 def test_the_class_form_traces_to_its_function_and_a_mean(case):
-    p, t = case.draw()
-    function = jax.make_jaxpr(lambda p, t: jnp.mean(case.loss(p, t)))(p, t)
-    form = jax.make_jaxpr(case.make())(p, t)
+    arrays = case.draw()
+    function = jax.make_jaxpr(lambda arrays: jnp.mean(case.loss(arrays)))(arrays)
+    form = jax.make_jaxpr(lambda arrays: case.reduced(case.make(), arrays))(arrays)
     assert _equations(form.jaxpr) == _equations(function.jaxpr)

@@ -17,7 +17,6 @@ BOTH = [
     for name in sorted(jaxloss.losses.__all__)
     if hasattr(optax.losses, name) and callable(getattr(optax.losses, name))
 ]
-DRAWS = {case.fn: case for case in reversed(cases.collect())}
 
 
 def _arguments(name):
@@ -30,7 +29,7 @@ def _arguments(name):
         paddings = (np.arange(9) >= frames[:, None], np.arange(4) >= labels[:, None])
         logits, indices = cases.normal(rng, (4, 9, 5)), rng.integers(1, 5, (4, 4)).astype(np.int32)
         return logits, paddings[0].astype(np.float32), indices, paddings[1].astype(np.float32)
-    return next(case for case in cases.collect() if case.fn is fn).draw(3)
+    return tuple(next(case for case in cases.collect() if case.fn is fn).draw(3).values())
 
 
 def test_the_losses_that_optax_has_are_all_compared():
@@ -140,9 +139,9 @@ def test_the_answers_are_torchs(name, kwargs, peer, peer_kwargs):
 
     fn = getattr(jaxloss, name)
     case = next(
-        c for c in cases.collect() if c.fn is fn and c.kwargs.get("log_input", True) == kwargs.get("log_input", True)
+        c for c in cases.collect() if c.fn is fn and c.options.get("log_input", True) == kwargs.get("log_input", True)
     )
-    p, t = case.draw(4)
+    p, t = case.draw(4).values()
     as_torch = lambda x: torch.tensor(x) if isinstance(x, np.ndarray) else x
     options = {k: as_torch(np.float32(v) if k == "pos_weight" else v) for k, v in peer_kwargs.items()}
     options = {k: torch.tensor(float(v)) if k == "pos_weight" else v for k, v in options.items()}
@@ -185,11 +184,11 @@ def test_the_answers_are_keras_up_to_its_clipping(name, kwargs, peer, peer_kwarg
 
     fn = getattr(jaxloss, name)
     wanted = kwargs.get("log_input", True)
-    case = next(c for c in cases.collect() if c.fn is fn and c.kwargs.get("log_input", True) == wanted)
-    p, t = case.draw(5)
+    case = next(c for c in cases.collect() if c.fn is fn and c.options.get("log_input", True) == wanted)
+    p, t = case.draw(5).values()
     if peer == "categorical_focal_crossentropy":
         t = np.eye(cases.CLASSES, dtype=np.float32)[t]
-    batched = (t, p) if case.rows else (t[:, None], p[:, None])
+    batched = (t, p) if case.classes else (t[:, None], p[:, None])
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         theirs = jit(lambda t, p: getattr(keras.losses, peer)(t, p, **peer_kwargs))(*batched)
     np.testing.assert_allclose(jit(lambda p, t: fn(p, t, **kwargs))(p, t), theirs, rtol=1e-4, atol=1e-5)

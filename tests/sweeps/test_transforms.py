@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxloss import _fields
 from tests import cases
 from tests.cases import Case
 from tests.compiling import jit
 
 ROWS, COLUMNS = 4, 3
-# Whether transformations agree does not depend on how well the machine code is optimised, which takes half the time.
-every_case = pytest.mark.parametrize("case", cases.extremes(), ids=lambda case: case.id)
+every_case = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 
 
@@ -27,22 +25,24 @@ def _close(got, expected, what, rtol=1e-5):
 
 
 def _inputs(case: Case, batch=(ROWS, COLUMNS)):
-    p, t = case.draw(seed=7, batch=batch)
+    arrays = case.draw(seed=7, batch=batch)
     rng = np.random.default_rng(8)
     weights = rng.uniform(0.5, 2, batch).astype(np.float32)
-    u, v = rng.normal(size=(2, *p.shape)).astype(np.float32)
-    return p, t, weights, u, v
+    u, v = rng.normal(size=(2, *arrays[case.predictions].shape)).astype(np.float32)
+    return arrays, weights, u, v
 
 
 @every_case
 def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
-    p, t, *_ = _inputs(case)
+    arrays, *_ = _inputs(case)
+    over = lambda axis: ({k: axis if k in case.batched else None for k in arrays},)
 
     @jit
-    def run(p, t):
-        return case.loss(p, t), jax.vmap(case.loss, 1, 1)(p, t), jax.vmap(jax.vmap(case.loss))(p, t)
+    def run(arrays):
+        columns = jax.vmap(case.loss, over(1), 1)(arrays)
+        return case.loss(arrays), columns, jax.vmap(jax.vmap(case.loss, over(0)), over(0))(arrays)
 
-    batched, columns, elements = run(p, t)
+    batched, columns, elements = run(arrays)
     assert batched.shape == (ROWS, COLUMNS)
     _close(columns, batched, "vmap over the batch")
     _close(elements, batched, "vmap over single elements or rows")
@@ -50,22 +50,25 @@ def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
 
 @every_case
 def test_derivatives_of_every_mode_agree(case):
-    p, t, weights, u, v = _inputs(case, batch=(2,))
-    form = case.make()
+    arrays, weights, u, v = _inputs(case, batch=(2,))
+    form, name = case.make(), case.predictions
+    batched = {k: x for k, x in arrays.items() if k in case.batched and k != name}
+    fixed = {k: x for k, x in arrays.items() if k not in case.batched}
 
     @jit
-    def run(p, t, weights, u, v):
-        total = lambda p: (weights * case.loss(p, t)).sum()
+    def run(p, batched, weights, u, v):
+        total = lambda p: (weights * case.loss({**fixed, **batched, name: p})).sum()
         value, gradient = jax.value_and_grad(total)(p)
         along = lambda p: jax.jvp(total, (p,), (u,))[1]
         linear_value, linear = jax.linearize(total, p)
 
         def micro_batch(sum_so_far, batch):
-            q, t, weights = batch
-            value, gradient = jax.value_and_grad(lambda q: form.total(q, t, weights=weights)[0])(q)
+            q, own, weights = batch
+            mean = lambda q: case.reduced(form.total, {**fixed, **own, name: q}, weights=weights)[0]
+            value, gradient = jax.value_and_grad(mean)(q)
             return sum_so_far + value, gradient
 
-        accumulated, parts = lax.scan(micro_batch, jnp.zeros((), jnp.float32), (p, t, weights))
+        accumulated, parts = lax.scan(micro_batch, jnp.zeros((), jnp.float32), (p, batched, weights))
         return {
             "values": (value, linear_value, jax.jvp(total, (p,), (u,))[0], accumulated),
             "slopes": (jnp.vdot(gradient, u), along(p), linear(u)),
@@ -75,7 +78,8 @@ def test_derivatives_of_every_mode_agree(case):
             "forward over forward": jax.jvp(along, (p,), (v,))[1],
         }
 
-    got = run(p, t, weights, u, v)
+    p = arrays[name]
+    got = run(p, batched, weights, u, v)
     for what in ("values", "slopes", "gradients"):
         expected, *others = got[what]
         for other in others:
@@ -90,17 +94,17 @@ def test_derivatives_of_every_mode_agree(case):
 
 @each_loss
 def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
-    p, t, *_ = _inputs(case)
+    arrays, *_ = _inputs(case)
     traces = []
 
     @partial(jit, static_argnums=0)
-    def call(static, dynamic, p, t):
+    def call(static, dynamic, arrays):
         traces.append(dynamic)
-        closure = case.make()
-        return case.loss(p, t).mean(), closure(p, t), static(p, t), dynamic(p, t)
+        forms = case.make(), static, dynamic
+        return case.loss(arrays).mean(), *(case.reduced(form, arrays) for form in forms)
 
-    answers = call(case.make(), case.make(), p, t)
-    call(case.make(), case.make(), p, t)
+    answers = call(case.make(), case.make(), arrays)
+    call(case.make(), case.make(), arrays)
     assert len(traces) == 1, "equal instances are traced once"
     assert all(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(traces[0])), "numbers are leaves"
     for what, answer in zip(("closure", "static argument", "pytree"), answers[1:], strict=True):
@@ -110,26 +114,24 @@ def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
     assert jax.tree.structure(case.make()) != jax.tree.structure(other), "another reduction is another pytree"
 
 
-WITH_OPTIONS = [
-    (case, name) for case in cases.programs() for name in _fields.leaf_names(case.form) if name in case.kwargs
-]
+WITH_OPTIONS = [(case, name) for case in cases.each() for name in case.numeric()]
 
 
 @pytest.mark.parametrize(("case", "name"), WITH_OPTIONS, ids=[f"{case.id} {name}" for case, name in WITH_OPTIONS])
 def test_a_numeric_option_is_swept_by_vmap_and_differentiated(case, name):
-    p, t, *_ = _inputs(case)
-    step, own = 0.01, np.asarray(case.kwargs[name], np.float32)
+    arrays, *_ = _inputs(case)
+    step, own = 0.01, case.numeric()[name]
     middle = 0.9 * own + np.float32(0.05)  # inside of every option's range
     swept = np.stack([middle - np.float32(step), middle, middle + np.float32(step)])
 
     @jit
-    def run(form, p, t, swept):
+    def run(form, arrays, swept):
         axes = jax.tree.map(lambda _: None, form).replace(**{name: 0})
-        along = jax.vmap(lambda form: form(p, t), in_axes=(axes,))(form.replace(**{name: swept}))
-        slopes = jax.grad(lambda form: form(p, t))(form.replace(**{name: swept[1]}))
-        return along, slopes, case.form(**{**case.kwargs, name: middle.tolist()})(p, t)
+        along = jax.vmap(lambda form: case.reduced(form, arrays), in_axes=(axes,))(form.replace(**{name: swept}))
+        slopes = jax.grad(lambda form: case.reduced(form, arrays))(form.replace(**{name: swept[1]}))
+        return along, slopes, case.reduced(case.make({name: middle.tolist()}), arrays)
 
-    values, slopes, fixed = run(case.make(), p, t, swept)
+    values, slopes, fixed = run(case.make(), arrays, swept)
     _close(values[1], fixed, "swept")
     assert isinstance(slopes, case.form)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(slopes)), slopes

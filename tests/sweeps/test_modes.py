@@ -1,0 +1,207 @@
+"""A loss says the same however it is run: eagerly, compiled, without `jit`, with nan refused on the way, in float64."""
+
+import contextlib
+import logging
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxloss
+from tests import cases, ulp
+from tests.cases import Case
+from tests.sweeps.test_accuracy import exact
+
+each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
+one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+
+
+def _call(case: Case):
+    """Losses and the gradient of their masked, weighted mean in every array, as functions of arrays alone."""
+
+    def losses(arrays, where=None):
+        return case.loss(arrays, where=where)
+
+    def gradient(arrays, where=None, weights=None):
+        smooth = {k: arrays[k] for k in case.differentiable}
+        form = case.make()
+        mean = lambda smooth: case.reduced(form, {**arrays, **smooth}, where=where, weights=weights)
+        return jax.value_and_grad(mean)(smooth)
+
+    return losses, gradient
+
+
+def _on_device(arrays):
+    return jax.tree.map(jnp.asarray, arrays)
+
+
+def _at_valid_ends(case: Case):
+    """Samples at the finite and infinite ends of each array's domain, where the loss itself is finite."""
+    arrays = case.draw(seed=42)
+    for name, domain in case.arrays.items():
+        if domain.batched:
+            for i, end in enumerate(domain.ends):
+                arrays[name][(i, 0) if arrays[name].ndim == 2 else i] = end
+    with jax.debug_nans(False):
+        losses = np.asarray(jax.jit(case.loss)(arrays))
+    fine = np.isfinite(losses)
+    return {k: x[fine] if case.arrays[k].batched else x for k, x in arrays.items()}
+
+
+@one_of_each
+def test_eager_compiled_and_without_jit(case):
+    arrays = _on_device(case.draw(seed=41))
+    where = jnp.arange(cases.BATCH) % 3 != 1
+    losses, gradient = _call(case)
+    ways = {
+        "compiled": lambda: (jax.jit(losses)(arrays, where), jax.jit(gradient)(arrays, where)),
+        "eager": lambda: (losses(arrays, where), gradient(arrays, where)),
+    }
+    expected = ways["compiled"]()
+    got = {"eager": ways["eager"]()}
+    with jax.disable_jit():
+        got["without jit"] = ways["eager"]()
+    for way, answers in got.items():
+        for a, b in zip(jax.tree.leaves(answers), jax.tree.leaves(expected), strict=True):
+            scale = np.abs(np.asarray(b)).max(initial=0)
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * scale, err_msg=way)
+
+
+@one_of_each
+def test_no_nan_is_made_on_the_way(case):
+    """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
+    ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
+    where = np.arange(cases.BATCH) % 3 != 1
+    bad = lambda k: np.nan if case.arrays[k].differentiable else case.arrays[k].outside[0]
+    hidden = {k: x.copy() for k, x in ordinary.items()}
+    for k in case.batched:
+        hidden[k][~where] = bad(k)
+    losses, gradient = _call(case)
+    numeric = case.numeric()
+    with jax.debug_nans(True):
+        for what, arrays, mask in (
+            ("ordinary", ordinary, None),
+            ("at the ends", hard, None),
+            ("masked", hidden, where),
+        ):
+            # NumPy arrays: making a JAX array of nan is the user's own line.
+            for how in (lambda f: f, jax.jit):
+                try:
+                    how(losses)(arrays, mask)
+                    how(gradient)(arrays, mask)
+                    slope = jax.grad(lambda numeric: case.loss(arrays, numeric, where=mask).sum())
+                    how(slope)(numeric)
+                except FloatingPointError as error:
+                    pytest.fail(f"{case.id}, {what}, {'compiled' if how is jax.jit else 'eager'}: {error}")
+
+
+def test_a_nan_of_ones_own_is_blamed_on_ones_own_line():
+    @jax.jit
+    def step(x):
+        mine = jnp.log(x - 2)  # -1
+        return jaxloss.SigmoidBinaryCrossEntropy()(x, jnp.ones(3)) + jnp.sum(mine)
+
+    with jax.debug_nans(True), pytest.raises(FloatingPointError, match=r"\blog\b"):
+        step(jnp.ones(3))
+
+
+@contextlib.contextmanager
+def _compilations():
+    """The names of what is compiled in this context."""
+    found = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            message = record.getMessage()
+            if message.startswith("Finished XLA compilation"):
+                found.append(message)
+
+    logger, handler = logging.getLogger("jax._src.dispatch"), Handler()
+    level, spread = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        with jax.log_compiles(True):
+            yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = level, spread
+
+
+@one_of_each
+def test_a_second_eager_call_compiles_nothing(case):
+    arrays = _on_device(case.draw(seed=44))
+    losses, gradient = _call(case)
+    losses(arrays)
+    gradient(arrays)
+    with _compilations() as found:
+        losses(arrays)
+        gradient(arrays)
+    assert not found
+
+
+def test_compilations_are_counted():
+    with _compilations() as found:
+        jax.jit(lambda x: x + 1.25)(jnp.zeros(3))
+    assert found
+
+
+# ------------------------------------------------------------------------------------------------------------ dtypes
+
+
+@one_of_each
+def test_float64_stays_and_is_as_exact(case):
+    """Under x64, with strict promotion: no constant or index of another type meets what was given."""
+    arrays, numeric = case.draw(seed=45), case.numeric()
+    names = set(case.arrays)
+    truth = jax.tree.map(np.asarray, _float32(case, arrays, numeric))
+    with jax.enable_x64(True):
+        wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
+        options = {k: np.float64(v) for k, v in numeric.items()}
+
+        @jax.jit
+        def run(wide, options):
+            smooth = {k: wide[k] for k in case.differentiable} | options
+            split = lambda s: ({k: s.get(k, wide[k]) for k in names}, {k: v for k, v in s.items() if k not in names})
+
+            def total(smooth):
+                own, given = split(smooth)
+                return case.loss({k: own[k] for k in case.arrays}, given).sum()
+
+            mean = case.reduced(case.make(), wide)
+            return case.loss(wide, options), mean, jax.grad(total)(smooth)
+
+        losses, mean, slopes = run(wide, options)
+        assert losses.dtype == mean.dtype == np.float64
+        assert all(slope.dtype == np.float64 for slope in slopes.values())
+        again = _float32(case, arrays, numeric)
+        assert again.dtype == np.float32, "float32 stays float32 under x64"
+        np.testing.assert_allclose(again, truth, rtol=1e-6)
+    np.testing.assert_allclose(losses, truth, rtol=1e-5, atol=1e-6)
+    _check_float64(case, wide, options, np.asarray(losses))
+
+
+def _float32(case, arrays, numeric):
+    return jax.jit(case.loss)(arrays, numeric)
+
+
+def _check_float64(case, wide, options, losses):
+    mp.mp.dps = 40
+    given = {**{k: v for k, v in case.given().items() if k not in options}, **{k: exact(v) for k, v in options.items()}}
+    for i in range(3):
+        sample = [exact(x[i] if case.arrays[k].batched else x) for k, x in wide.items()]
+        truth = case.oracle(*sample, **given)
+        size = max(abs(truth), 1)
+        assert abs(ulp.exact(losses[i]) - truth) < 1e-13 * size, f"{case.id}: {losses[i]} for {mp.nstr(truth, 20)}"
+
+
+@one_of_each
+def test_python_numbers_and_lists_are_arrays(case):
+    """What a notebook has at hand: lists, NumPy's scalars, integers for targets."""
+    arrays = case.draw(seed=46)
+    as_lists = {k: x.tolist() for k, x in arrays.items()}
+    expected = jax.jit(case.loss)(arrays)
+    np.testing.assert_allclose(case.loss(as_lists), expected, rtol=1e-5)
+    np.testing.assert_allclose(case.reduced(case.make(), as_lists), np.mean(expected), rtol=1e-5)
