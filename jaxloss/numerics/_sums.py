@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +13,34 @@ from jaxloss.numerics._sharding import is_split
 Axes = int | tuple[int, ...]
 FEW = 32  # classes
 MANY = 256
+BLOCK = 128
 
 
-def unclamped(total: jax.Array) -> jax.Array:
-    """A sum of products whose second factors were clamped to half the largest number, infinite where a term should be.
+def present(weight: jax.Array, value: jax.Array) -> jax.Array:
+    r"""The value, 0 where the weight is 0: in a sum of products $0 \cdot \infty$ is 0, any other infinity stays one.
 
-    0 * inf is nan, and a select would make XLA on CPU write the products out before it sums them. With clamped factors
-    a product is 0 where the first factor is, and else, for a first factor from 1e-19, beyond any sum of true products.
+    For values alone: a derivative rule goes with it wherever it is used, for there is none in the weight at 0.
     """
-    largest = float(jnp.finfo(total.dtype).max)
-    return jnp.maximum(total, total * largest**0.5 - largest / 4)
+    return jnp.where(weight == 0, jnp.zeros_like(value), value)
 
 
 def few(x: jax.Array, axes: Axes) -> bool:
     """Whether the axes are the last one, and it has but a few classes."""
     last = x.ndim - 1
-    return axes in (-1, last, (-1,), (last,)) and 2 <= x.shape[-1] <= FEW and not is_split(x, (last,))
+    if axes not in (-1, last, (-1,), (last,)) or is_symbolic(x.shape[-1]) or is_split(x, (last,)):
+        return False
+    return 2 <= x.shape[-1] <= FEW
 
 
 def many(x: jax.Array, axes: Axes) -> bool:
-    """Whether the axes have many classes."""
-    return math.prod(x.shape[i] for i in _tuple(axes)) >= MANY
+    """Whether the axes have many classes; symbolic ones are taken to."""
+    sizes = [x.shape[i] for i in _tuple(axes)]
+    return any(map(is_symbolic, sizes)) or math.prod(sizes) >= MANY
+
+
+def is_symbolic(size: Any) -> bool:
+    """Whether a length is known to `jax.export` by its name alone, so that nothing can be decided by it."""
+    return not isinstance(size, int)
 
 
 def _tuple(axes: Axes) -> tuple[int, ...]:
@@ -57,14 +65,28 @@ def row_sum(x: jax.Array, axes: Axes) -> jax.Array:
 def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     """The sums of two arrays of one shape, the axes kept with length 1.
 
-    One reduction of two operands: over ten classes XLA on CPU takes five times as long for two reductions of one.
+    One reduction of two operands: over ten classes XLA on CPU takes five times as long for two reductions of one. But
+    it adds their terms one after the other, where it splits a reduction of one into parts. So at most `MANY` terms are
+    added that way, of the last axis, in blocks if it is longer.
     """
     axes = tuple(i % a.ndim for i in _tuple(axes))
-    if is_split(a, axes):  # explicitly sharded axes are only reduced by the reductions that JAX names
+    last = max(axes)
+    if is_split(a, axes) or is_symbolic(a.shape[last]):
+        # JAX reduces explicitly sharded axes by the reductions that it names alone; nor has a symbolic length blocks.
         return jnp.sum(a, axes, keepdims=True), jnp.sum(b, axes, keepdims=True)
     zeros = jnp.zeros((), a.dtype), jnp.zeros((), b.dtype)
-    of_a, of_b = lax.reduce((a, b), zeros, _add, axes)
-    return jnp.expand_dims(of_a, axes), jnp.expand_dims(of_b, axes)
+    of_blocks = lax.reduce(tuple(_in_blocks(x, last) for x in (a, b)), zeros, _add, (last + 1,))
+    of_a, of_b = (jnp.sum(t, axes, keepdims=True) if t.shape[last] > 1 or len(axes) > 1 else t for t in of_blocks)
+    return of_a, of_b
+
+
+def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
+    """X with an axis split in two, the second of which has at most `MANY` terms; zeros fill the last block."""
+    n = x.shape[axis]
+    size = n if n < MANY else BLOCK
+    blocks = -(-n // size)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, blocks * size - n if i == axis else 0, 0) for i in range(x.ndim)])
+    return x.reshape(*x.shape[:axis], blocks, size, *x.shape[axis + 1 :])
 
 
 def _add(one, other):  # a lambda would be compiled anew at every call outside of jit
@@ -72,5 +94,5 @@ def _add(one, other):  # a lambda would be compiled anew at every call outside o
 
 
 @two_sums.defjvp
-def _(axes, primals, tangents):
+def _two_sums_jvp(axes, primals, tangents):
     return two_sums(*primals, axes), tuple(jnp.sum(t, axes, keepdims=True) for t in tangents)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._sharding import is_split
-from jaxloss.numerics._sums import Axes, few, row_sum, unclamped
+from jaxloss.numerics._sums import Axes, few, present, row_sum
 from jaxloss.numerics.elementary import log1p, log_ratio, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
@@ -47,7 +47,7 @@ def _(axes, primals, tangents):
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    return unclamped(row_sum(t * _finite_gap(log_t, log_p), axes))
+    return row_sum(t * present(t, _bounded(log_t) - log_p), axes)
 
 
 def _finite_gap(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._sharding import columns, explicit_sharding, is_split, keep
-from jaxloss.numerics._sums import many
+from jaxloss.numerics._sums import MANY, is_symbolic
 
 
 def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
@@ -35,7 +35,7 @@ def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 
 
 @rule(label_value)
-def _(axis, primals, tangents):
+def _label_value_jvp(axis, primals, tangents):
     x, labels = primals
     return label_value(x, labels, axis), _tangent(tangents[0], labels, axis)
 
@@ -80,7 +80,7 @@ def sums_of_slopes(
 
 
 def _many(x: jax.Array, axis: int) -> bool:
-    return many(x, axis) and explicit_sharding(x) is None
+    return not is_symbolic(x.shape[axis]) and x.shape[axis] >= MANY and explicit_sharding(x) is None
 
 
 def _cheaper(

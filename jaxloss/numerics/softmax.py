@@ -78,7 +78,7 @@ def _whole(x: jax.Array) -> jax.Array:
 
 
 @rule(_whole)
-def _(primals, tangents):
+def _whole_jvp(primals, tangents):
     return _whole(*primals), tangents[0]
 
 
@@ -99,6 +99,12 @@ def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
     return x + -base
 
 
+def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
+    """Half of what the maximum of its row exceeds each x by: finite for all that is, 0 for a class of certain win."""
+    quarter, largest = 1 / 4, (1 - 1 / 32) * float(jnp.finfo(x.dtype).max)
+    return 2 * (jnp.clip(top * quarter, -largest, largest) - jnp.minimum(x * quarter, largest))
+
+
 def _below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
     """X less the maximum of its row, in as many forms more as there are powers of two below 1; 0 for a maximum of inf.
 
@@ -108,10 +114,16 @@ def _below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
     return (jnp.minimum(x * scale, largest) - jnp.clip(top * scale, -largest, largest)) / scale
 
 
+def _ties(rows: _Rows) -> jax.Array:
+    """The number of ties, 1 for a row of -inf, which is then not divided by 0."""
+    return jnp.where(rows.ties == 0, jnp.ones_like(rows.ties), rows.ties)
+
+
 def _log_sum(rows: _Rows) -> jax.Array:
     """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
     total = rows.ties + rows.rest
-    alone = jnp.log(rows.ties) + log1p(rows.rest / rows.ties)  # the ties are 1, but not their derivative
+    ties = _ties(rows)
+    alone = jnp.log(ties) + log1p(rows.rest / ties)  # the ties are 1, but not their derivative
     return jnp.where(rows.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
 
 
@@ -134,7 +146,7 @@ def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 
 @rule(logsumexp)
-def _(axes, primals, tangents):
+def _logsumexp_jvp(axes, primals, tangents):
     (x,) = primals
     return logsumexp(x, axes), jnp.sum(softmax(x, axes) * tangents[0], axes)
 
@@ -146,18 +158,18 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(empty, a, jnp.logaddexp(one, b))
 
 
-def _exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, _Rows]:
+def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, _Rows]:
     """exp(x - base) and the sums of its rows. XLA computes it once however often it is called for.
 
     Over many classes the sums have exponentials of their own, and these are computed wherever they are used: three of
     them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
     """
     if many(x, axes):
-        rows = _rows(x, axes)
+        rows = _rows(x, axes, shards)
         return jnp.exp(jnp.minimum(_below_top(x, rows.top, 1 / 2), 0)), rows
-    top, base = _top(x, axes)
+    top, base = _top(x, axes, shards)
     e = jnp.exp(jnp.minimum(x - base, 0))
-    return e, _rows_of(e, top, base, axes)
+    return e, _rows_of(e, top, base, axes, shards)
 
 
 def _likely(e: jax.Array, rows: _Rows) -> jax.Array:
@@ -166,19 +178,19 @@ def _likely(e: jax.Array, rows: _Rows) -> jax.Array:
     return e == largest
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _parts(x: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _parts(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
     """Softmax as a difference: 1 where p > 1/2, else 0; and that less p, exact where p is next to 1 or to 0."""
-    e, rows = _exponentials(x, axes)
+    e, rows = _exponentials(x, axes, shards)
     likely, inverse = _likely(e, rows), _inverse(rows)
     return likely.astype(x.dtype), jnp.where(likely, rows.rest * inverse, e * -inverse)
 
 
 @rule(_parts)
-def _(axes, primals, tangents):
+def _parts_jvp(axes, shards, primals, tangents):
     (x,), (t,) = primals, tangents
-    likely, less = _parts(x, axes)
-    return (likely, less), (jnp.zeros_like(likely), (less - likely) * _slope(x, t, axes))
+    likely, less = _parts(x, axes, shards)
+    return (likely, less), (jnp.zeros_like(likely), (less - likely) * slope_of_logs(x, t, axes, shards))
 
 
 def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
@@ -187,16 +199,16 @@ def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     return likely - less
 
 
-def _slope(x: jax.Array, t: jax.Array, axes: Axes) -> jax.Array:
+def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = None) -> jax.Array:
     """The derivative of log-softmax along t: t less its mean under the probabilities.
 
     The mean is the t of a class of p > 1/2, where there is one, less a sum of small terms. That sum is written first,
     and so comes last on the way back, where (g - sum g) + (1 - p) sum g needs this order: the first two nearly cancel.
     It is added, for XLA on CPU writes out a broadcast used twice, and so there is sum g with either sign.
     """
-    likely, less = _parts(x, axes)
-    rest = jnp.sum(less * t, axes, keepdims=True)
-    return (t - jnp.sum(likely * t, axes, keepdims=True)) + rest
+    likely, less = _parts(x, axes, shards)
+    rest = sum_of_shards(jnp.sum(less * t, axes, keepdims=True), shards)
+    return (t - sum_of_shards(jnp.sum(likely * t, axes, keepdims=True), shards)) + rest
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -205,22 +217,27 @@ def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     _, rows = _exponentials(x, axes)
     if many(x, axes):
         gaps = _below_top(x, rows.top, 1 / 4)
-    else:  # in one operation less; beside a maximum of inf these are finite, and are taken beyond all that is
-        ones = jnp.ones_like(rows.top)
-        gaps = _minus(_finite(x), rows.base) * jnp.where(jnp.isinf(rows.top), 4 * ones, ones)
+    else:  # in one operation less
+        gaps = _gaps(x, rows)
     return gaps - _log_sum(rows)
 
 
 @rule(log_softmax)
-def _(axes, primals, tangents):
+def _log_softmax_jvp(axes, primals, tangents):
     (x,), (t,) = primals, tangents
-    return log_softmax(x, axes), _slope(x, t, axes)
+    return log_softmax(x, axes), slope_of_logs(x, t, axes)
+
+
+def _gaps(x: jax.Array, rows: _Rows) -> jax.Array:
+    """X less the maximum of its row; beside a maximum of inf these are finite, and are taken beyond all that is."""
+    ones = jnp.ones_like(rows.top)
+    return _minus(_finite(x), rows.base) * jnp.where(jnp.isinf(rows.top), 4 * ones, ones)
 
 
 def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
     """Log-softmax, and its derivatives, from sums at hand."""
     certain = (x == rows.top) & (rows.ties == 1)
-    return jnp.where(certain, -log1p(rows.rest / rows.ties), (_finite(x) - rows.base) - _log_sum(rows))
+    return jnp.where(certain, -log1p(rows.rest / _ties(rows)), _gaps(x, rows) - _log_sum(rows))
 
 
 def softmax_complement(x: jax.Array, axes: Axes = -1) -> jax.Array:
