@@ -20,6 +20,7 @@ from jaxloss.losses.binary import (
     sigmoid_binary_cross_entropy,
 )
 from jaxloss.losses.cross_entropy import (
+    SoftmaxAux,
     SoftmaxCrossEntropy,
     SoftmaxCrossEntropyWithIntegerLabels,
     log_softmax,
@@ -113,6 +114,7 @@ __all__ = [
     "PoissonNLL",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
+    "SoftmaxAux",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyWithIntegerLabels",
     "SoftmaxFocalLoss",

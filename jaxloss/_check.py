@@ -14,7 +14,7 @@ import numpy as np
 from jaxloss._checked import valued
 from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
-from jaxloss.numerics import aligned, aligned_labels, keep
+from jaxloss.numerics import aligned, aligned_labels, keep, replicated
 
 # ------------------------------------------------------------------------------------------------ arrays and dtypes
 
@@ -97,18 +97,23 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
             f"labels need shape {rows}."
         )
     labels = aligned_labels(array, labels, axes)
-    if len(axes) > 1:  # one axis of the product length, where the first of them stands
-        array = jnp.moveaxis(array, axes, range(axes[0], axes[0] + len(axes)))
-        array = array.reshape((*array.shape[: axes[0]], -1, *array.shape[axes[0] + len(axes) :]))
-    first = next(iter(axes))
-    return array, jnp.expand_dims(labels, first), first
+    return one_class_axis(array, axes), jnp.expand_dims(labels, min(axes)), min(axes)
+
+
+def one_class_axis(array: Array, axes: tuple[int, ...]) -> Array:
+    """The array with its class axes as one, of the product length, in the order in which they are named."""
+    if len(axes) == 1:
+        return array
+    first, after = min(axes), min(axes) + len(axes)
+    array = jnp.moveaxis(replicated(array, axes), axes, range(first, after))
+    return array.reshape((*array.shape[:first], -1, *array.shape[after:]))
 
 
 # ------------------------------------------------------------------------------------------------- axes and masks
 
 
 def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, ...]:
-    """The class axes, counted from the front and sorted; None is all of them."""
+    """The class axes, counted from the front, in the order in which they are named; None is all of them."""
     if axis is None:
         return tuple(range(array.ndim))
     given: Sequence[Any] = cast(tuple[Any, ...], axis) if isinstance(axis, tuple) else (axis,)
@@ -118,12 +123,12 @@ def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, 
         raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}.") from error
     if not all(-array.ndim <= a < array.ndim for a in indices):
         raise ValueError(f"{name}: axis {axis} is out of range for {argument} of shape {array.shape}.")
-    axes = sorted(a % array.ndim for a in indices)
+    axes = tuple(a % array.ndim for a in indices)
     if len(set(axes)) != len(axes) or not axes:
         raise ValueError(f"{name}: axis {axis} must name at least one axis of {argument} {array.shape}, each once.")
     if math.prod(array.shape[a] for a in axes) == 0:
         raise ValueError(f"{name}: {argument} {array.shape} has no class on axis {axis}: a row needs at least one.")
-    return tuple(axes)
+    return axes
 
 
 def without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -229,12 +234,28 @@ def per_class(
     dtype: Any,
     shards: Shards = WHOLE,
 ) -> Array:
-    """One value for each class, laid along the class axis of `shape`; of all shards' values this one's."""
-    classes = tuple(shape[a] for a in axes)
+    """One value for each class, laid along the class axes of `shape`; of all shards' values this one's.
+
+    Of several class axes the values have the lengths, in the order in which they are named, or the product length.
+    """
+    table = class_table(name, argument, value, tuple(shape[a] for a in axes), dtype, shards)
+    others = [i for i in range(len(shape)) if i not in axes]
+    if len(axes) == 1:
+        return jnp.expand_dims(table, others)
+    array = table.reshape([shape[a] for a in axes])
+    return jnp.expand_dims(jnp.transpose(array, sorted(range(len(axes)), key=lambda i: axes[i])), others)
+
+
+def class_table(
+    name: str, argument: str, value: Any, classes: tuple[int, ...], dtype: Any, shards: Shards = WHOLE
+) -> Array:
+    """One value for each class, at the index that a label of the class is."""
     array = shards.values(real(name, argument, value), math.prod(classes))
-    if array.shape != classes:
+    if array.shape not in (classes, (math.prod(classes),)):
         raise ValueError(f"{name}: {argument} must have one value for each class, shape {classes}, got {array.shape}.")
-    return array.astype(dtype).reshape([n if i in axes else 1 for i, n in enumerate(shape)])
+    if array.ndim > 1:
+        array = replicated(array, tuple(range(array.ndim)))
+    return array.astype(dtype).reshape(-1)
 
 
 def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
@@ -267,6 +288,7 @@ __all__ = [
     "binary",
     "choice",
     "class_axes",
+    "class_table",
     "counted",
     "fitted",
     "floating",
@@ -281,6 +303,7 @@ __all__ = [
     "masked",
     "matched",
     "number",
+    "one_class_axis",
     "per_class",
     "real",
     "together",

@@ -27,7 +27,7 @@ def checking() -> Generator[None]:
 
 
 def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """`losses`, nan where `inside` is False: value and gradient both, so that no step is taken on it unnoticed."""
+    """`losses`, nan where `inside` is False, with gradient 0 there: a mask after the loss takes both away."""
     ok = inside()
     if _checking.get():
         checkify.check(jnp.all(ok), f"{name}: {rule}")
@@ -47,10 +47,9 @@ def _nan_outside(losses: Array, ok: Array) -> Array:
 
 
 @_nan_outside.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Array, Any]) -> tuple[Array, Array]:
+def _nan_outside_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Any]) -> tuple[Array, Array]:
     losses, ok = primals
-    factor = jnp.where(ok, jnp.ones_like(losses), jnp.full_like(losses, jnp.nan))
-    return _nan_outside(losses, ok), factor * tangents[0]
+    return _nan_outside(losses, ok), jnp.where(ok, tangents[0], jnp.zeros_like(tangents[0]))
 
 
 def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:

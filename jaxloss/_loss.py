@@ -5,15 +5,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss import _fields
-from jaxloss._check import class_axes, counted, fitted, mask
+from jaxloss._check import fitted, mask
 from jaxloss._reduce import check_reduction, reduced, totalled
-from jaxloss._shards import shards_of
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers
 
 
@@ -131,19 +130,18 @@ class Loss(_fields.Value):
         return self.losses(predictions, targets, **arrays)
 
     def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        """The mask of the losses: rows with anything left in them, and without the label that is ignored."""
-        if where is not None:
-            where = mask(self._name, where)
-            shape = jnp.shape(predictions)
-            if where.ndim == len(shape) > losses.ndim:
-                axes = class_axes(self._name, "predictions", cast(Array, predictions), getattr(self, "axis", -1))
-                where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
-                where = shards_of(self._name, getattr(self, "vocab_axis_name", None)).any(where)
-        ignore_index = getattr(self, "ignore_index", None)
-        not_ignored = None if ignore_index is None else counted(self._name, jnp.asarray(targets), ignore_index)
-        if where is None or not_ignored is None:
-            return where if not_ignored is None else not_ignored
-        return not_ignored & fitted(self._name, "where", where, losses.shape)
+        """Which of the losses count, as a mask of theirs; None for all.
+
+        A loss over axes of its own knows it and says so here. Of any other the mask is as it is given, or, where it has
+        axes that the losses lack, which are then the last ones, True where anything is left.
+        """
+        if where is None:
+            return None
+        where, shape = mask(self._name, where), jnp.shape(predictions)
+        if where.ndim == len(shape) > losses.ndim:
+            axes = tuple(range(losses.ndim, where.ndim))
+            where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
+        return where
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxloss._check import masked
+from jaxloss._check import counted, kept, masked
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
@@ -222,6 +222,11 @@ class LinearSoftmaxCrossEntropy(Loss):
     ) -> Array:
         """One value per token, not reduced."""
         return self._reduced(predictions, targets, kernel, "none", bias=bias, where=where)
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        where = kept(self._name, where, losses.shape)
+        not_ignored = counted(self._name, targets, self.ignore_index)
+        return where if not_ignored is None else not_ignored if where is None else where & not_ignored
 
     def _reduced(self, hidden: Any, labels: Any, kernel: Any, reduction: str, **arrays: Any) -> Array:
         how = {"reduction": reduction, "axis_name": self.axis_name}

@@ -7,6 +7,7 @@ from jaxloss.losses.binary import (
     sigmoid_binary_cross_entropy,
 )
 from jaxloss.losses.cross_entropy import (
+    SoftmaxAux,
     SoftmaxCrossEntropy,
     SoftmaxCrossEntropyWithIntegerLabels,
     log_softmax,
@@ -95,6 +96,7 @@ __all__ = [
     "PoissonNLL",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
+    "SoftmaxAux",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyWithIntegerLabels",
     "SoftmaxFocalLoss",

@@ -1,15 +1,34 @@
-"""Rows of classes: what the losses over a class axis share."""
+"""Rows of classes: what the losses over a class axis share, and the base of their class forms."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, counted, floats, inert, is_zero, kept_rows, labelled, masked, matched, number
+from jaxloss._check import (
+    class_axes,
+    class_table,
+    counted,
+    floats,
+    inert,
+    is_zero,
+    kept_rows,
+    labelled,
+    masked,
+    matched,
+    number,
+    one_class_axis,
+    real,
+)
 from jaxloss._checked import valued
+from jaxloss._loss import Loss
 from jaxloss._shards import WHOLE, Shards, shards_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Scalar
+
+PROBABILITIES = "probabilities must be in [0, 1]"
 
 
 class LabelRows(NamedTuple):
@@ -18,10 +37,23 @@ class LabelRows(NamedTuple):
     x: Array  # minus infinity where a class is masked
     labels: Array  # int32 and in range; of another shard's class out of the range of this one's
     elements: Array | None  # what is kept of the classes
-    kept: Array | None  # which rows count
+    kept: Array | None  # which rows count; None for all
     valid: Array  # which labels are in range, or do not count
     axis: int
+    classes: tuple[int, ...]  # the lengths of the class axes, in the order in which they are named
     shards: Shards
+
+    @property
+    def slopes(self) -> Array:
+        """Which rows have any: those that count and are in the domain."""
+        return self.valid if self.kept is None else self.valid & self.kept
+
+    def per_class(self, name: str, argument: str, value: Any) -> tuple[Array, Array]:
+        """One value for each class, laid along the class axis; and the one of each row's label, 0 where none counts."""
+        table = class_table(name, argument, value, self.classes, self.x.dtype, self.shards)
+        along = jnp.expand_dims(table, [i for i in range(self.x.ndim) if i != self.axis])
+        own = masked(self.shards.look_up(table, self.labels), self.slopes)
+        return numerics.sharded_like(self.x, along), own
 
     def finish(self, name: str, losses: Array) -> Array:
         """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
@@ -42,17 +74,30 @@ def label_rows(
     vocab_axis_name: AxisName = None,
 ) -> LabelRows:
     """Predictions over classes and integer labels, checked, with what `where` and `ignore_index` keep of them."""
+    rows = _unfilled_rows(name, argument, predictions, labels, axis, where, ignore_index, vocab_axis_name)
+    x = rows.x if rows.elements is None else numerics.keep(rows.elements, rows.x, fill)
+    return rows._replace(x=numerics.gated(x, rows.slopes))
+
+
+def _unfilled_rows(
+    name: str,
+    argument: str,
+    predictions: Floats,
+    labels: Labels,
+    axis: Axes,
+    where: Mask | None,
+    ignore_index: int | None,
+    vocab_axis_name: AxisName,
+) -> LabelRows:
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
     shards = shards_of(name, vocab_axis_name, axes)
     elements, kept = kept_of(name, where, array, axes, shards)
     x, t, class_axis = labelled(name, argument, array, labels, axis)
     if elements is not None:
-        elements = (
-            elements if len(axes) == 1 else labelled(name, argument, elements.astype(x.dtype), labels, axis)[0] > 0
-        )
+        elements = numerics.sharded_like(x, one_class_axis(elements, axes))
     if kept is not None:
-        kept = kept.reshape(t.shape)
+        kept = numerics.sharded_like(x, kept.reshape(t.shape))
     not_ignored = counted(name, t, ignore_index)
     if not_ignored is not None:
         kept = not_ignored if kept is None else kept & not_ignored
@@ -60,32 +105,55 @@ def label_rows(
     valid = (t >= 0) & (t < classes_here * shards.devices)
     t = shards.labels(jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32), classes_here)
     if elements is not None and kept is not None:
-        x = numerics.keep(elements, x, fill)
         own = jnp.any(elements & numerics.at_label(x, t, class_axis), class_axis, keepdims=True)
         kept = kept & (shards.any(own) | ~valid)
-    if kept is not None:
-        x = numerics.gated(x, kept)
-    return LabelRows(x, t, elements, kept, valid if kept is None else valid | ~kept, class_axis, shards)
-
-
-def at_label(per_class_values: Array, rows: LabelRows) -> Array:
-    """The value of each row's label."""
-    return rows.shards.look_up(per_class_values.reshape(-1), rows.labels)
+    valid = valid if kept is None else valid | ~kept
+    return LabelRows(x, t, elements, kept, valid, class_axis, tuple(array.shape[a] for a in axes), shards)
 
 
 def kept_of(
-    name: str, where: Mask | None, x: Array, axes: tuple[int, ...], shards: Shards
+    name: str, where: Mask | None, x: Array, axes: tuple[int, ...], shards: Shards = WHOLE
 ) -> tuple[Array | None, Array | None]:
-    """`kept_rows`, where a row has anything left if it has it on any shard."""
+    """`kept_rows`, sharded as x is, where a row has anything left if it has it on any shard."""
     elements, rows = kept_rows(name, where, x.shape, axes)
-    return elements, rows if elements is None or rows is None else shards.any(rows)
+    if elements is not None and rows is not None:
+        rows = shards.any(rows)
+    elements, rows = (None if kept is None else numerics.sharded_like(x, kept) for kept in (elements, rows))
+    return elements, rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowLoss(Loss):
+    """A loss over a class axis, whose rows count if anything is left of them."""
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        if where is None:
+            return None
+        options, name = self._options(), self._name
+        x = real(name, "predictions", predictions)
+        axes = class_axes(name, "predictions", x, options["axis"])
+        _, rows = kept_of(name, where, x, axes, shards_of(name, options.get("vocab_axis_name"), axes))
+        return None if rows is None else jnp.squeeze(rows, axes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLoss(RowLoss):
+    """A loss of class indices, whose rows count if their label is not ignored and its class is left."""
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        options = self._options()
+        if where is None and options["ignore_index"] is None:
+            return None
+        given = (options["axis"], where, options["ignore_index"], options.get("vocab_axis_name"))
+        rows = _unfilled_rows(self._name, "predictions", predictions, targets, *given)
+        return None if rows.kept is None else jnp.squeeze(rows.kept, rows.axis)
 
 
 def classes(x: Array, axes: tuple[int, ...], elements: Array | None, shards: Shards = WHOLE) -> Array:
     """How many classes a row has, masked ones left out."""
-    ones = jnp.ones_like(x, shape=[n if i in axes else 1 for i, n in enumerate(x.shape)])
-    if elements is None:
-        return shards.sum(jnp.sum(ones, axes, keepdims=True))
+    if elements is None:  # counted, not summed in floats: one by one these could not be told apart from 2**24 on
+        here = jnp.full((1,) * x.ndim, math.prod(x.shape[i] for i in axes), x.dtype)
+        return shards.sum(here)
     return jnp.maximum(shards.sum(jnp.sum(elements, axes, keepdims=True, dtype=x.dtype)), 1)
 
 
@@ -112,7 +180,7 @@ def outcomes(
     """Both arrays, their axes of outcomes, and what is kept of the elements and of the rows."""
     p, t = matched(name, predictions, targets, names)
     axes = class_axes(name, names[0], p, axis)
-    elements, rows = kept_rows(name, where, p.shape, axes)
+    elements, rows = kept_of(name, where, p, axes)
     keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
     return p, t, axes, keep, rows
 
@@ -128,9 +196,11 @@ def from_probabilities(
     """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
     p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
     p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
+    inside = probable(p, axes) & probable(t, axes)
+    losses = divergence(numerics.gated(p, inside), numerics.gated(t, inside), axes)
+    return valued(name, losses, lambda: jnp.squeeze(inside, axes), PROBABILITIES)
 
-    def inside() -> Array:
-        lowest = jnp.min(jnp.minimum(p, t), axes, initial=0)
-        return (lowest >= 0) & (jnp.max(jnp.maximum(p, t), axes, initial=0) <= 1)
 
-    return valued(name, divergence(p, t, axes), inside, "probabilities must be in [0, 1]")
+def probable(p: Array, axes: tuple[int, ...]) -> Array:
+    """Which rows hold nothing but numbers from 0 to 1, their axes kept with length 1."""
+    return (jnp.min(p, axes, keepdims=True) >= 0) & (jnp.max(p, axes, keepdims=True) <= 1)

@@ -1,16 +1,17 @@
 r"""Cross-entropies from logits, over classes that are given as indices or as distributions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, floats, inert, is_zero, kept_rows, matched, number, per_class
+from jaxloss._check import class_axes, floats, inert, is_zero, masked, matched, number, per_class
 from jaxloss._checked import expected
-from jaxloss._loss import Loss
 from jaxloss._shards import shards_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
-from jaxloss.losses._rows import at_label, classes, kept_of, label_rows, smoothed
+from jaxloss.losses._rows import LabelLoss, RowLoss, classes, kept_of, label_rows, smoothed
 
 
 def softmax_cross_entropy(
@@ -23,7 +24,8 @@ def softmax_cross_entropy(
     class_weights: Numbers | None = None,
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
-) -> Array:
+    return_aux: bool = False,
+) -> Any:
     r"""The cross-entropy of a distribution over classes under the softmax of the logits.
 
     $$\ell = \sum_k w_k y_k \left(\log \sum_j e^{x_j} - x_k\right) + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
@@ -39,16 +41,17 @@ def softmax_cross_entropy(
         where: True where an element counts: of the shape of `logits` to leave classes out of the softmax and the sum,
             of the shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
         label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
-            [0, 1].
+            [0, 1]. T5 and Megatron spread a share e over the other K - 1 classes, which is s = e K / (K - 1) here.
         class_weights: The weights w, one for each class; 1 by default.
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
         vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`: `logits`, `labels`, a `where`
             of their shape and `class_weights` (or those of all classes) are then this device's part, all parts of one
             size, and every device has the losses. A few numbers are sent for each row. Gradients are to be taken
             outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
+        return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:
-        One value per row, in nats: the shape of `logits` without `axis`.
+        One value per row, in nats: the shape of `logits` without `axis`; with `return_aux` the pair (losses, aux).
 
     Raises:
         ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
@@ -70,13 +73,18 @@ def softmax_cross_entropy(
     elements, rows = kept_of(name, where, x, axes, shards)
     x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
     if rows is not None:
-        x, y = numerics.gated(x, rows), numerics.gated(y, rows)
+        x = numerics.gated(x, rows)
+        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
     smooth = smoothed(name, y, label_smoothing, axes, elements, shards=shards)
     if class_weights is not None:
-        smooth = smooth * per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype, shards)
+        weights = per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype, shards)
+        smooth = masked(smooth * numerics.sharded_like(x, weights), elements)
     nll, lse = numerics.target_nll(x, smooth, rows, axes, shards.axis_name)
-    losses = jnp.squeeze(_with_z_loss(name, nll, lse, z_loss), axes)
-    return expected(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    z_term = _z_term(name, lse, z_loss)
+    losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
+    losses = expected(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return (losses, _aux(lse, z_term, lambda x: jnp.squeeze(x, axes))) if return_aux else losses
 
 
 def softmax_cross_entropy_with_integer_labels(
@@ -90,7 +98,8 @@ def softmax_cross_entropy_with_integer_labels(
     ignore_index: int | None = None,
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
-) -> Array:
+    return_aux: bool = False,
+) -> Any:
     r"""The cross-entropy of a class index t under the softmax of the logits.
 
     $$\ell = (1 - s) w_t \left(\log \sum_j e^{x_j} - x_t\right)
@@ -108,15 +117,17 @@ def softmax_cross_entropy_with_integer_labels(
         where: True where an element counts: of the shape of `logits` to leave classes out of the softmax, of the shape
             of the losses to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked,
             have loss 0.
-        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1]. That of T5 and Megatron
+            over the other K - 1 is here s = e K / (K - 1).
         class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
         vocab_axis_name: Mesh axes over which the classes are spread; see `softmax_cross_entropy`. The labels are
             indices into all classes, the same on every device.
+        return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:
-        One value per row, in nats: the shape of `labels`.
+        One value per row, in nats: the shape of `labels`; with `return_aux` the pair (losses, aux).
 
     Raises:
         ValueError: Shapes that do not fit, an axis or an option out of range, a mesh axis that is not bound.
@@ -132,23 +143,47 @@ def softmax_cross_entropy_with_integer_labels(
     """
     name = "softmax_cross_entropy_with_integer_labels"
     rows = label_rows(name, "logits", logits, labels, axis, where, ignore_index, vocab_axis_name=vocab_axis_name)
-    x = rows.x
-    spread = None
-    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
-    if not is_zero(label_smoothing):
-        spread = jnp.ones_like(x, shape=[n if i == rows.axis else 1 for i, n in enumerate(x.shape)])
-    weights = None
+    x, weights, own_weight = rows.x, None, None
     if class_weights is not None:
-        weights = per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype, rows.shards)
-        spread = None if spread is None else spread * weights
-    if spread is not None and rows.elements is not None:
-        spread = spread * rows.elements.astype(spread.dtype)
-    nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.kept, spread, rows.axis, vocab_axis_name)
-    losses = nll if weights is None else nll * at_label(weights, rows)
+        weights, own_weight = rows.per_class(name, "class_weights", class_weights)
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
+    spread = None
     if not is_zero(label_smoothing):
-        share = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards)
-        losses = numerics.times(1 - smoothing, losses) + numerics.times(share, spread_nll)
-    return rows.finish(name, _with_z_loss(name, losses, lse, z_loss))
+        spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards)
+        spread = jnp.broadcast_to(spread, _along(x, rows.axis) if rows.elements is None else x.shape)
+        spread = masked(spread if weights is None else spread * weights, rows.elements)
+    nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.slopes, spread, rows.axis, vocab_axis_name)
+    losses = nll if own_weight is None else numerics.weighed(own_weight, nll)
+    if not is_zero(label_smoothing):
+        losses = numerics.weighed(1 - smoothing, losses) + spread_nll
+    z_term = _z_term(name, lse, z_loss)
+    losses = rows.finish(name, losses if z_term is None else losses + z_term)
+    return (losses, _aux(lse, z_term, lambda x: rows.finish(name, x))) if return_aux else losses
+
+
+class SoftmaxAux(NamedTuple):
+    """What the softmax cross-entropies return beside the losses, one per row; all of it can be differentiated."""
+
+    lse: Array
+    """The log-partition function; 0 where a row does not count."""
+    z_loss: Array
+    """The term of the z-loss, which the loss has in it."""
+
+
+def _along(x: Array, axis: int) -> tuple[int, ...]:
+    """The shape of one row, of the rank of x."""
+    return tuple(n if i == axis else 1 for i, n in enumerate(x.shape))
+
+
+def _aux(lse: Array, z_term: Array | None, finish: Callable[[Array], Array]) -> SoftmaxAux:
+    return SoftmaxAux(finish(lse), finish(jnp.zeros_like(lse) if z_term is None else z_term))
+
+
+def _z_term(name: str, lse: Array, z_loss: Scalar) -> Array | None:
+    if is_zero(z_loss):
+        return None
+    factor = number(name, "z_loss", z_loss, lse.dtype, low=0)
+    return factor * jnp.square(numerics.absent(factor, lse))
 
 
 def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = None) -> Array:
@@ -160,7 +195,8 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.
         axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts, of the shape of `logits`; elsewhere the result is minus infinity.
+        where: True where an element counts, of the shape of `logits`, or of the rows: a row that is masked is masked
+            in all its elements. Elsewhere the result is minus infinity, with gradient 0.
 
     Returns:
         Log-probabilities, of the shape of `logits`.
@@ -177,8 +213,8 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
     """
     x = floats("log_softmax", "logits", logits)
     axes = class_axes("log_softmax", "logits", x, axis)
-    elements, _ = kept_rows("log_softmax", where, x.shape, axes)
-    (x,) = inert(elements, (x, -jnp.inf))
+    elements, rows = kept_of("log_softmax", where, x, axes)
+    (x,) = inert(rows if elements is None else elements, (x, -jnp.inf))
     return numerics.log_softmax(x, axes)
 
 
@@ -208,19 +244,14 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
     """
     y = floats("smooth_labels", "labels", labels)
     axes = class_axes("smooth_labels", "labels", y, axis)
-    elements, _ = kept_rows("smooth_labels", where, y.shape, axes)
-    (y,) = inert(elements, (y, 0.0))
-    return smoothed("smooth_labels", y, alpha, axes, elements, "alpha")
-
-
-def _with_z_loss(name: str, nll: Array, lse: Array, z_loss: Scalar) -> Array:
-    if is_zero(z_loss):
-        return nll
-    return nll + numerics.times(number(name, "z_loss", z_loss, nll.dtype, low=0), jnp.square(lse))
+    elements, rows = kept_of("smooth_labels", where, y, axes)
+    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, y.shape)
+    (y,) = inert(keep, (y, 0.0))
+    return smoothed("smooth_labels", y, alpha, axes, keep, "alpha")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxCrossEntropy(Loss):
+class SoftmaxCrossEntropy(RowLoss):
     """The class form of `softmax_cross_entropy`."""
 
     fn = staticmethod(softmax_cross_entropy)
@@ -232,7 +263,7 @@ class SoftmaxCrossEntropy(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxCrossEntropyWithIntegerLabels(Loss):
+class SoftmaxCrossEntropyWithIntegerLabels(LabelLoss):
     """The class form of `softmax_cross_entropy_with_integer_labels`."""
 
     fn = staticmethod(softmax_cross_entropy_with_integer_labels)
@@ -245,6 +276,7 @@ class SoftmaxCrossEntropyWithIntegerLabels(Loss):
 
 
 __all__ = [
+    "SoftmaxAux",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyWithIntegerLabels",
     "log_softmax",

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._check import inert
 from jaxloss._checked import valued_by_formula
-from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._rows import from_probabilities, outcomes
+from jaxloss.losses._rows import RowLoss, from_probabilities, outcomes
 
 
 def kl_divergence(
@@ -178,7 +177,7 @@ def _divergence(
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergence(Loss):
+class KLDivergence(RowLoss):
     """The class form of `kl_divergence`."""
 
     fn = staticmethod(kl_divergence)
@@ -186,7 +185,7 @@ class KLDivergence(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergenceWithLogTargets(Loss):
+class KLDivergenceWithLogTargets(RowLoss):
     """The class form of `kl_divergence_with_log_targets`."""
 
     fn = staticmethod(kl_divergence_with_log_targets)
@@ -194,7 +193,7 @@ class KLDivergenceWithLogTargets(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneralizedKLDivergence(Loss):
+class GeneralizedKLDivergence(RowLoss):
     """The class form of `generalized_kl_divergence`."""
 
     fn = staticmethod(generalized_kl_divergence)
@@ -202,7 +201,7 @@ class GeneralizedKLDivergence(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergenceFromProbabilities(Loss):
+class KLDivergenceFromProbabilities(RowLoss):
     """The class form of `kl_divergence_from_probabilities`."""
 
     fn = staticmethod(kl_divergence_from_probabilities)

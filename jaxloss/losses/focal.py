@@ -1,15 +1,16 @@
 r"""Focal losses: cross-entropies with well-classified examples turned down."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import binary, class_axes, inert, is_zero, kept_rows, masked, matched, number, per_class, real
+from jaxloss._check import binary, class_axes, inert, is_zero, masked, matched, number, per_class, real
 from jaxloss._checked import expected
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses._rows import at_label, label_rows, smoothed
+from jaxloss.losses._rows import LabelLoss, RowLoss, kept_of, label_rows, smoothed
 
 
 def sigmoid_focal_loss(
@@ -107,29 +108,40 @@ def softmax_focal_loss(
     """
     name = "softmax_focal_loss"
     y = real(name, "labels", labels)
-    if jnp.issubdtype(y.dtype, jnp.integer) and y.shape != jnp.shape(logits):
+    if _are_indices(logits, y):
         rows = label_rows(name, "logits", logits, y, axis, where, ignore_index)
+        weights = own_weight = None
+        if alpha is not None:
+            if real(name, "alpha", alpha).ndim == 0:
+                weights = own_weight = number(name, "alpha", alpha, rows.x.dtype, low=0)
+            else:
+                weights, own_weight = rows.per_class(name, "alpha", alpha)
         if not is_zero(label_smoothing):
             one_hot = numerics.at_label(rows.x, rows.labels, rows.axis).astype(rows.x.dtype)
-            keep = one_hot > -1 if rows.kept is None else jnp.broadcast_to(rows.kept, one_hot.shape)
+            keep = jnp.broadcast_to(rows.slopes, one_hot.shape)
             keep = keep if rows.elements is None else keep & rows.elements
-            losses = _dense_focal(name, rows.x, one_hot, (rows.axis,), alpha, gamma, label_smoothing, keep)
+            losses = _dense_focal(name, rows.x, one_hot, (rows.axis,), weights, gamma, label_smoothing, keep)
             return rows.finish(name, losses)
-        cross_entropy = numerics.label_nll(rows.x, rows.labels, rows.kept, None, rows.axis)[0]
-        losses = _focal(name, cross_entropy, gamma)
-        if alpha is not None:
-            weights = _alpha(name, alpha, rows.x, (rows.axis,))
-            losses = losses * (weights if weights.ndim == 0 else at_label(weights, rows))
+        cross_entropy = numerics.label_nll(rows.x, rows.labels, rows.slopes, None, rows.axis)[0]
+        if own_weight is None:
+            return rows.finish(name, _focal(name, cross_entropy, gamma))
+        own_weight = jnp.broadcast_to(own_weight, cross_entropy.shape)
+        losses = own_weight * _focal(name, numerics.absent(own_weight, cross_entropy), gamma)
         return rows.finish(name, losses)
     if ignore_index is not None:
         raise ValueError(f"{name}: ignore_index is for integer labels, got labels {y.dtype}{y.shape}: use where.")
     x, y = matched(name, logits, y, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
-    elements, rows_kept = kept_rows(name, where, x.shape, axes)
+    elements, rows_kept = kept_of(name, where, x, axes)
     keep = elements if rows_kept is None or elements is not None else jnp.broadcast_to(rows_kept, x.shape)
     x, y = inert(keep, (x, -jnp.inf), (y, 0.0))
-    losses = jnp.squeeze(_dense_focal(name, x, y, axes, alpha, gamma, label_smoothing, keep), axes)
+    weights = None if alpha is None else _alpha(name, alpha, x, axes)
+    losses = jnp.squeeze(_dense_focal(name, x, y, axes, weights, gamma, label_smoothing, keep), axes)
     return expected(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+
+
+def _are_indices(logits: Floats, labels: Array) -> bool:
+    return jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape != jnp.shape(logits)
 
 
 def _dense_focal(
@@ -137,17 +149,17 @@ def _dense_focal(
     x: Array,
     y: Array,
     axes: tuple[int, ...],
-    alpha: Numbers | None,
+    alpha: Array | None,
     gamma: Scalar,
     label_smoothing: Scalar,
     keep: Array | None,
 ) -> Array:
     weights = smoothed(name, y, label_smoothing, axes, keep)
     if alpha is not None:
-        weights = weights * _alpha(name, alpha, x, axes)
+        weights = masked(weights * alpha, keep)
     (x,) = inert(keep, (x, -jnp.inf))
-    cross_entropies = masked(-numerics.log_softmax(x, axes), keep)
-    return jnp.sum(numerics.times(weights, _focal(name, cross_entropies, gamma)), axes, keepdims=True)
+    cross_entropies = numerics.absent(weights, masked(-numerics.log_softmax(x, axes), keep))
+    return jnp.sum(weights * _focal(name, cross_entropies, gamma), axes, keepdims=True)
 
 
 def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
@@ -160,7 +172,7 @@ def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
 def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:
     if real(name, "alpha", alpha).ndim == 0:
         return number(name, "alpha", alpha, x.dtype, low=0)
-    return per_class(name, "alpha", alpha, x.shape, axes, x.dtype)
+    return numerics.sharded_like(x, per_class(name, "alpha", alpha, x.shape, axes, x.dtype))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +186,7 @@ class SigmoidFocalLoss(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxFocalLoss(Loss):
+class SoftmaxFocalLoss(LabelLoss):
     """The class form of `softmax_focal_loss`."""
 
     fn = staticmethod(softmax_focal_loss)
@@ -183,6 +195,11 @@ class SoftmaxFocalLoss(Loss):
     gamma: Scalar = 2.0
     label_smoothing: Scalar = 0.0
     ignore_index: int | None = None
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        indices = _are_indices(predictions, real(self._name, "labels", targets))
+        rule = LabelLoss if indices else RowLoss
+        return rule._kept(self, losses, predictions, targets, where)
 
 
 __all__ = ["SigmoidFocalLoss", "SoftmaxFocalLoss", "sigmoid_focal_loss", "softmax_focal_loss"]

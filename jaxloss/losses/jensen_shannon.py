@@ -6,9 +6,8 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._check import masked
-from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._rows import from_probabilities, outcomes
+from jaxloss.losses._rows import RowLoss, from_probabilities, outcomes
 
 
 def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None) -> Array:
@@ -81,7 +80,7 @@ def js_divergence_from_logits(
 
 
 @dataclass(frozen=True, kw_only=True)
-class JSDivergence(Loss):
+class JSDivergence(RowLoss):
     """The class form of `js_divergence`."""
 
     fn = staticmethod(js_divergence)
@@ -89,7 +88,7 @@ class JSDivergence(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JSDivergenceFromLogits(Loss):
+class JSDivergenceFromLogits(RowLoss):
     """The class form of `js_divergence_from_logits`."""
 
     fn = staticmethod(js_divergence_from_logits)

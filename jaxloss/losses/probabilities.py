@@ -5,13 +5,19 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, inert, is_zero, kept_rows, masked, matched, number, per_class
+from jaxloss._check import class_axes, inert, is_zero, masked, matched, number, per_class
 from jaxloss._checked import expected, valued
-from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
-from jaxloss.losses._rows import at_label, classes, label_rows, smoothed
-
-_PROBABILITIES = "probabilities must be in [0, 1]"
+from jaxloss.losses._rows import (
+    PROBABILITIES,
+    LabelLoss,
+    RowLoss,
+    classes,
+    kept_of,
+    label_rows,
+    probable,
+    smoothed,
+)
 
 
 def categorical_cross_entropy(
@@ -57,15 +63,20 @@ def categorical_cross_entropy(
     name = "categorical_cross_entropy"
     p, y = matched(name, probabilities, labels, ("probabilities", "labels"))
     axes = class_axes(name, "probabilities", p, axis)
-    elements, rows = kept_rows(name, where, p.shape, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
-    p, y = inert(keep, (p, 1.0), (y, 0.0))
-    smooth = smoothed(name, y, label_smoothing, axes, keep)
+    elements, rows = kept_of(name, where, p, axes)
+    p, y = inert(elements, (p, 1.0), (y, 0.0))
+    inside = probable(p, axes)
+    if rows is not None:
+        inside = inside | ~rows
+        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
+    smooth = smoothed(name, y, label_smoothing, axes, elements)
     if class_weights is not None:
-        smooth = smooth * per_class(name, "class_weights", class_weights, p.shape, axes, p.dtype)
-    losses = masked(jnp.sum(-numerics.xlogy(smooth, p), axes, keepdims=True), rows)
-    losses = valued(name, losses, lambda: jnp.all((p >= 0) & (p <= 1), axes, keepdims=True), _PROBABILITIES)
-    return expected(name, jnp.squeeze(losses, axes), lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+        weights = per_class(name, "class_weights", class_weights, p.shape, axes, p.dtype)
+        smooth = masked(smooth * numerics.sharded_like(p, weights), elements)
+    losses = numerics.probabilities_nll(p, smooth, inside if rows is None else inside & rows, axes)
+    losses = jnp.squeeze(valued(name, losses, lambda: inside, PROBABILITIES), axes)
+    return expected(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
 
 
 def sparse_categorical_cross_entropy(
@@ -83,7 +94,7 @@ def sparse_categorical_cross_entropy(
     $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
 
     Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
-    nan, and so has a label outside 0 to C - 1.
+    nan, with smoothing that of any class, and so has a label outside 0 to C - 1.
 
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
@@ -110,24 +121,23 @@ def sparse_categorical_cross_entropy(
     """
     name = "sparse_categorical_cross_entropy"
     rows = label_rows(name, "probabilities", probabilities, labels, axis, where, ignore_index, fill=1.0)
-    keep = (
-        rows.elements if rows.kept is None or rows.elements is not None else jnp.broadcast_to(rows.kept, rows.x.shape)
-    )
-    (p,) = inert(keep, (rows.x, 1.0))
-    own = numerics.label_value(p, rows.labels, rows.axis)
-    losses = -jnp.log(own)
-    weights = None
+    p, own_weight, spread = rows.x, jnp.ones_like(rows.x, shape=()), None
     if class_weights is not None:
-        weights = per_class(name, "class_weights", class_weights, p.shape, (rows.axis,), p.dtype)
-        losses = losses * at_label(weights, rows)
+        spread, own_weight = rows.per_class(name, "class_weights", class_weights)
+    own = numerics.label_value(p, rows.labels, rows.axis)
+    inside = (own >= 0) & (own <= 1)
     if not is_zero(label_smoothing):
+        inside = probable(p, (rows.axis,))
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
-        spread = masked(jnp.ones_like(p) if weights is None else jnp.ones_like(p) * weights, keep)
         share = smoothing / classes(p, (rows.axis,), rows.elements)
-        everywhere = jnp.sum(-numerics.xlogy(share * spread, p), rows.axis, keepdims=True)
-        losses = numerics.times(1 - smoothing, losses) + everywhere
-    losses = valued(name, losses, lambda: (own >= 0) & (own <= 1), _PROBABILITIES)
-    return rows.finish(name, losses)
+        own_weight, spread = (1 - smoothing) * own_weight, share if spread is None else share * spread
+    inside = inside | ~rows.slopes
+    counts = rows.slopes & inside
+    losses = numerics.probabilities_nll(own, jnp.broadcast_to(own_weight, own.shape), counts, (rows.axis,))
+    if not is_zero(label_smoothing):
+        spread = masked(jnp.broadcast_to(spread, p.shape), rows.elements)
+        losses = losses + numerics.probabilities_nll(p, spread, counts, (rows.axis,))
+    return rows.finish(name, valued(name, losses, lambda: inside, PROBABILITIES))
 
 
 def nll_loss(
@@ -167,19 +177,16 @@ def nll_loss(
     """
     name = "nll_loss"
     rows = label_rows(name, "log_probabilities", log_probabilities, labels, axis, where, ignore_index, fill=0.0)
-    x = masked(rows.x, rows.kept)
-    own = numerics.label_value(x, rows.labels, rows.axis)
+    own = masked(numerics.label_value(rows.x, rows.labels, rows.axis), rows.slopes)
     losses = -own
     if class_weights is not None:
-        losses = losses * at_label(
-            per_class(name, "class_weights", class_weights, x.shape, (rows.axis,), x.dtype), rows
-        )
+        losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
     losses = expected(name, losses, lambda: own <= 0, "log_probabilities must be at most 0")
     return rows.finish(name, losses)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalCrossEntropy(Loss):
+class CategoricalCrossEntropy(RowLoss):
     """The class form of `categorical_cross_entropy`."""
 
     fn = staticmethod(categorical_cross_entropy)
@@ -189,7 +196,7 @@ class CategoricalCrossEntropy(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseCategoricalCrossEntropy(Loss):
+class SparseCategoricalCrossEntropy(LabelLoss):
     """The class form of `sparse_categorical_cross_entropy`."""
 
     fn = staticmethod(sparse_categorical_cross_entropy)
@@ -200,7 +207,7 @@ class SparseCategoricalCrossEntropy(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NLLLoss(Loss):
+class NLLLoss(LabelLoss):
     """The class form of `nll_loss`."""
 
     fn = staticmethod(nll_loss)

@@ -1,7 +1,17 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._rule import pushed, replaced, rule
-from jaxloss.numerics._sharding import aligned, aligned_labels, automatic, keep, look_up, on_mesh, varying_alike
+from jaxloss.numerics._sharding import (
+    aligned,
+    aligned_labels,
+    automatic,
+    keep,
+    look_up,
+    on_mesh,
+    replicated,
+    sharded_like,
+    varying_alike,
+)
 from jaxloss.numerics._shards import max_of_shards, sum_of_shards
 from jaxloss.numerics.alignment import ctc_nll
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
@@ -17,7 +27,7 @@ from jaxloss.numerics.divergence import (
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
 from jaxloss.numerics.gaussian import gaussian_nll
-from jaxloss.numerics.guarded import absolute, divide, gated, huber, norm, times
+from jaxloss.numerics.guarded import absent, absolute, divide, gated, huber, norm, times, weighed
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import at_label, label_value
 from jaxloss.numerics.poisson import (
@@ -28,6 +38,7 @@ from jaxloss.numerics.poisson import (
     poisson_log_rate,
     poisson_rate,
 )
+from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import product
 from jaxloss.numerics.sigmoid import (
     bernoulli_nll,
@@ -43,6 +54,7 @@ from jaxloss.numerics.softmax import finite, log_softmax, logaddexp, logsumexp, 
 from jaxloss.numerics.xlogy import xlog1py, xlogx, xlogy
 
 __all__ = [
+    "absent",
     "absolute",
     "aligned",
     "aligned_labels",
@@ -88,12 +100,15 @@ __all__ = [
     "poisson_exact_rate",
     "poisson_log_rate",
     "poisson_rate",
+    "probabilities_nll",
     "product",
     "pushed",
     "relative_entropy",
     "relative_entropy_log",
     "replaced",
+    "replicated",
     "rule",
+    "sharded_like",
     "sigmoid",
     "sigmoid_nll",
     "softmax",
@@ -105,6 +120,7 @@ __all__ = [
     "target_nll",
     "times",
     "varying_alike",
+    "weighed",
     "xlog1py",
     "xlogx",
     "xlogy",

@@ -36,6 +36,26 @@ def aligned_labels(x: jax.Array, labels: jax.Array, axes: tuple[int, ...]) -> ja
     return jax.sharding.reshard(labels, NamedSharding(sharding.mesh, spec))
 
 
+def sharded_like(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Y, of the rank of x and of its lengths or 1, sharded explicitly as x is on the axes that have a length."""
+    own, other = explicit_sharding(x), explicit_sharding(y)
+    sharding = own or other
+    if sharding is None:
+        return y
+    spec = (None,) * y.ndim if own is None else own.spec
+    spec = PartitionSpec(*(s if n == m else None for s, n, m in zip(spec, y.shape, x.shape, strict=True)))
+    return jax.sharding.reshard(y, NamedSharding(sharding.mesh, spec))
+
+
+def replicated(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """X with some axes on no mesh axis; the others stay sharded explicitly as they are."""
+    if not is_split(x, axes):
+        return x
+    sharding = jax.typeof(x).sharding
+    spec = PartitionSpec(*(None if i in axes else s for i, s in enumerate(sharding.spec)))
+    return jax.sharding.reshard(x, NamedSharding(sharding.mesh, spec))
+
+
 def columns(x: jax.Array, axis: int, dtype: jax.typing.DTypeLike) -> jax.Array:
     """The index along an axis, in the shape of x and sharded as x is."""
     return lax.broadcasted_iota(dtype, x.shape, axis, out_sharding=explicit_sharding(x))
@@ -43,6 +63,7 @@ def columns(x: jax.Array, axis: int, dtype: jax.typing.DTypeLike) -> jax.Array:
 
 def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
     """The elements of a one-dimensional table, in the shape of the indices and sharded as they are."""
+    table = replicated(table, (0,))
     sharding = explicit_sharding(indices)
     if sharding is None:
         return jnp.take(table, indices, mode="clip")

@@ -32,7 +32,6 @@ from jaxloss.numerics.softmax import (
     _likely,
     _log_probabilities,
     _log_sum,
-    _minus,
     _rows,
     _rows_of,
     _top,

@@ -103,3 +103,16 @@ def _(primals, tangents):
     return huber(error, delta), tangent(
         error, (lambda: core, tangents[0]), (lambda: jnp.abs(error - core), tangents[1])
     )
+
+
+def absent(weight: jax.Array, value: jax.Array) -> jax.Array:
+    r"""The value, but 0 where it is infinite and the weight 0: what is absent contributes nothing, however improbable.
+
+    Autodiff of it, and of what is computed from it, gives such a weight the slope 0, which stays finite times anything.
+    """
+    return jnp.where((weight == 0) & jnp.isinf(value), jnp.zeros_like(value), value)
+
+
+def weighed(weight: jax.Array, value: jax.Array) -> jax.Array:
+    r"""$w v$ with $0 \cdot \infty = 0$, and slope 0 in both there; in `times` the slope in the weight is infinite."""
+    return weight * absent(weight, value)
