@@ -55,6 +55,15 @@ class LabelRows(NamedTuple):
         own = masked(self.shards.look_up(table, self.labels), self.slopes)
         return numerics.sharded_like(self.x, along), own
 
+    def spread(self, weights: Array | None) -> Array:
+        """What a mass that is spread over the classes weighs in each, before its share: 0 where a class is masked."""
+        shape = tuple(n if i == self.axis else 1 for i, n in enumerate(self.x.shape))
+        along = jnp.ones_like(self.x, shape=shape) if weights is None else weights
+        if self.elements is None:
+            return along
+        # Filled before it is multiplied by anything: a nan at a class that is masked would be in the other's gradient.
+        return masked(jnp.broadcast_to(along, self.x.shape), self.elements)
+
     def finish(self, name: str, losses: Array) -> Array:
         """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
         rule = f"labels must be from 0 to {self.x.shape[self.axis] * self.shards.devices - 1}"

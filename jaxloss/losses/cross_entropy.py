@@ -149,9 +149,7 @@ def softmax_cross_entropy_with_integer_labels(
     smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
     spread = None
     if not is_zero(label_smoothing):
-        spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards)
-        spread = jnp.broadcast_to(spread, _along(x, rows.axis) if rows.elements is None else x.shape)
-        spread = masked(spread if weights is None else spread * weights, rows.elements)
+        spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards) * rows.spread(weights)
     nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.slopes, spread, rows.axis, vocab_axis_name)
     losses = nll if own_weight is None else numerics.weighed(own_weight, nll)
     if not is_zero(label_smoothing):
@@ -168,11 +166,6 @@ class SoftmaxAux(NamedTuple):
     """The log-partition function; 0 where a row does not count."""
     z_loss: Array
     """The term of the z-loss, which the loss has in it."""
-
-
-def _along(x: Array, axis: int) -> tuple[int, ...]:
-    """The shape of one row, of the rank of x."""
-    return tuple(n if i == axis else 1 for i, n in enumerate(x.shape))
 
 
 def _aux(lse: Array, z_term: Array | None, finish: Callable[[Array], Array]) -> SoftmaxAux:

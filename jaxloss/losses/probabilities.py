@@ -130,12 +130,11 @@ def sparse_categorical_cross_entropy(
         inside = probable(p, (rows.axis,))
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
         share = smoothing / classes(p, (rows.axis,), rows.elements)
-        own_weight, spread = (1 - smoothing) * own_weight, share if spread is None else share * spread
+        own_weight, spread = (1 - smoothing) * own_weight, share * rows.spread(spread)
     inside = inside | ~rows.slopes
     counts = rows.slopes & inside
     losses = numerics.probabilities_nll(own, jnp.broadcast_to(own_weight, own.shape), counts, (rows.axis,))
-    if not is_zero(label_smoothing):
-        spread = masked(jnp.broadcast_to(spread, p.shape), rows.elements)
+    if spread is not None and not is_zero(label_smoothing):
         losses = losses + numerics.probabilities_nll(p, spread, counts, (rows.axis,))
     return rows.finish(name, valued(name, losses, lambda: inside, PROBABILITIES))
 

@@ -100,9 +100,17 @@ def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
 
 
 def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
-    """Half of what the maximum of its row exceeds each x by: finite for all that is, 0 for a class of certain win."""
-    quarter, largest = 1 / 4, (1 - 1 / 32) * float(jnp.finfo(x.dtype).max)
-    return 2 * (jnp.clip(top * quarter, -largest, largest) - jnp.minimum(x * quarter, largest))
+    """Half of what the maximum of its row exceeds each x by, which no finite x lets overflow.
+
+    A class of certain win, of logit inf, is 0 away from it, and every other infinitely far.
+    """
+    largest = 0.5 * float(jnp.finfo(x.dtype).max)
+    return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * _beyond(top)
+
+
+def _beyond(top: jax.Array) -> jax.Array:
+    """What takes the gaps to an infinite maximum beyond all that is finite, but for 0; 1 in any other row."""
+    return jnp.where(jnp.isinf(top), jnp.full_like(top, 1e30), jnp.ones_like(top))
 
 
 def _below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
@@ -229,9 +237,8 @@ def _log_softmax_jvp(axes, primals, tangents):
 
 
 def _gaps(x: jax.Array, rows: _Rows) -> jax.Array:
-    """X less the maximum of its row; beside a maximum of inf these are finite, and are taken beyond all that is."""
-    ones = jnp.ones_like(rows.top)
-    return _minus(_finite(x), rows.base) * jnp.where(jnp.isinf(rows.top), 4 * ones, ones)
+    """X less the maximum of its row."""
+    return _minus(_finite(x), rows.base) * _beyond(rows.top)
 
 
 def _log_probabilities(x: jax.Array, rows: _Rows) -> jax.Array:
