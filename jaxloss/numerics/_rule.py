@@ -16,6 +16,15 @@ def rule(primitive: Any) -> Callable[[Callable[..., Any]], Any]:
     return partial(primitive.defjvp, symbolic_zeros=True)
 
 
+def compiled(*static: int) -> Callable[[Callable[..., Any]], Any]:
+    """Compiles a primitive of many operations for eager calls; within `jit` it leaves no trace.
+
+    Called eagerly, forty operations take milliseconds, and what one of them makes on the way, an infinity that a select
+    takes out again, is seen by `jax_debug_nans`.
+    """
+    return partial(jax.jit, static_argnums=static, inline=True)
+
+
 def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
     """The sum of slope times tangent over the inputs that are differentiated.
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._rule import rule
+from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._sharding import columns, keep
 from jaxloss.numerics._shards import AxisName, sum_of_shards
 from jaxloss.numerics._sums import Axes, present, row_sum, two_sums
@@ -84,6 +84,7 @@ class _LabelShares(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
+@compiled(4, 5)
 def label_nll(
     x: jax.Array,
     labels: jax.Array,
@@ -142,6 +143,7 @@ def _log_total(label: _Label) -> jax.Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
+@compiled(4, 5)
 def _label_losses_and_shares(x, labels, rows, spread, axis, shards):
     """`label_nll` and what its slopes are made of, with exponentials that both share."""
     top, base = _top(x, axis, shards)
@@ -206,6 +208,7 @@ class _TargetShares(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+@compiled(3, 4)
 def target_nll(
     x: jax.Array, targets: jax.Array, rows: jax.Array | None, axes: Axes, shards: AxisName = None
 ) -> tuple[jax.Array, jax.Array]:
@@ -230,6 +233,7 @@ def _target_losses(x, targets, sums, rows, axes, shards):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+@compiled(3, 4)
 def _target_losses_and_shares(x, targets, rows, axes, shards):
     """`target_nll` and what its slopes are made of, with exponentials that both share."""
     top, base = _top(x, axes, shards)

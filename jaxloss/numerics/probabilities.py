@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._rule import rule
+from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._sharding import keep
 from jaxloss.numerics._sums import Axes, present
 from jaxloss.numerics.guarded import divide
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
+@compiled(3)
 def probabilities_nll(p: jax.Array, targets: jax.Array, rows: jax.Array, axes: Axes) -> jax.Array:
     r"""$-\sum_k y_k \log p_k$ with $0 \log 0 = 0$, and slope 0 there; 0 where `rows` is False, whatever the row holds.
 

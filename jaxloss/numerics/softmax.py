@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._rule import rule
+from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shards import AxisName, max_of_shards, sum_of_shards
 from jaxloss.numerics._sums import Axes, many, two_sums
 from jaxloss.numerics.elementary import expm1, log1p
@@ -147,6 +147,7 @@ def _infinite(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
+@compiled(1)
 def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$\log \sum_j e^{x_j}$; minus infinity, with slope 0, for a row of minus infinities."""
     rows = _rows(x, axes)
@@ -187,6 +188,7 @@ def _likely(e: jax.Array, rows: _Rows) -> jax.Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+@compiled(1, 2)
 def _parts(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
     """Softmax as a difference: 1 where p > 1/2, else 0; and that less p, exact where p is next to 1 or to 0."""
     e, rows = _exponentials(x, axes, shards)
@@ -220,6 +222,7 @@ def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = Non
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
+@compiled(1)
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
     _, rows = _exponentials(x, axes)
