@@ -28,10 +28,10 @@ def aligned(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def aligned_labels(x: jax.Array, labels: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Labels sharded explicitly as x is, whose axes of classes they lack."""
+    """Labels sharded explicitly as x is, whose axes of classes they lack; on every device if x is."""
     sharding = explicit_sharding(x)
     if sharding is None:
-        return labels
+        return replicated(labels, tuple(range(labels.ndim)))
     spec = PartitionSpec(*(s for i, s in enumerate(sharding.spec) if i not in axes))
     return jax.sharding.reshard(labels, NamedSharding(sharding.mesh, spec))
 

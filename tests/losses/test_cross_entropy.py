@@ -302,3 +302,265 @@ def test_class_weights_and_smoothing_can_be_learned():
     slopes = jax.jit(lambda *options: (jax.grad(loss, (0, 1))(*options), jax.grad(one, (0, 1))(*options)))
     for got, expected in zip(*slopes(weights, 0.1), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+LABELLED = {
+    "cross-entropy": (
+        jaxloss.SoftmaxCrossEntropyWithIntegerLabels,
+        {"label_smoothing": 0.1, "class_weights": WEIGHTS, "z_loss": 0.01},
+    ),
+    "focal": (jaxloss.SoftmaxFocalLoss, {"alpha": WEIGHTS, "gamma": 1.5}),
+    "smoothed focal": (jaxloss.SoftmaxFocalLoss, {"alpha": WEIGHTS, "gamma": 1.5, "label_smoothing": 0.1}),
+    "probabilities": (jaxloss.SparseCategoricalCrossEntropy, {"label_smoothing": 0.1, "class_weights": WEIGHTS}),
+    "log-probabilities": (jaxloss.NLLLoss, {"class_weights": WEIGHTS}),
+}
+DISTRIBUTED = {
+    "cross-entropy": (
+        jaxloss.SoftmaxCrossEntropy,
+        {"label_smoothing": 0.1, "class_weights": WEIGHTS, "z_loss": 0.01},
+    ),
+    "focal": (jaxloss.SoftmaxFocalLoss, {"alpha": WEIGHTS, "gamma": 1.5, "label_smoothing": 0.1}),
+    "probabilities": (jaxloss.CategoricalCrossEntropy, {"label_smoothing": 0.1, "class_weights": WEIGHTS}),
+}
+
+
+def _predictions(form, x):
+    if form in (jaxloss.SparseCategoricalCrossEntropy, jaxloss.CategoricalCrossEntropy):
+        return np.asarray(jax.nn.softmax(x))
+    return np.asarray(jax.nn.log_softmax(x)) if form is jaxloss.NLLLoss else x
+
+
+def _numbers(options):
+    return {name: np.float32(value) for name, value in options.items()}
+
+
+def _answers(form, x, targets, options, where=None, after=None, cotangent=1.0):
+    """The losses and their gradients in the predictions, in distributions, and in every option."""
+    labels = jnp.issubdtype(targets.dtype, jnp.integer)
+
+    def total(x, y, options):
+        losses = form.fn(x, targets if labels else y, where=where, **options)
+        losses = losses if after is None else jnp.where(after, losses, 0)
+        return (losses * cotangent).sum(), losses
+
+    return jax.value_and_grad(total, (0, 1, 2), has_aux=True)(x, 0.0 if labels else targets, options)
+
+
+def _agree(got, expected, **tolerances):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        assert np.isfinite(b).all()
+        np.testing.assert_allclose(a, b, **{"rtol": 1e-5, "atol": 1e-6, **tolerances})
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+def test_a_padded_label_masked_after_the_loss_has_no_gradient_whatever_its_row_holds(loss):
+    form, options = LABELLED[loss]
+    rng = np.random.default_rng(0)
+    x, t, after = cases.normal(rng, (6, CLASSES)), cases.labels(rng, 6), np.array([1, 0, 1, 0, 0, 1], bool)
+    run, kept = (
+        jit(partial(_answers, form, where=where, after=mask)) for where, mask in ((None, after), (after, None))
+    )
+    expected = kept(_predictions(form, x), t, _numbers(options))
+    for filling in (0.0, np.nan, np.inf, -np.inf):
+        padded, labels = _predictions(form, x).copy(), t.copy()
+        padded[~after] = filling or padded[~after]
+        labels[~after] = -1, -100, CLASSES
+        _agree(run(padded, labels, _numbers(options)), expected)
+
+
+@pytest.mark.parametrize("loss", ["sparse", "dense"])
+@pytest.mark.parametrize("outside", [-0.5, 1.5, np.nan])
+def test_probabilities_outside_of_their_domain_are_nan_with_gradient_0(loss, outside):
+    form, options = LABELLED["probabilities"] if loss == "sparse" else DISTRIBUTED["probabilities"]
+    rng = np.random.default_rng(0)
+    p, after = cases.distribution(rng, (3, CLASSES)), np.array([True, False, True])
+    targets = np.array([1, 0, 2]) if loss == "sparse" else cases.distribution(rng, (3, CLASSES))
+    run = jit(lambda p, after: _answers(form, p, targets, _numbers(options), after=after))
+    kept = jit(lambda p: _answers(form, p, targets, _numbers(options), where=after))(p)
+    p[1, 0] = outside
+    _agree(run(p, after), kept)
+    np.testing.assert_array_equal(np.isnan(run(p, np.ones(3, bool))[0][1]), ~after)
+
+
+@pytest.mark.parametrize("loss", [*LABELLED, *(f"dense {name}" for name in DISTRIBUTED)])
+@pytest.mark.parametrize("masks", ["rows", "classes"])
+def test_nan_in_anything_that_is_masked_is_in_no_gradient(loss, masks):
+    form, options = LABELLED[loss] if loss in LABELLED else DISTRIBUTED[loss.removeprefix("dense ")]
+    rng = np.random.default_rng(0)
+    x, t = _predictions(form, cases.normal(rng, (6, CLASSES))).copy(), cases.labels(rng, 6)
+    where = np.array([1, 0, 1, 1, 0, 1], bool)
+    left = np.broadcast_to(where[:, None], x.shape)
+    if masks == "classes":
+        left = where = (rng.random(x.shape) < 0.8) & (np.arange(CLASSES) != 2) & (np.arange(6) != 1)[:, None]
+    targets = t if loss in LABELLED else cases.distribution(rng, x.shape)
+    run = jit(lambda x, y, options: _answers(form, x, y, options, where=where))
+    expected = run(x, targets, _numbers(options))
+    for planted in (np.nan, np.inf):
+        other, y, numbers = x.copy(), targets.copy(), _numbers(options)
+        other[~left] = planted
+        if y.ndim > 1:
+            y[~left] = planted
+        for value in numbers.values():
+            if masks == "classes" and value.ndim:
+                value[2] = planted  # of the class that no row has
+        _agree(run(other, y, numbers), expected)
+
+
+@pytest.mark.parametrize("loss", [*LABELLED, *(f"dense {name}" for name in DISTRIBUTED)])
+def test_a_class_that_cannot_be_has_gradients_that_are_finite_times_any_cotangent(loss):
+    """In the logits it is -inf; in the targets, the weights or the mask it is absent."""
+    form, options = LABELLED[loss] if loss in LABELLED else DISTRIBUTED[loss.removeprefix("dense ")]
+    rng = np.random.default_rng(0)
+    x, numbers = cases.normal(rng, (4, CLASSES)), _numbers(options)
+    x[:, 2] = -np.inf
+    x, t = _predictions(form, x), np.array([0, 1, 3, 4])
+    targets = t if loss in LABELLED else np.eye(CLASSES, dtype=np.float32)[t]
+    off = {**numbers, **({"label_smoothing": np.float32(0)} if "label_smoothing" in numbers else {})}
+    without = {name: value * (np.arange(CLASSES) != 2) if value.ndim else value for name, value in numbers.items()}
+    without = {name: np.float32(value) for name, value in without.items()}
+    of_it = np.full(4, 2) if loss in LABELLED else np.eye(CLASSES, dtype=np.float32)[[2, 2, 2, 2]]
+    where = np.broadcast_to(np.arange(CLASSES) != 2, x.shape)
+
+    @jit
+    def run(cotangent):
+        every = {"cotangent": cotangent}
+        return (
+            _answers(form, x, targets, off, **every)[1],
+            _answers(form, x, targets, numbers, where=where, **every)[1],
+            _answers(form, x, of_it, without, **every)[1],
+        )
+
+    one = run(1.0)
+    for cotangent in (3.0, 1024.0):
+        expected = jax.tree.map(lambda g, c=cotangent: g * c, one)
+        _agree(run(cotangent), expected, atol=1e-6 * cotangent)
+
+
+def test_the_entropy_bonus_of_masked_actions_is_finite():
+    z, k = np.float32([[1, -np.inf, 0.5]]), 128.0
+    bonus = lambda z: (k * jaxloss.softmax_cross_entropy(z, jaxloss.numerics.softmax(z))).sum()
+    p = np.exp([1, 0.5]) / np.exp([1, 0.5]).sum()
+    slope = -p * (np.log(p) - (p * np.log(p)).sum())
+    np.testing.assert_allclose(jit(jax.grad(bonus))(z), [[k * slope[0], 0, k * slope[1]]], rtol=1e-5)
+
+
+def test_rows_of_fifty_thousand_classes_keep_their_digits():
+    """Summed one by one in float32 uniform targets are off by 2e-4."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 50257)).astype(np.float32)
+    y, t, s = np.full_like(x, 1 / 50257), np.array([5, 50000]), 0.1
+    dense = lambda x: jaxloss.softmax_cross_entropy(x, y)
+    smoothed = lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t, label_smoothing=s)
+    logs = np.float64(x) - np.log(np.exp(np.float64(x)).sum(-1, keepdims=True))
+    for loss, targets in ((dense, np.float64(y)), (smoothed, np.eye(50257)[t] * (1 - s) + s / 50257)):
+        total = lambda x, loss=loss: (lambda values: (values.sum(), values))(loss(x))
+        value, (slope, other) = jax.jit(loss)(x), jax.jit(jax.grad(total, has_aux=True))(x)
+        for got in (value, other):
+            np.testing.assert_allclose(got, -(targets * logs).sum(-1), rtol=1e-6)
+        expected = targets.sum(-1, keepdims=True) * np.exp(logs) - targets
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+def test_a_label_is_an_index_into_its_axes_in_the_order_in_which_they_are_named():
+    rng = np.random.default_rng(0)
+    x, t, where = cases.normal(rng, (4, 3, 5)), rng.integers(0, 15, 4), rng.random((4, 3, 5)) < 0.7
+    weights = rng.uniform(0.5, 2, (5, 3)).astype(np.float32)
+    turned, flat = x.transpose(0, 2, 1).reshape(4, 15), where.transpose(0, 2, 1).reshape(4, 15)
+    for form, (per_class, *others) in {
+        jaxloss.SoftmaxCrossEntropyWithIntegerLabels: ("class_weights", "label_smoothing"),
+        jaxloss.SparseCategoricalCrossEntropy: ("class_weights", "label_smoothing"),
+        jaxloss.NLLLoss: ("class_weights",),
+        jaxloss.SoftmaxFocalLoss: ("alpha", "label_smoothing"),
+    }.items():
+        options = dict.fromkeys(others, 0.1)
+        a = _predictions(form, turned)
+        b = a.reshape(4, 5, 3).transpose(0, 2, 1)
+        got = form.fn(b, t, axis=(2, 1), where=where, **{per_class: weights}, **options)
+        want = form.fn(a, t, where=flat, **{per_class: weights.reshape(15)}, **options)
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    y = np.eye(15, dtype=np.float32)[t].reshape(4, 5, 3).transpose(0, 2, 1)
+    got = jaxloss.softmax_cross_entropy(x, y, axis=(2, 1), class_weights=weights)
+    want = jaxloss.softmax_cross_entropy_with_integer_labels(turned, t, class_weights=weights.ravel())
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+def test_a_row_whose_label_is_masked_is_in_no_denominator(loss):
+    form, _ = LABELLED[loss]
+    x, t = _predictions(form, np.float32([[0, 0, 0], [1, 2, 3], [1, 0, 0]])), np.array([2, 0, 1])
+    where = np.array([[1, 1, 0], [1, 1, 1], [1, 1, 1]], bool)
+    losses = form.fn(x, t, where=where)
+    assert losses[0] == 0
+    np.testing.assert_allclose(form()(x, t, where=where), (losses[1] + losses[2]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(form(ignore_index=1)(x, t, where=where), losses[1], rtol=1e-6)
+    numerator, denominator = form().total(x, t, where=where, weights=np.float32([7, 2, 3]))
+    np.testing.assert_allclose((numerator, denominator), (2 * losses[1] + 3 * losses[2], 5), rtol=1e-6)
+
+
+def test_a_masked_row_of_log_softmax_and_of_smoothed_labels_is_masked_in_all_its_elements():
+    x, rows = np.zeros((3, 3), np.float32), np.array([True, True, False])
+    np.testing.assert_array_equal(jaxloss.log_softmax(x, where=rows)[2], [-np.inf] * 3)
+    np.testing.assert_array_equal(jaxloss.smooth_labels(np.eye(3, dtype=np.float32), 0.3, where=rows)[2], [0] * 3)
+    slope = jax.grad(lambda x: jnp.where(rows[:, None], jaxloss.log_softmax(x, where=rows), 0)[:, 0].sum())(x)
+    np.testing.assert_allclose(slope, [[2 / 3, -1 / 3, -1 / 3]] * 2 + [[0] * 3], rtol=1e-6)
+
+
+def test_a_loss_is_finite_as_far_as_its_numbers_are():
+    dense, labels = jaxloss.softmax_cross_entropy, jaxloss.softmax_cross_entropy_with_integer_labels
+    pairs = [
+        (lambda x: dense(x, jnp.float32([1, 0])), [0, 1e19], 1e19),
+        (lambda x: dense(x, jnp.float32([1, 0])), [0, 3e38], 3e38),
+        (lambda x: dense(x, jnp.float32([0.25, 0])), [-3e38, 3e38], 1.5e38),
+        (lambda x: dense(x, jnp.float32([1, 0]), label_smoothing=0.1), [0, -1e30], 5e28),
+        (lambda x: labels(x, 0, label_smoothing=0.1), [0, -1e30], 5e28),
+        (lambda x: dense(x, jnp.float32([1e-30, 1])), [-np.inf, 0], np.inf),
+        (lambda x: dense(x, jnp.float32([1, 1e-30])), [np.inf, 0], np.inf),
+        (lambda x: labels(x, 0, label_smoothing=0.1), [np.inf, 3.4e38], np.inf),
+        (lambda x: jaxloss.kl_divergence(x, jnp.float32([0.5, 0.5])), [0, -1e30], 5e29),
+        (lambda x: jaxloss.kl_divergence(x, jnp.float32([1, 1e-30])), [0, -np.inf], np.inf),
+        (lambda x: jaxloss.kl_divergence_with_log_targets(x, jnp.log(jnp.float32([0.5, 0.5]))), [0, -1e30], 5e29),
+    ]
+    for run in (lambda f: f, jax.jit):
+        for loss, x, expected in pairs:
+            np.testing.assert_allclose(run(loss)(np.float32(x)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [3, 300])
+def test_a_value_is_the_same_alone_and_with_its_gradient_at_every_infinity(classes):
+    numbers = [-np.inf, -3e38, 0, 3e38, np.inf]
+    x = np.full((125, classes), -1, np.float32)
+    x[:, :3] = np.stack(np.meshgrid(numbers, numbers, numbers), -1).reshape(-1, 3)
+    t = np.zeros(125, int)
+    y = np.eye(classes, dtype=np.float32)[t]
+    losses = {
+        "labels": lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t),
+        "smoothed": lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t, label_smoothing=0.1),
+        "dense": lambda x: jaxloss.softmax_cross_entropy(x, y),
+        "log_softmax": lambda x: -jaxloss.log_softmax(x)[:, 0],
+    }
+    values = {}
+    for name, loss in losses.items():
+        total = lambda x, loss=loss: (lambda values: (values.sum(), values))(loss(x))
+        values[name] = jax.jit(loss)(x)
+        np.testing.assert_allclose(jax.jit(jax.grad(total, has_aux=True))(x)[1], values[name], rtol=1e-6)
+    assert not np.isnan(values["labels"]).any()
+    np.testing.assert_allclose(values["dense"], values["labels"], rtol=1e-6)
+    np.testing.assert_allclose(values["log_softmax"], values["labels"], rtol=1e-6)
+    tied = (x[:, 0] == np.inf) & (x[:, 1] == np.inf) & (x[:, 2] < np.inf)
+    np.testing.assert_allclose(values["labels"][tied], np.log(2), rtol=1e-6)
+
+
+def test_what_is_returned_beside_the_losses_is_the_log_partition_function_and_the_z_loss():
+    rng = np.random.default_rng(0)
+    x, t, y = cases.normal(rng, (4, CLASSES)), cases.labels(rng, 4), cases.distribution(rng, (4, CLASSES))
+    where, lse = np.array([1, 0, 1, 1], bool), np.log(np.exp(np.float64(x)).sum(-1))
+    for loss, targets in (
+        (jaxloss.softmax_cross_entropy_with_integer_labels, t),
+        (jaxloss.softmax_cross_entropy, y),
+    ):
+        losses, aux = loss(x, targets, where=where, z_loss=0.5, return_aux=True)
+        np.testing.assert_array_equal(losses, loss(x, targets, where=where, z_loss=0.5))
+        assert isinstance(aux, jaxloss.SoftmaxAux)
+        np.testing.assert_allclose(aux.lse, where * lse, rtol=1e-5)
+        np.testing.assert_allclose(aux.z_loss, where * 0.5 * lse**2, rtol=1e-5)
+        assert not loss(x, targets, return_aux=True)[1].z_loss.any()
