@@ -8,7 +8,7 @@ AOT_PYTHON ?= $(firstword $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.
 AOT_VENV ?= .venv-aot
 AOT_CUDA_VENV ?= .venv-aot-cuda
 
-.PHONY: test demo notebooks lint bench aot aot-cuda clean
+.PHONY: test test-all demo notebooks lint bench aot aot-cuda clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -17,8 +17,11 @@ $(BIN)/%.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-test: $(BIN)/test.installed  ## the whole test suite
+test: $(BIN)/test.installed  ## every promise of every loss, on one program of each
 	$(BIN)/python -m pytest
+
+test-all: $(BIN)/test.installed  ## every program of every loss
+	$(BIN)/python -m pytest --every
 
 demo: $(BIN)/examples.installed  ## train on real data, beside statsmodels
 	$(BIN)/python notebooks/doctor_visits.py
