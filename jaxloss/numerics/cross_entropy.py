@@ -188,7 +188,9 @@ def _label_tangents(losses, shares, primals, tangents, axis, shards):
     slopes = [(shares.others, -shares.missing), (shares.others, shares.own)]
     if spread is not None:
         mass = along(spread)
-        slopes.append((mass * shares.others - spread, mass * shares.own))
+        # Kept before it meets the mass: in the derivative of this in a factor a nan of a masked row would be in the mass.
+        others, own = _kept(rows, shares.others), _kept(rows, shares.own)
+        slopes.append((mass * others - spread, mass * own))
     nll, lse, *of_spread = sum_of_shards(sums_of_slopes(slopes, tangents[0], labels, axis), shards)
     nll, lse, *of_spread = (_kept(rows, t) for t in (nll, lse, *of_spread))
     return nll, lse, sum(of_spread, in_spread)
@@ -255,9 +257,10 @@ def _target_losses_and_shares_jvp(axes, shards, primals, tangents):
     losses, shares = _target_losses_and_shares(x, targets, rows, axes, shards)
     loss_tangents = _target_tangents(losses, shares, primals, tangents, axes, shards)
     mass, slope, _, less, logs = jax.tree.map(jnp.zeros_like, shares)
-    p = shares.likely - shares.less
+    # Kept here, for a nan of a masked row times a cotangent of 0 would be in the derivatives of what is shared.
+    p = _kept(rows, shares.likely - shares.less)
     if not isinstance(tangents[0], SymbolicZero):
-        logs = slope_of_logs(x, tangents[0], axes, shards)
+        logs = _kept(rows, slope_of_logs(x, tangents[0], axes, shards))
         less = -p * logs
         slope = shares.mass * p * logs
     if not isinstance(tangents[1], SymbolicZero):
