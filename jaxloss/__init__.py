@@ -1,5 +1,9 @@
 """Losses for JAX: exact, inert under masks, with one meaning of the mean."""
 
+import typing as _typing
+
+import jaxloss._answers as _answers
+import jaxloss._names as _names
 from jaxloss._checked import checked
 from jaxloss._loss import Loss, LossSum
 from jaxloss._reduce import reduce, total
@@ -153,3 +157,10 @@ __all__ = [
     "squared_error",
     "total",
 ]
+
+_answers.answer_in(__name__)
+
+if not _typing.TYPE_CHECKING:  # to which every name would seem to be there
+
+    def __getattr__(name):
+        raise AttributeError(_names.no_name(name, __all__), name=name)

@@ -8,15 +8,20 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described
 from jaxloss._checked import valued
+from jaxloss._options import Number, choice, option, rule_of
 from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
 from jaxloss.numerics import aligned, aligned_labels, keep, replicated
 
 # ------------------------------------------------------------------------------------------------ arrays and dtypes
+
+_FIRST = ("predictions", "logits", "probabilities", "log_probabilities")
 
 
 def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Array:
@@ -24,7 +29,9 @@ def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Arr
     try:
         array = jnp.asarray(x)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: {argument} must be {kind}, got {type(x).__name__}: pass an array.") from error
+        raise TypeError(f"{name}: {argument} must be {kind}, got {described(x)}.") from error
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        raise TypeError(f"{name}: {argument} must be {kind}, got a PRNG key, {array.dtype}: draw numbers with it.")
     if not (jnp.issubdtype(array.dtype, jnp.bool_) or jnp.issubdtype(array.dtype, jnp.number)) or jnp.issubdtype(
         array.dtype, jnp.complexfloating
     ):
@@ -36,7 +43,10 @@ def floating(name: str, argument: str, x: Any) -> Array:
     """`x` as floats of its own dtype."""
     array = real(name, argument, x, kind="an array of floats")
     if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32).")
+        swapped = " (or are these the targets? They come second)" if argument in _FIRST else ""
+        raise TypeError(
+            f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32){swapped}."
+        )
     return array
 
 
@@ -76,11 +86,15 @@ def matched(
     if targets is None:
         predictions = floats(name, names[0], predictions)
         return predictions, jnp.zeros_like(predictions)
+    labels = jnp.issubdtype(jnp.result_type(targets), jnp.integer) if name in OF_INDICES else False
     predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
     if predictions.shape != targets.shape:
+        remedy = "reshape one"
+        if labels and targets.ndim < predictions.ndim:
+            remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
         raise ValueError(
-            f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape; "
-            "losses do not broadcast: reshape one."
+            f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape, and must have the "
+            f"same shape; losses do not broadcast: {remedy}."
         )
     return aligned(predictions, targets)
 
@@ -89,12 +103,14 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
     """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
-    labels = integers(name, "labels", labels, ", or use the loss that takes a distribution over classes")
+    other = OF_DISTRIBUTIONS.get(name)
+    other = f"for distributions over the classes, one-hot ones too, take {other}" if other else "take class indices"
+    labels = integers(name, "labels", labels, f"; {other}")
     rows = without(array.shape, axes)
     if labels.shape != rows:
         raise ValueError(
             f"{name}: labels {labels.shape} and {argument} {array.shape} do not fit: with the classes on axis {axis} "
-            f"labels need shape {rows}."
+            f"labels need shape {rows}" + (f"; {other}." if labels.shape == array.shape else ".")
         )
     labels = aligned_labels(array, labels, axes)
     return one_class_axis(array, axes), jnp.expand_dims(labels, min(axes)), min(axes)
@@ -136,14 +152,14 @@ def without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str = "losses") -> Array:
+def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str = "losses", remedy: str = "") -> Array:
     """`x` with trailing axes of length 1 added, so that it broadcasts against `shape` without moving any axis."""
     expanded = x.reshape(x.shape + (1,) * (len(shape) - x.ndim)) if 0 < x.ndim <= len(shape) else x
     fits = x.ndim <= len(shape) and all(n in (1, m) for n, m in zip(expanded.shape, shape, strict=False))
     if not fits:
         raise ValueError(
             f"{name}: {argument} {x.shape} do not fit {what} {shape}: give one value for each leading index "
-            f"(shape {shape[:1]}), or the rank of the {what} with 1 where it does not vary; insert the axis."
+            f"(shape {shape[:1]}), or the rank of the {what} with 1 where it does not vary; insert the axis{remedy}."
         )
     return expanded
 
@@ -176,7 +192,8 @@ def kept_rows(
         elements = jnp.broadcast_to(fitted(name, "where", array, shape, "elements"), shape)
         return elements, jnp.any(elements, axes, keepdims=True)
     rows = without(shape, axes)
-    return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows), rows), axes)
+    remedy = f"; to leave classes out give it the shape {shape}, as in jnp.broadcast_to(where, {shape})"
+    return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows, remedy=remedy), rows), axes)
 
 
 def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
@@ -194,18 +211,13 @@ def masked(losses: Array, where: Array | None) -> Array:
 # ---------------------------------------------------------------------------------------------------------- options
 
 
-def choice(name: str, argument: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    if not any(type(value) is type(a) and value == a for a in allowed):
-        raise ValueError(f"{name}: {argument} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
-
-
 def number(
     name: str,
     argument: str,
     value: Any,
     dtype: Any,
     *,
-    low: float = -math.inf,
+    low: float | None = None,
     high: float = math.inf,
     open_low: bool = False,
 ) -> Array:
@@ -213,10 +225,8 @@ def number(
     array = real(name, argument, value, kind="a number")
     if array.ndim:
         raise ValueError(f"{name}: {argument} must be a scalar, got shape {array.shape}: sweep it with jax.vmap.")
-    known = isinstance(value, (bool, int, float, np.number))
-    if known and (isinstance(value, bool) or not ((low < value if open_low else low <= value) and value <= high)):
-        bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == math.inf else f", at most {high:g}")
-        raise ValueError(f"{name}: {argument} must be a number {bounds}, got {value!r}.")
+    rule = rule_of(name, argument) if low is None else Number(low, high, open_low)
+    rule.settled(name, argument, value)
     return array.astype(dtype)
 
 
@@ -262,10 +272,7 @@ def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
     """Which labels are not the one to ignore; None where there is none."""
     if ignore_index is None:
         return None
-    try:
-        skip = operator.index(ignore_index)
-    except TypeError as error:
-        raise TypeError(f"{name}: ignore_index must be an integer or None, got {ignore_index!r}.") from error
+    skip = option(name, "ignore_index", ignore_index)
     labels = integers(name, "labels", labels)
     fits = jnp.iinfo(labels.dtype).min <= skip <= jnp.iinfo(labels.dtype).max
     return labels != skip if fits else jnp.ones_like(labels, bool)
@@ -304,6 +311,7 @@ __all__ = [
     "matched",
     "number",
     "one_class_axis",
+    "option",
     "per_class",
     "real",
     "together",

@@ -1,6 +1,7 @@
 """What makes a frozen dataclass a value: equal by its fields, hashable, and a pytree whose leaves are its numbers."""
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -8,8 +9,11 @@ from functools import cache
 from typing import Any, ClassVar, Self, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from jaxloss._options import rule_of
 
 
 class Value:
@@ -51,10 +55,15 @@ class Value:
         return found(**{key: _restored(value) for key, value in fields.items()})
 
     def __eq__(self, other: object) -> bool:
-        return same(self, other) if type(self) is type(other) else NotImplemented
+        return _key(self) == _key(other) if type(self) is type(other) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash_of(self)
+        return hash((type(self), _key(self)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies of arrays could be written to, and what is hashed must not change.
+        for name, value in state.items():
+            object.__setattr__(self, name, _unchanging(value))
 
 
 def _plain(value: Any) -> Any:
@@ -64,16 +73,23 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and "class" in value:
         return Value.from_config(cast(Mapping[str, Any], value))
     return tuple(map(_restored, cast(list[Any], value))) if isinstance(value, list) else value
+
+
+# ------------------------------------------------------------------------------------------- fields and their leaves
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 @cache
 def leaf_names(cls: type) -> tuple[str, ...]:
     """The fields whose annotation names a float, an array, or another such dataclass; every other one is structure."""
-    hints = typing.get_type_hints(cls)
-    return tuple(f.name for f in dataclasses.fields(cls) if _is_numeric(hints[f.name]))
+    return tuple(f.name for f in dataclasses.fields(cls) if _is_numeric(_hints(cls)[f.name]))
 
 
 def _is_numeric(hint: Any) -> bool:
@@ -94,14 +110,71 @@ def class_name(cls: type) -> str:
     return ".".join([package, *foreign, cls.__qualname__])
 
 
-def freeze(instance: Any) -> None:
-    """Copies arrays that could change later, since they are hashed."""
-    for name in leaf_names(type(instance)):
-        value = getattr(instance, name)
-        if isinstance(value, (list, tuple, np.ndarray)):
-            array = np.array(value)
-            array.setflags(write=False)
-            object.__setattr__(instance, name, array)
+def settle(instance: Any) -> None:
+    """Gives every field the one form that its value is kept in, and refuses what our own options cannot be.
+
+    Two fields that say the same are then kept as the same: arrays and lists of numbers become arrays that cannot be
+    written to, NumPy's scalars Python's, sequences in structure tuples, and dtypes their names.
+    """
+    cls = type(instance)
+    function = getattr(getattr(cls, "fn", None), "__name__", cls.__name__)
+    for field in dataclasses.fields(cls):
+        given, hint = getattr(instance, field.name), _hints(cls)[field.name]
+        if field.name in leaf_names(cls):
+            value = _leaf(cls.__name__, field.name, given, typing.get_origin(hint) is tuple)
+        else:
+            value = _structure(cls.__name__, field.name, given)
+        optional = value is None and type(None) in typing.get_args(hint)
+        if _is_ours(cls, field.name) and not optional:
+            value = rule_of(function, field.name).settled(cls.__name__, field.name, value)
+        object.__setattr__(instance, field.name, value)
+
+
+@cache
+def _is_ours(cls: type, field: str) -> bool:
+    """Whether a class of this library declares the field: a user's own may have another meaning."""
+    owner = next(c for c in cls.__mro__ if field in inspect.get_annotations(c))
+    return owner.__module__.partition(".")[0] == "jaxloss"
+
+
+def _leaf(name: str, field: str, value: Any, as_tuple: bool = False) -> Any:
+    """A number as Python's, several as one array; a tuple only where the field is one, or holds other losses."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        return value
+    held = jax.tree.leaves(value, is_leaf=lambda v: isinstance(v, Value))
+    if as_tuple or any(isinstance(v, Value) for v in held):
+        return tuple(_leaf(name, field, v) for v in cast(Any, value))
+    try:
+        # What is given may change later, and what is hashed must not.
+        return jnp.asarray(value) if any(isinstance(v, Tracer) for v in held) else _unchanging(np.array(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {field} must be numbers of one shape, got {value!r}.") from error
+
+
+def _structure(name: str, field: str, value: Any) -> Any:
+    """A value of Python's own that hashes, and is equal to all that say the same."""
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"{name}: {field} decides what is compiled and must be known while tracing, got a traced value: make it "
+            "a Python value, or an argument that jax.jit takes by static_argnames."
+        )
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+        return _structure(name, field, value.tolist())
+    if type(value) in (list, tuple):
+        return tuple(_structure(name, field, v) for v in value)
+    # JAX's own scalar types, as jnp.bfloat16, are no subclasses of NumPy's.
+    scalar_type = isinstance(value, type) and isinstance(getattr(value, "dtype", None), np.dtype)
+    if scalar_type or isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(cast(Any, value)).name
+    return value
+
+
+def _unchanging(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value.setflags(write=False)
+    return value
 
 
 def register_pytree(cls: type) -> None:
@@ -128,41 +201,52 @@ def register_pytree(cls: type) -> None:
     register(cls, flatten_with_keys, unflatten, flatten)
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two instances of one class have equal fields, arrays by their values."""
-    return all(_equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+# ------------------------------------------------------------------------------------- equality, hashing, plain values
 
 
-def hash_of(instance: Any) -> int:
-    """A hash that equal instances share.
+class _Traced:
+    """A traced value as part of a key: equal to itself, and without a hash."""
 
-    Raises:
-        TypeError: A field holds a traced value.
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Traced) and self.value is other.value
+
+    def __hash__(self) -> int:
+        raise TypeError("a loss that holds a traced value has no hash: pass it as a pytree, not as a static argument.")
+
+
+def _key(instance: Any) -> tuple[Any, ...]:
+    cls = type(instance)
+    values = ((f.name, getattr(instance, f.name)) for f in dataclasses.fields(instance))
+    return tuple(key_of(value) if name in leaf_names(cls) else value for name, value in values)
+
+
+def key_of(value: Any) -> Any:
+    """What stands for numbers where they are compared and hashed: they are equal if they are as float64, nan too.
+
+    So 0.1 is not float32(0.1), and 1, 1.0 and an array of it are one value. All that compares or hashes asks this
+    function, so that equal values cannot have two hashes.
     """
-    return hash((type(instance), *(_hashable(getattr(instance, f.name)) for f in dataclasses.fields(instance))))
+    if isinstance(value, (int, float)):
+        return value if value == value else "nan"
+    if isinstance(value, Tracer):
+        return _Traced(value)
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+        array = np.asarray(value)
+        if array.ndim == 0:
+            return key_of(array.item())
+        if array.dtype.kind not in "OSUVMm" or jnp.issubdtype(array.dtype, jnp.floating):
+            return array.shape, (array.astype(np.float64) + 0.0).tobytes()  # -0.0 + 0.0 is 0.0, to which it is equal
+        return array.shape, tuple(array.ravel().tolist())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(key_of, cast(Any, value)))
+    return value
 
 
 def plain(value: Any) -> Any:
     """An array or array scalar as what JSON knows; anything else as it is."""
-    return value.tolist() if _is_array(value) or isinstance(value, np.generic) else value
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, Tracer) or isinstance(b, Tracer):
-        return a is b
-    if _is_array(a) or _is_array(b):
-        return bool(np.array_equal(np.asarray(a), np.asarray(b)))
-    return bool(a == b)
-
-
-def _hashable(value: Any) -> Any:
     if isinstance(value, Tracer):
-        raise TypeError("a loss that holds a traced value has no hash: pass it as a pytree, not as a static argument.")
-    if _is_array(value):
-        array = np.asarray(value, np.float64)
-        return array.item() if array.ndim == 0 else (array.shape, array.tobytes())
-    return value
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, (jax.Array, np.ndarray))
+        raise TypeError("a loss that holds a traced value has no configuration: take it outside of jax.jit.")
+    return value.tolist() if isinstance(value, (jax.Array, np.ndarray, np.generic)) else value

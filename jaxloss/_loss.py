@@ -5,15 +5,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss import _fields
-from jaxloss._check import fitted, mask
+from jaxloss._answers import called_like_a_function, unknown_keywords
+from jaxloss._check import fitted, mask, wide
 from jaxloss._reduce import check_reduction, reduced, totalled
-from jaxloss._types import Array, AxisName, Floats, Mask, Numbers
+from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +45,24 @@ class Loss(_fields.Value):
     """
 
     fn: ClassVar[Callable[..., Array]]
+    # Of a NumPy number times a loss NumPy would make an array of objects; so it leaves the product to the loss.
+    __array_ufunc__: ClassVar[None] = None
 
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     axis_name: AxisName = None
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """An instance; arguments that no form takes are answered here, before the generated constructor sees them."""
+        if args:
+            raise TypeError(called_like_a_function(cls.__name__, _function_name(cls)))
+        known = [f.name for f in dataclasses.fields(cls) if f.init]
+        if not options.keys() <= set(known):
+            raise TypeError(unknown_keywords(cls.__name__, options, known))
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
+        _fields.settle(self)
         check_reduction(type(self).__name__, self.reduction)
-        _fields.freeze(self)
 
     def __call__(
         self,
@@ -92,6 +105,11 @@ class Loss(_fields.Value):
 
     def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
         """One value per element or row, not reduced."""
+        if not hasattr(type(self), "fn"):
+            raise TypeError(
+                f"{self._name}: there is no loss to compute: take a form such as jaxloss.HuberLoss, or give your "
+                "subclass fn = staticmethod(function) or a method losses(predictions, targets)."
+            )
         if targets is None and _needs_targets(type(self)):
             raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
         return type(self).fn(predictions, targets, **self._options(), **arrays)
@@ -103,15 +121,24 @@ class Loss(_fields.Value):
         return LossSum(terms=a + b, coefficients=x + y)
 
     def __mul__(self, factor: Any) -> "LossSum":
-        if isinstance(factor, Loss):
+        if not _is_factor(factor):
             return NotImplemented
         terms, coefficients = _terms(self)
         return LossSum(terms=terms, coefficients=tuple(factor * c for c in coefficients))
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: Any) -> "LossSum":
+        return self * (1 / divisor) if _is_factor(divisor) else NotImplemented
+
+    def __neg__(self) -> "LossSum":
+        return self * -1.0
+
+    def __pos__(self) -> "Loss":
+        return self
+
     def __sub__(self, other: Any) -> "LossSum":
-        return self + (-1.0) * other if isinstance(other, Loss) else NotImplemented
+        return self + -other if isinstance(other, Loss) else NotImplemented
 
     def __radd__(self, other: Any) -> "Loss":
         # sum(losses) starts from 0.
@@ -125,7 +152,11 @@ class Loss(_fields.Value):
         return {name: getattr(self, name) for name in _option_names(type(self))}
 
     def _masked_losses(self, predictions: Any, targets: Any, where: Any, arrays: dict[str, Any]) -> Array:
-        if where is not None and _takes_where(type(self)):
+        taken = _arrays_of(type(self))
+        if taken is not None and not arrays.keys() <= set(taken):
+            known = ["weights", *(name for name in taken if name != "where"), "where"]
+            raise TypeError(unknown_keywords(self._name, arrays, known, [f.name for f in dataclasses.fields(self)]))
+        if where is not None and (taken is None or "where" in taken):
             arrays = {**arrays, "where": where}
         return self.losses(predictions, targets, **arrays)
 
@@ -146,23 +177,23 @@ class Loss(_fields.Value):
 
 @dataclass(frozen=True, kw_only=True)
 class LossSum(Loss):
-    """A weighted sum of losses, each reduced by its own reduction; `a + b` and `0.5 * a` make it.
+    """A weighted sum of losses, each reduced by its own reduction; `a + b`, `-a` and `0.5 * a` make it.
 
-    Weights, masks and further arrays are passed to every term.
+    Weights, masks and further arrays are passed to every term. A sum of no losses is 0, so that
+    `sum(losses, LossSum())` is a loss of any list.
 
     Args:
         terms: The losses.
         coefficients: Their factors; leaves of the pytree, so that they can be learned or swept.
     """
 
-    terms: tuple[Loss, ...]
-    coefficients: tuple[float | jax.Array, ...]
-    reduction: str = field(default="mean", init=False, repr=False)
+    terms: tuple[Loss, ...] = ()
+    coefficients: tuple[float | jax.Array, ...] = ()
+    reduction: Reduction = field(default="mean", init=False, repr=False)
     axis_name: AxisName = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", tuple(self.terms))
-        object.__setattr__(self, "coefficients", tuple(self.coefficients))
+        _fields.settle(self)
         if len(self.terms) != len(self.coefficients) or not all(map(_is_loss, self.terms)):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 
@@ -177,8 +208,8 @@ class LossSum(Loss):
     ) -> Array:
         """The sum of the reduced terms, each times its coefficient."""
         values = [t(predictions, targets, weights=weights, where=where, **arrays) for t in self.terms]
-        products = [c * v for c, v in zip(self.coefficients, values, strict=True)]
-        return sum(products[1:], products[0])
+        products = [jnp.asarray(c, v.dtype) * v for c, v in zip(self.coefficients, values, strict=True)]
+        return sum(products[1:], products[0]) if products else jnp.zeros((), wide(jnp.result_type(predictions)))
 
     def total(self, *args: Any, **kwargs: Any) -> tuple[Array, Array]:
         """Not defined: the terms of a sum may be reduced differently.
@@ -204,10 +235,17 @@ def _option_names(cls: type[Loss]) -> tuple[str, ...]:
 
 
 @cache
-def _takes_where(cls: type[Loss]) -> bool:
-    losses = cls.fn if cls.losses is Loss.losses else cls.losses
-    parameters = inspect.signature(losses).parameters.values()
-    return any(p.name == "where" or p.kind is p.VAR_KEYWORD for p in parameters)
+def _arrays_of(cls: type[Loss]) -> tuple[str, ...] | None:
+    """The arrays that its losses take beside predictions and targets; None where they take any."""
+    if cls.losses is not Loss.losses:
+        _, *parameters = inspect.signature(cls.losses).parameters.values()
+    elif hasattr(cls, "fn"):
+        parameters = list(inspect.signature(cls.fn).parameters.values())
+    else:
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return tuple(p.name for p in parameters[2:] if p.name not in _option_names(cls))
 
 
 @cache
@@ -218,6 +256,15 @@ def _needs_targets(cls: type[Loss]) -> bool:
 
 def _is_loss(term: Any) -> bool:
     return isinstance(term, Loss)
+
+
+def _is_factor(x: Any) -> bool:
+    """Whether a loss can be multiplied by it: a number, traced or not, and no array of several."""
+    return isinstance(x, (int, float, np.number, np.ndarray, jax.Array)) and np.ndim(x) == 0
+
+
+def _function_name(cls: type[Loss]) -> str:
+    return cls.fn.__name__ if hasattr(cls, "fn") else f"{cls.__name__}().losses"
 
 
 def _terms(loss: Loss) -> tuple[tuple[Loss, ...], tuple[Any, ...]]:

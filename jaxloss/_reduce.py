@@ -1,16 +1,15 @@
 """From losses to one number: the only file that asks which reduction."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 from jax import lax
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from jaxloss._check import choice, class_axes, fitted, floats, inert, kept, real
-from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers
+from jaxloss._check import choice, fitted, floats, inert, kept, real
+from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Reduction
 from jaxloss.numerics import aligned, divide
-
-Reduction = Literal["none", "sum", "mean", "sum_over_batch_size"]
 
 
 def check_reduction(name: str, reduction: str) -> None:
@@ -22,7 +21,7 @@ def reduce(
     *,
     weights: Numbers | None = None,
     where: Mask | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     axis: Axes | None = None,
     axis_name: AxisName = None,
 ) -> Array:
@@ -108,8 +107,7 @@ def reduced(
     """`reduce`, with the name of the caller for its errors."""
     check_reduction(name, reduction)
     losses = floats(name, "losses", losses)
-    if axis is not None:
-        class_axes(name, "losses", losses, axis)
+    axis = _axes(name, losses, axis)
     if reduction == "none":
         if weights is None and where is None:
             return losses
@@ -132,6 +130,7 @@ def totalled(
 ) -> tuple[Array, Array]:
     """`total`, with the name of the caller for its errors, and the denominator that the reduction asks for."""
     losses = floats(name, "losses", losses)
+    axis = _axes(name, losses, axis)
     weight, losses = _weighed(name, losses, weights, where)
     return _pair(name, jnp.sum(weight * losses, axis), weight, weights, where, reduction, axis, axis_name)
 
@@ -165,7 +164,27 @@ def _pair(
     if reduction == "sum_over_batch_size" and weights is not None:
         weight, _ = _weighed(name, jnp.zeros_like(weight), None, where)
     pair = numerator, jnp.sum(weight, axis)
-    return pair if axis_name is None else lax.psum(pair, axis_name)
+    if axis_name is None:
+        return pair
+    try:
+        return lax.psum(pair, axis_name)
+    except NameError as error:
+        raise ValueError(
+            f"{name}: axis_name {axis_name!r} is no mesh axis here: call the loss inside jax.shard_map, jax.pmap or "
+            "jax.vmap(..., axis_name=...) over it; under jax.jit alone the mean is global without it."
+        ) from error
+
+
+def _axes(name: str, losses: Array, axis: Any) -> tuple[int, ...] | None:
+    """The axes to reduce, counted from the front. They may be empty, as a class axis may not."""
+    if axis is None:
+        return None
+    try:
+        return normalize_axis_tuple(axis, losses.ndim)
+    except TypeError as error:
+        raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}.") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: axis {axis} is out of range for losses of shape {losses.shape}: {error}.") from error
 
 
 def _weighed(name: str, losses: Array, weights: Any, where: Any) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """The types of public signatures."""
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -27,4 +27,26 @@ Labels: TypeAlias = Int[ArrayLike, "..."]
 Mask: TypeAlias = Bool[ArrayLike, "..."]
 """True where an element counts."""
 
-__all__ = ["Array", "ArrayLike", "Axes", "AxisName", "Floats", "Labels", "Mask", "Numbers", "Scalar"]
+Reduction: TypeAlias = Literal["none", "sum", "mean", "sum_over_batch_size"]
+"""How losses become one number; see `jaxloss.reduce`."""
+
+Layout: TypeAlias = Literal["dv", "vd"]
+"""Which axis of a kernel the features are on, and which the classes."""
+
+Mode: TypeAlias = Literal["auto", "fast", "low_memory", "dense"]
+"""How a fused loss goes about it."""
+
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "Axes",
+    "AxisName",
+    "Floats",
+    "Labels",
+    "Layout",
+    "Mask",
+    "Mode",
+    "Numbers",
+    "Reduction",
+    "Scalar",
+]

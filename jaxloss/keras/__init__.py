@@ -27,6 +27,7 @@ Where Keras 3.15 is wrong, these are right:
 - Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and `dtype` survive a round trip.
 """
 
+from jaxloss._answers import answer_in as _answer_in
 from jaxloss.keras._loss import Loss, Reduction
 from jaxloss.keras.binary import (
     BCE,
@@ -110,3 +111,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
 ]
+
+_answer_in(__name__)

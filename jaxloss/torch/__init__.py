@@ -19,6 +19,7 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 - Options that cannot be right are refused when a class form is made or called, with a message that says why.
 """
 
+from jaxloss._answers import answer_in as _answer_in
 from jaxloss.torch import functional
 from jaxloss.torch._loss import Loss
 from jaxloss.torch.binary import BCELoss, BCEWithLogitsLoss
@@ -43,3 +44,5 @@ __all__ = [
     "SmoothL1Loss",
     "functional",
 ]
+
+_answer_in(functional.__name__, __name__)

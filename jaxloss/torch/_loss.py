@@ -3,9 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from jaxloss import _fields
+from jaxloss._answers import called_like_a_function, unknown_keywords
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._rules import REDUCTIONS, chosen
 
@@ -23,11 +26,23 @@ class Loss(_fields.Value):
     fn: ClassVar[Callable[..., Array]]
     reductions: ClassVar[tuple[str, ...]] = REDUCTIONS
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """An instance; arrays in the place of options are answered here."""
+        pairs = zip(cls.__match_args__, args, strict=False)
+        arrays = any(np.ndim(value) and name not in _fields.leaf_names(cls) for name, value in pairs)
+        if arrays or len(args) > len(cls.__match_args__):
+            taken = "input, target" if issubclass(cls, PairLoss) else "..."
+            raise TypeError(called_like_a_function(cls.__name__, f"functional.{cls.fn.__name__}", taken))
+        known = cls.__dataclass_fields__  # the deprecated ones among them
+        if not options.keys() <= known.keys():
+            raise TypeError(unknown_keywords(cls.__name__, options, known))
+        return object.__new__(cls)
+
     def __post_init__(self, *deprecated: bool | None) -> None:
         given = vars(self)["reduction"]
         reduction = chosen(type(self).__name__, given, *deprecated, allowed=self.reductions, stacklevel=4)
         object.__setattr__(self, "reduction", reduction)
-        _fields.freeze(self)
+        _fields.settle(self)
 
     def forward(self, *arrays: Any, **named: Any) -> Array:
         """The same as calling the loss."""

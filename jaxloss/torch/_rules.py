@@ -1,7 +1,7 @@
 """PyTorch's rules of reduction, dtype and shape: what its losses share, each in one place."""
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from jaxloss import numerics
 from jaxloss._check import choice, real, together, wide
 from jaxloss._reduce import reduce
-from jaxloss._types import Array
+from jaxloss._types import Array, Reduction
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -20,7 +20,7 @@ def chosen(
     size_average: bool | None = None,
     reduce: bool | None = None,
     allowed: tuple[str, ...] = REDUCTIONS,
-    stacklevel: int = 3,
+    stacklevel: int = 4,
 ) -> str:
     """The reduction, which the two deprecated arguments override where either is given."""
     if size_average is None and reduce is None:
@@ -72,4 +72,4 @@ def reduced(losses: Array, reduction: str, dtype: Any, weights: Array | None = N
     """
     if reduction == "mean" and weights is not None:
         return numerics.divide(jnp.sum(losses), jnp.sum(weights)).astype(dtype)
-    return reduce(losses, reduction=reduction).astype(dtype)
+    return reduce(losses, reduction=cast(Reduction, reduction)).astype(dtype)

@@ -170,7 +170,7 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Array, Array, Any]:
             f"{name}: target {y.shape} and input {x.shape} differ in shape and are broadcast to {a.shape}, "
             "which is rarely what is meant: reshape one."
         )
-        warnings.warn(message, UserWarning, stacklevel=3)
+        warnings.warn(message, UserWarning, stacklevel=4)
     return a, b, dtype
 
 

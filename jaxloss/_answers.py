@@ -1,0 +1,125 @@
+"""What a first mistake is answered with: the name that was meant."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any
+
+# Names of one thing, here and elsewhere.
+_SYNONYMS = (
+    {"weights", "sample_weight", "sample_weights", "weight"},
+    {"where", "mask", "masks", "padding_mask"},
+    {"predictions", "logits", "input", "y_pred", "preds"},
+    {"targets", "labels", "target", "y_true"},
+    {"label_smoothing", "smoothing", "smoothing_factor"},
+    {"class_weights", "class_weight", "weight"},
+    {"ignore_index", "ignore_class"},
+    {"axis", "dim"},
+    {"blank_id", "blank"},
+    {"log_input", "from_logits"},
+)
+_ON_REDUCTION = ("reduction", "weights", "axis_name", "sample_weight")
+# The loss of distributions, and the one of class indices.
+_TWINS = (
+    ("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
+    ("categorical_cross_entropy", "sparse_categorical_cross_entropy"),
+    ("kl_divergence", "nll_loss"),
+    ("categorical_crossentropy", "sparse_categorical_crossentropy"),
+)
+OF_INDICES = dict(_TWINS)
+OF_DISTRIBUTIONS = {indices: distributions for distributions, indices in _TWINS}
+
+
+def called_like_a_function(form: str, function: str, arrays: str = "predictions, targets") -> str:
+    """What is said to someone who gives arrays to the class."""
+    return (
+        f"{form}: a class form takes its options first and arrays when it is called: "
+        f"make the loss, then call it, as in {form}()({arrays}), or call {function}({arrays})."
+    )
+
+
+def unknown_keywords(name: str, given: Iterable[str], known: Iterable[str], options: Iterable[str] = ()) -> str:
+    """What is said of keywords that a call does not take: which was meant, or which there are."""
+    known, options = list(known), list(options)
+    unknown = [keyword for keyword in given if keyword not in known]
+    answers = "; ".join(_meant(name, keyword, known, options) for keyword in unknown)
+    return f"{name}: takes no {' and no '.join(unknown)}: {answers}. It takes {', '.join(known)}."
+
+
+def _meant(name: str, keyword: str, known: list[str], options: list[str]) -> str:
+    names = {keyword}.union(*(group for group in _SYNONYMS if keyword in group))
+    meant = [n for n in known if n in names]
+    if keyword in options:
+        return f"{keyword} is an option of the form, {name}({keyword}=...)"
+    if meant:
+        return f"give it as {' or '.join(f'{n}=' for n in meant)}"
+    if name[0].isupper() and names & {"weights", "where"}:
+        return "it is given when the loss is called, as weights= or where="
+    if keyword in _ON_REDUCTION:
+        return "the function does not reduce: take its class form, or give what it returns to jaxloss.reduce"
+    close = get_close_matches(keyword, known, 1)
+    return f"did you mean {close[0]}=?" if close else "there is no such argument"
+
+
+def described(x: Any) -> str:
+    """What is said of an argument that is no array."""
+    if isinstance(x, (list, tuple)):
+        return f"a {type(x).__name__} that is no array: pad its rows to one length, and mask the padding with where"
+    tree = "; for a tree of arrays, map the loss over it with jax.tree.map" if isinstance(x, dict) else ""
+    return f"{type(x).__name__}: pass an array{tree}"
+
+
+_functions: set[str] = set()
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with an answer to arguments that it does not take, and its name in the errors of what it calls."""
+    name = function.__name__
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            inner, _, message = str(error).partition(": ")
+            if inner in _functions and inner != name:
+                error.args = (f"{name}: {message}",)
+            # An error from within has a deeper traceback: what is answered here is the call itself.
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                answer = _refused_call(function, args, kwargs)
+                if answer:
+                    raise TypeError(answer) from None
+            raise
+
+    return call
+
+
+def _refused_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    parameters = inspect.signature(function).parameters
+    if not kwargs.keys() <= parameters.keys():
+        return unknown_keywords(function.__name__, kwargs, parameters)
+    positional = [p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    if len(args) > len(positional):
+        rest = ", ".join(name for name in parameters if name not in positional)
+        taken = ", ".join(positional)
+        return f"{function.__name__}: takes {taken} by position, got {len(args)}: by keyword it takes {rest}."
+    return ""
+
+
+def answer_in(package: str, within: str | None = None) -> None:
+    """Puts `answering` functions in the place of public ones: in the modules of a package and in its class forms."""
+    public = vars(sys.modules[package])
+    _functions.update(name for name in public["__all__"] if inspect.isfunction(public[name]))
+    functions = {f: answering(f) for name in public["__all__"] if inspect.isfunction(f := public[name])}
+    for module in [m for name, m in sys.modules.items() if f"{name}.".startswith(f"{within or package}.")]:
+        for name, value in list(vars(module).items()):
+            if inspect.isfunction(value) and value in functions:
+                setattr(module, name, functions[value])
+            elif inspect.isclass(value) and getattr(value, "fn", None) in functions and "fn" in vars(value):
+                form: Any = value
+                form.fn = staticmethod(functions[form.fn])
+
+
+__all__ = ["OF_DISTRIBUTIONS", "OF_INDICES", "answer_in", "called_like_a_function", "described", "unknown_keywords"]
