@@ -1,12 +1,12 @@
 """Keras' losses by their names, for JAX alone: `import jaxloss.keras as losses` in place of `from keras import losses`.
 
 Functions and classes have Keras' argument order, `(y_true, y_pred)`, its defaults, its means over the last axis and its
-clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is, a
-loss made after `import keras` is one of Keras' own too, so that `Model.compile(loss=...)` takes it with sample weights,
-class weights and masks; to one made before, Keras would apply the weights after its mean. A saved model is loaded with
-`custom_objects={"Huber": jaxloss.keras.Huber}`, as one with a loss of your own. Instances are equal by value, hash
-alike and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed, but one that has served
-as a key should not be.
+clipping of probabilities to 1e-7; the mathematics are the native losses'. Keras need not be installed. Where it is, our
+losses are Keras' own too, so that `Model.compile(loss=...)` takes them with sample weights, class weights and masks,
+and `load_model` finds them: from the import on, if Keras was imported before, else from the first loss on that is made
+after `import keras`. A loss of your own is registered as in Keras, with `register_keras_serializable`. Instances are
+equal by value, hash alike and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed,
+but one that has served as a key should not be.
 
 Where Keras 3.15 is wrong, these are right:
 
@@ -29,6 +29,7 @@ Where Keras 3.15 is wrong, these are right:
 
 from jaxloss._answers import answer_in as _answer_in
 from jaxloss.keras._loss import Loss, Reduction
+from jaxloss.keras._loss import join_keras as _join_keras
 from jaxloss.keras.binary import (
     BCE,
     BinaryCrossentropy,
@@ -113,3 +114,4 @@ __all__ = [
 ]
 
 _answer_in(__name__)
+_join_keras()

@@ -1,17 +1,19 @@
 """The base class of Keras' losses: how one is reduced, weighed, masked, configured and compared."""
 
 import dataclasses
+import inspect
 import re
 import sys
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxloss import _fields
+from jaxloss._answers import called_like_a_function
 from jaxloss._check import choice, fitted, inert, mask, real
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
@@ -48,8 +50,12 @@ _REDUCTIONS: dict[str | None, str] = {
 }
 
 
+class _Root:
+    """The base of `Loss`, beside which Keras' own can be put: Python lets no class change its bases that has none."""
+
+
 @jax.tree_util.register_static
-class Loss:
+class Loss(_Root):
     r"""A loss in Keras' way: a subclass defines `call(y_true, y_pred)`, one value for each sample.
 
     >>> import jaxloss.keras as losses
@@ -84,7 +90,8 @@ class Loss:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """An instance that Keras takes for one of its own, if Keras has been imported."""
-        return object.__new__(_known_to_keras(cls))
+        join_keras()
+        return object.__new__(cls)
 
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
@@ -100,17 +107,25 @@ class Loss:
         cls.__hash__ = Loss.__hash__
         jax.tree_util.register_static(cls)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "dtype" and name in vars(self):
+            raise AttributeError(f"{type(self).__name__}: the dtype is set when the loss is made: make another.")
+        super().__setattr__(name, value)
+
     def _settle(self) -> None:
         """Checks and completes what every loss has."""
-        cls = own_class(type(self))
-        if self.reduction not in _REDUCTIONS:
+        cls = type(self)
+        given: Any = self.reduction
+        if not isinstance(given, str | None) or given not in _REDUCTIONS:
             known = ", ".join(map(repr, _REDUCTIONS))
-            raise ValueError(f"{cls.__name__}: reduction must be one of {known}, got {self.reduction!r}.")
-        dtype = jnp.dtype("float32" if self.dtype is None else self.dtype)
+            message = f"Invalid value for argument `reduction`: it must be one of {known}, got {given!r}."
+            raise ValueError(f"{cls.__name__}: {message}")
+        dtype = _floatx() if self.dtype is None else getattr(self.dtype, "compute_dtype", self.dtype)
+        dtype = jnp.dtype(dtype)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(f"{cls.__name__}: dtype must be one of floats, got {self.dtype!r}.")
         self.name = self.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        self.dtype = dtype.name
+        object.__setattr__(self, "dtype", dtype.name)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, mask: Any = None) -> Array:
         """The reduced loss.
@@ -128,27 +143,39 @@ class Loss:
         Raises:
             ValueError: A weight or a mask that fits neither the samples nor the losses.
         """
-        cls = own_class(type(self))
+        name = type(self).__name__
         masks = [mask, _mask_of_keras(y_pred)]
-        y_pred = jax.tree.map(lambda x: real(cls.__name__, "y_pred", x).astype(self.dtype), y_pred)
-        y_true = jax.tree.map(lambda x: _floats_as(real(cls.__name__, "y_true", x), self.dtype), y_true)
-        masks = [m for m in (*masks, self._counted(y_true, y_pred)) if m is not None]
-        for where in masks:
-            y_true, y_pred = jax.tree.map(lambda x: _without(cls.__name__, where, x), (y_true, y_pred))
-        losses = self.call(y_true, y_pred)
+        y_true, y_pred = self._arrays(name, "y_true", y_true), self._arrays(name, "y_pred", y_pred)
+        y_true = jax.tree.map(lambda x: _floats_as(x, self.dtype), y_true)
+        y_pred = jax.tree.map(lambda x: x.astype(self.dtype), y_pred)
+        masks = [_boolean(name, m) for m in (*masks, self._counted(y_true, y_pred)) if m is not None]
+        losses = self._masked(y_true, y_pred, masks)
         where = None
         for m in masks:
-            m = fitted(cls.__name__, "mask", _squeezed(jnp.asarray(m), losses), losses.shape)
+            # A step that counts makes its sample count, where a loss is of a whole sample.
+            m = _squeezed(m, losses)
+            m = fitted(name, "mask", m.any(tuple(range(losses.ndim, m.ndim))), losses.shape)
             where = m if where is None else where & m
         if sample_weight is not None:
-            weights = _squeezed(real(cls.__name__, "sample_weight", sample_weight), losses)
-            sample_weight = fitted(cls.__name__, "sample_weight", weights, losses.shape)
-        value = reduced(cls.__name__, losses, sample_weight, where, _REDUCTIONS[self.reduction])
+            weights = _squeezed(real(name, "sample_weight", sample_weight), losses)
+            sample_weight = fitted(name, "sample_weight", weights, losses.shape)
+        value = reduced(name, losses, sample_weight, where, _REDUCTIONS[self.reduction])
         return value.astype(self.dtype)
+
+    def _arrays(self, name: str, argument: str, x: Any) -> Any:
+        """Nested numbers as one array; a tree of arrays, which a loss of one's own may take, as it is."""
+        numbers = all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(x)) and isinstance(x, (list, tuple))
+        return real(name, argument, x) if numbers else jax.tree.map(lambda x: real(name, argument, x), x)
+
+    def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
+        """The losses, without what is masked where a mask is of the arrays' shape."""
+        for where in masks:
+            y_true, y_pred = jax.tree.map(lambda x: without(where, x), (y_true, y_pred))
+        return self.call(y_true, y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
         """One value for each sample or element, not reduced; for subclasses to define."""
-        raise NotImplementedError(f"{own_class(type(self)).__name__}: define call(self, y_true, y_pred).")
+        raise NotImplementedError(f"{type(self).__name__}: define call(self, y_true, y_pred).")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal loss, as plain JSON values."""
@@ -165,7 +192,7 @@ class Loss:
         return None
 
     def _key(self) -> Any:
-        return own_class(type(self)), _frozen(vars(self))
+        return type(self), _frozen(vars(self))
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Loss) else NotImplemented
@@ -174,7 +201,7 @@ class Loss:
         return hash(self._key())
 
     def __reduce__(self) -> Any:
-        return _restored, (own_class(type(self)), dict(vars(self)))
+        return _restored, (type(self), dict(vars(self)))
 
 
 class Form(Loss):
@@ -182,8 +209,18 @@ class Form(Loss):
 
     fn: ClassVar[Any]
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """An instance; arrays in the place of options are answered here."""
+        if sum(np.ndim(arg) > 0 for arg in args) > 1:
+            raise TypeError(called_like_a_function(cls.__name__, cls.fn.__name__, "y_true, y_pred"))
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        _fields.settle(self)
         self._settle()
+
+    def _arrays(self, name: str, argument: str, x: Any) -> Any:
+        return real(name, argument, x)
 
     def _options(self) -> dict[str, Any]:
         common = ("reduction", "name", "dtype")
@@ -198,21 +235,20 @@ class Form(Loss):
         return {**super().get_config(), **{name: _fields.plain(v) for name, v in self._options().items()}}
 
 
-def _known_to_keras(cls: type) -> type:
-    """The class, or one that is Keras' `Loss` too: of any other `Model.compile` would weigh the reduced loss."""
-    theirs = getattr(sys.modules.get("keras.losses"), "Loss", cls)
-    return cls if issubclass(cls, theirs) else _joined(cls, theirs)
+def join_keras() -> None:
+    """Makes our losses Keras' own too, once Keras has been imported: others' `Model.compile` would weigh reduced.
 
-
-@cache
-def _joined(cls: type, theirs: type) -> type:
-    names = ("__module__", "__qualname__", "__doc__")
-    return type(cls.__name__, (cls, theirs), {"_written": cls, **{name: getattr(cls, name) for name in names}})
-
-
-def own_class(cls: type) -> type:
-    """The class that was written, without what was joined to it for Keras."""
-    return cls.__dict__.get("_written", cls)
+    They are registered with it then, so that a saved model finds them.
+    """
+    theirs = getattr(sys.modules.get("keras.losses"), "Loss", None)
+    if theirs is None or issubclass(Loss, theirs):
+        return
+    Loss.__bases__ = (_Root, theirs)
+    package = sys.modules["jaxloss.keras"]
+    for name in package.__all__:
+        public = getattr(package, name)
+        if inspect.isfunction(public) or (inspect.isclass(public) and issubclass(public, Loss)):
+            sys.modules["keras.saving"].register_keras_serializable("jaxloss.keras", public.__name__)(public)
 
 
 def _restored(cls: type[Loss], state: dict[str, Any]) -> Loss:
@@ -230,15 +266,24 @@ def _squeezed(x: Array, losses: Array) -> Array:
     return x[..., 0] if x.ndim == losses.ndim + 1 and x.shape[-1] == 1 else x
 
 
-def _without(name: str, where: Any, x: Array) -> Array:
+def _boolean(name: str, where: Any) -> Array:
+    return mask(name, where, "mask")
+
+
+def without(where: Array, x: Array) -> Array:
     """`x` with what is masked replaced, so that no nan there reaches a value or a gradient."""
-    kept = mask(name, where, "mask")
+    kept = where
     kept = kept[..., 0] if kept.ndim > 1 and kept.shape[-1] == 1 and kept.shape != x.shape[: kept.ndim] else kept
     if kept.shape != x.shape[: kept.ndim]:
         return x
     kept = jnp.broadcast_to(kept.reshape(kept.shape + (1,) * (x.ndim - kept.ndim)), x.shape)
     # A half is a probability, a rate and a logit, in the domain of every loss; an index of 0 is a class of every one.
     return inert(kept, (x, 0.5 if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
+
+
+def _floatx() -> str:
+    """The dtype that Keras is set to, if it has been imported."""
+    return getattr(sys.modules.get("keras.src.backend"), "floatx", lambda: "float32")()
 
 
 def _mask_of_keras(y_pred: Any) -> Any:
@@ -252,10 +297,8 @@ def _frozen(value: Any) -> Any:
     """Something hashable that is equal where the value is."""
     if isinstance(value, Mapping):
         return tuple(sorted((k, _frozen(v)) for k, v in value.items()))
-    if isinstance(value, (jax.Array, np.ndarray, list, tuple)):
-        array = np.asarray(value)
-        return array.shape, tuple(array.ravel().tolist())
-    return value
+    arrays = isinstance(value, (jax.Array, np.ndarray)) and not isinstance(value, Tracer)
+    return _fields.key_of(np.asarray(value).tolist() if arrays else value)
 
 
-__all__ = ["Form", "Loss", "Reduction", "own_class"]
+__all__ = ["Form", "Loss", "Reduction", "join_keras", "without"]

@@ -170,7 +170,7 @@ class SparseCategoricalCrossentropy(Form):
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
         name = "SparseCategoricalCrossentropy"
-        return counted(name, _labels(name, y_true, y_pred.shape, self.axis), self.ignore_class)
+        return counted(name, _labels(name, y_true, jnp.shape(y_pred), self.axis), self.ignore_class)
 
 
 __all__ = [

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
-from jaxloss import losses
-from jaxloss._check import real
+from jaxloss import numerics
+from jaxloss._check import floats, real
+from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
-from jaxloss.keras._loss import Form
+from jaxloss.keras._loss import Form, without
 from jaxloss.keras._pairs import indices
+
+_BLANK = 0
 
 
 def ctc(y_true: Labels, y_pred: Floats) -> Array:
@@ -18,7 +22,8 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
     See `jaxloss.ctc_loss`.
 
     Args:
-        y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right. Floats that are whole
+        y_true: Class indices, `[batch, length]`; 0 is the blank, and pads on the right. As in Keras a sequence is as
+            long as it has labels above 0, and a blank among those is a symbol like any other. Floats that are whole
             numbers are taken too; a sequence with one that is none, or is out of range, has loss nan.
         y_pred: Logits, `[batch, frames, classes]`; every frame counts.
 
@@ -33,14 +38,26 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
         >>> print(jnp.exp(-ctc([[1]], logits)).round(4))
         [0.82]
     """
-    t, p = real("ctc", "y_true", y_true), real("ctc", "y_pred", y_pred)
-    if t.ndim != 2 or p.ndim != 3:
+    return _ctc(y_true, y_pred)
+
+
+def _ctc(y_true: Any, y_pred: Any, live: Array | None = None) -> Array:
+    t, p = real("ctc", "y_true", y_true), floats("ctc", "y_pred", y_pred)
+    if t.ndim != 2 or p.ndim != 3 or len(t) != len(p):
         raise ValueError(
             f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
             "for other ranks use jaxloss.ctc_loss."
         )
     t = indices(t)
-    return losses.CTCLoss().losses(p, t, label_lengths=jnp.sum(t != 0, -1, dtype=jnp.int32))
+    lengths = jnp.sum(t != _BLANK, -1, dtype=jnp.int32)
+    valid = (t >= 0) & (t < p.shape[-1])
+    t = jnp.where(valid, t, jnp.full_like(t, _BLANK)).astype(jnp.int32)
+    live = jnp.ones(p.shape[:2], bool) if live is None else live
+    # Not the native loss, to which a blank among the labels is a mistake.
+    values = numerics.ctc_nll(p, t, live, lengths, jnp.asarray(_BLANK, jnp.int32))
+    rule = f"y_true must be from 0 to {p.shape[-1] - 1}"
+    beyond = lax.broadcasted_iota(jnp.int32, t.shape, 1) >= lengths[:, None]
+    return valued("ctc", values, lambda: jnp.all(valid | beyond, -1), rule)
 
 
 @dataclass(eq=False)
@@ -51,6 +68,14 @@ class CTC(Form):
     reduction: str | None = "sum_over_batch_size"
     name: str | None = "ctc"
     dtype: Any = None
+
+    def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
+        """The losses, of the frames that count where a mask is one of frames."""
+        live = jnp.ones(y_pred.shape[:2], bool)
+        for where in masks:
+            y_pred = without(where, y_pred)
+            live = live & (where if where.ndim == 2 else where[:, None])
+        return _ctc(y_true, y_pred, live)
 
 
 __all__ = ["CTC", "ctc"]

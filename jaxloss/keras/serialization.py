@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxloss.keras import binary, classification, regression, sequence
-from jaxloss.keras._loss import Loss, own_class
+from jaxloss.keras._loss import Loss
 
-_KNOWN: dict[str, Any] = {
-    name: getattr(module, name) for module in (binary, classification, regression, sequence) for name in module.__all__
-}
+_MODULES = (binary, classification, regression, sequence)
+
+
+def _known() -> dict[str, Any]:
+    return {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 
 
 def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:
@@ -19,8 +21,8 @@ def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:
         ValueError: Neither a loss nor a function.
     """
     if isinstance(loss, Loss):
-        cls = own_class(type(loss))
-        module = "jaxloss.keras" if _KNOWN.get(cls.__name__) is cls else cls.__module__
+        cls = type(loss)
+        module = "jaxloss.keras" if _known().get(cls.__name__) is cls else cls.__module__
         return {
             "module": module,
             "class_name": cls.__name__,
@@ -42,8 +44,9 @@ def deserialize(name: str | Mapping[str, Any], custom_objects: Mapping[str, Any]
     Raises:
         ValueError: A name that is not known.
     """
-    known = {**_KNOWN, **(custom_objects or {})}
+    known = {**_known(), **(custom_objects or {})}
     if isinstance(name, str):
+        name = name.removeprefix("jaxloss.keras>")  # as Keras writes what is registered with it
         if name not in known:
             raise ValueError(f"deserialize: no loss of name {name!r}: pass one of your own in custom_objects.")
         return known[name]

@@ -1,12 +1,18 @@
 """`jaxloss.keras` beside the real Keras on the same inputs, and where Keras is wrong, what is right."""
 
 import copy
+import doctest
 import importlib.util
 import inspect
 import itertools
 import json
+import os
 import pickle
+import re
+import subprocess
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -556,3 +562,195 @@ def test_a_keras_model_trains_with_them(kind, tmp_path):
                 assert keras.models.load_model(tmp_path / "model.keras", custom_objects=known).loss == loss
     assert curves[0][-1] < curves[0][0]
     np.testing.assert_allclose(*curves, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------- what Keras' documentation shows
+
+DOCUMENTED = [name for name in ours.__all__ if importlib.util.find_spec("keras") and hasattr(theirs, name)]
+
+
+def _shown(examples, losses):
+    """What each example that the documentation shows a number for gives; None for what cannot be run."""
+    import keras
+
+    names = {"keras": SimpleNamespace(losses=losses, ops=keras.ops), "losses": losses, "np": np, "ops": keras.ops}
+    for example in examples:
+        source, value = example.source.strip(), None
+        try:
+            exec(source, names)
+            found = source.partition(" = ")[0] if " = " in source.partition("(")[0] else source
+            value = np.asarray(eval(found, names)) if example.want and "type" not in source else None
+        except (NameError, AttributeError, AssertionError):  # one that begins in the middle, or that Keras does not run
+            pass
+        if example.want:
+            yield value
+
+
+@real
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_example_of_keras_documentation_comes_out(name):
+    """As printed; where Keras itself prints something else, as Keras does."""
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(theirs, name)) or "")
+    prints = [example.want.partition("dtype")[0] for example in examples if example.want]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        answers = zip(prints, _shown(examples, ours), _shown(examples, theirs), strict=True)
+        for text, mine, keras_own in answers:
+            printed = re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", text)
+            digits = [len(x.partition("e")[0].partition(".")[2]) - int(x.partition("e")[2] or 0) for x in printed]
+            off = lambda x: np.abs(np.ravel(x) - np.array(printed, float)) * 10.0 ** np.array(digits)
+            as_printed = lambda x: np.size(x) == len(printed) and np.all(off(x) <= 1)
+            if mine is None or mine.dtype == object:
+                assert keras_own is None or keras_own.dtype == object
+            elif keras_own is None:
+                assert as_printed(mine)
+            else:
+                np.testing.assert_allclose(mine, keras_own, rtol=2e-6, atol=1e-7)
+                assert as_printed(mine) == as_printed(keras_own)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]}{sorted(case[4])}")
+def test_lists_are_taken_as_arrays_are(case):
+    cls, name, *_, options = case
+    t, p = _draw(case)
+    for loss in (getattr(ours, cls)(**options), partial(getattr(ours, name), **options)):
+        np.testing.assert_array_equal(loss(t.tolist(), p.tolist()), loss(t, p))
+    weights = list(np.linspace(0.5, 2, len(t)))
+    loss = getattr(ours, cls)(**options)
+    np.testing.assert_array_equal(loss(t, p, sample_weight=weights), loss(t, p, sample_weight=np.array(weights)))
+
+
+def test_a_loss_of_ones_own_may_take_a_tree_of_arrays():
+    class OfTwo(ours.Loss):
+        def call(self, y_true, y_pred):
+            return jnp.abs(y_true[0] - y_pred["a"]) + jnp.abs(y_true[1] - y_pred["b"])
+
+    one, two = np.ones(3), np.full(3, 2.0)
+    assert float(OfTwo()([one, one], {"a": two, "b": two})) == 2.0
+    assert float(MeanPower(2.0)([[1.0, 2.0]], [[3.0, 2.0]])) == 2.0
+
+
+# ------------------------------------------------------------------------------------------ masks, where Keras has them
+
+
+def test_a_mask_of_frames_is_their_number_to_ctc():
+    rng = np.random.default_rng(0)
+    t, p = np.array([[1, 2, 1], [2, 0, 0]]), rng.normal(size=(2, 6, 4)).astype(np.float32)
+    frames = np.arange(6) < np.array([[4], [6]])
+    planted = np.where(frames[..., None], p, np.nan)
+    run = lambda p: ours.CTC(reduction="sum")(t, p, mask=frames)
+    value, slope = jit(jax.value_and_grad(run))(planted)
+    expected = [float(ours.ctc(t[:1], p[:1, :4])[0]), float(ours.ctc(t[1:], p[1:])[0])]
+    np.testing.assert_allclose(value, sum(expected), rtol=1e-6)
+    assert np.isfinite(slope).all()
+    assert (slope[0, 4:] == 0).all()
+    # A mask of as many frames as there are labels is not one of the labels.
+    same = np.array([[1, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0]])
+    short = jit(lambda p: ours.CTC(reduction=None)(same, p, mask=frames))(p)
+    np.testing.assert_allclose(short[0], ours.ctc(same[:1], p[:1, :4])[0], rtol=1e-6)
+    # A sequence of no frame does not count.
+    none = jit(lambda p: ours.CTC()(t, p, mask=frames & np.array([[True], [False]])))(p)
+    np.testing.assert_allclose(none, expected[0], rtol=1e-6)
+
+
+def test_a_mask_of_steps_says_which_samples_count_where_a_loss_is_of_a_sample():
+    class PerSample(ours.Loss):
+        def call(self, y_true, y_pred):
+            return jnp.mean(jnp.abs(y_pred - y_true), (1, 2))
+
+    steps = np.array([[True, False, False], [False, False, False], [True, True, True]])
+    y = np.ones((3, 3, 2), np.float32) * np.array([1.0, 2.0, 4.0], np.float32)[:, None, None]
+    filled = np.where(steps[..., None], y, 0)  # what is masked is equal on both sides
+    value = PerSample()(0 * y, y, mask=steps)
+    np.testing.assert_allclose(value, filled.mean((1, 2))[[0, 2]].mean(), rtol=1e-6)
+    with pytest.raises(ValueError, match="PerSample: mask"):
+        PerSample()(0 * y, y, mask=np.ones((2, 3), bool))
+
+
+def test_a_blank_among_the_labels_of_ctc_is_a_symbol():
+    """As in Keras: all alignments of [1, 0, 2], by counting them."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(1, 5, 3)).astype(np.float32)
+    p = np.exp(logits[0].astype(np.float64))
+    p /= p.sum(-1, keepdims=True)
+    symbols = [0, 1, 0, 0, 0, 2, 0]  # blanks around 1, 0, 2
+    total = 0.0
+    for path in itertools.product(range(7), repeat=5):
+        steps = np.diff(path)
+        skips = [a for a, step in zip(path, steps, strict=False) if step == 2]
+        fits = path[0] in (0, 1) and path[-1] in (5, 6) and set(steps) <= {0, 1, 2} and all(a % 2 for a in skips)
+        total += fits * np.prod([p[i, symbols[s]] for i, s in enumerate(path)])
+    labels = np.array([[1, 0, 2, 0, 1]])
+    run = lambda x: ours.ctc(labels, x).sum()
+    # A sequence is as long as it has labels above 0: three here.
+    value, slope = jit(jax.value_and_grad(run))(logits)
+    np.testing.assert_allclose(value, -np.log(total), rtol=1e-5)
+    step = 1e-2 * np.eye(15, dtype=np.float32).reshape(15, 1, 5, 3)
+    differences = jit(jax.vmap(lambda d: (run(logits + d) - run(logits - d)) / 0.02))(step)
+    np.testing.assert_allclose(slope.ravel(), differences, atol=2e-4)
+    assert np.isnan(ours.ctc([[1, 3]], logits)).all()
+
+
+# --------------------------------------------------------------------------------------------------- models of Keras
+
+
+@real
+@pytest.mark.filterwarnings("ignore")
+def test_a_saved_model_finds_its_loss(tmp_path):
+    import keras
+
+    @keras.saving.register_keras_serializable("mine")
+    class Registered(MeanPower):
+        """A loss of one's own."""
+
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    ready = [getattr(ours, name)() for name in ours.__all__ if name[0].isupper() and hasattr(getattr(ours, name), "fn")]
+    for loss in (*ready, ours.Huber(0.5), ours.poisson, ours.mse, Registered(3.0)):
+        model.compile(loss=loss)
+        model.save(tmp_path / "model.keras")
+        found = keras.models.load_model(tmp_path / "model.keras").loss
+        assert found == loss
+        assert type(found) is type(loss)
+    assert ours.deserialize(theirs.serialize(ours.Huber(0.5))) == ours.Huber(0.5)
+    assert ours.deserialize(theirs.serialize(ours.mse)) is ours.mse
+
+
+@real
+def test_losses_are_keras_own_whichever_is_imported_first():
+    code = """
+import sys, jaxloss.keras as ours
+early = ours.Huber()
+assert "keras" not in sys.modules
+import keras
+late = ours.MeanSquaredError()
+assert isinstance(early, keras.losses.Loss) and isinstance(late, keras.losses.Loss)
+assert keras.saving.get_registered_object("jaxloss.keras>Huber") is ours.Huber
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+
+
+@real
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["CTC", "SparseCategoricalCrossentropy", "one's own, per sample"])
+def test_a_model_with_masks_and_weights_trains(name):
+    import keras
+
+    class PerSample(ours.Loss):
+        def call(self, y_true, y_pred):
+            return jnp.mean(ours.sparse_categorical_crossentropy(y_true, y_pred, True), -1)
+
+    loss = PerSample() if "own" in name else getattr(ours, name)(**({} if name == "CTC" else {"from_logits": True}))
+    x = np.array([[1, 2, 3, 4, 0, 0], [3, 5, 6, 0, 0, 0], [0] * 6])
+    y = np.array([[1, 2, 0], [2, 0, 0], [1, 2, 1]]) if name == "CTC" else np.minimum(x, 3)
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Embedding(7, 8, mask_zero=True), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.layers.Input((6,)), *layers])
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        model.compile(optimizer=keras.optimizers.SGD(0.5), loss=loss)
+        first, *_, last = model.fit(x, y, epochs=8, verbose=0).history["loss"]
+        weighed = model.evaluate(x, y, sample_weight=np.array([1.0, 0.0, 5.0]), verbose=0)
+        alone = model.evaluate(x[:1], y[:1], verbose=0)
+    assert last < first
+    # The third sample is all masked, and the weight of the second is 0; the mean is over all that count.
+    counted = 7 / 4 if name == "SparseCategoricalCrossentropy" else 2
+    np.testing.assert_allclose(weighed, alone / counted, rtol=1e-5)
