@@ -86,11 +86,12 @@ def matched(
     if targets is None:
         predictions = floats(name, names[0], predictions)
         return predictions, jnp.zeros_like(predictions)
-    labels = jnp.issubdtype(jnp.result_type(targets), jnp.integer) if name in OF_INDICES else False
+    given = targets
     predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
     if predictions.shape != targets.shape:
         remedy = "reshape one"
-        if labels and targets.ndim < predictions.ndim:
+        labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
+        if name in OF_INDICES and labels:
             remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
         raise ValueError(
             f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape, and must have the "

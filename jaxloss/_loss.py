@@ -168,7 +168,7 @@ class Loss(_fields.Value):
         """
         if where is None:
             return None
-        where, shape = mask(self._name, where), jnp.shape(predictions)
+        where, shape = mask(self._name, where), np.shape(predictions)
         if where.ndim == len(shape) > losses.ndim:
             axes = tuple(range(losses.ndim, where.ndim))
             where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
@@ -209,7 +209,7 @@ class LossSum(Loss):
         """The sum of the reduced terms, each times its coefficient."""
         values = [t(predictions, targets, weights=weights, where=where, **arrays) for t in self.terms]
         products = [jnp.asarray(c, v.dtype) * v for c, v in zip(self.coefficients, values, strict=True)]
-        return sum(products[1:], products[0]) if products else jnp.zeros((), wide(jnp.result_type(predictions)))
+        return sum(products[1:], products[0]) if products else jnp.zeros((), wide(jnp.asarray(predictions).dtype))
 
     def total(self, *args: Any, **kwargs: Any) -> tuple[Array, Array]:
         """Not defined: the terms of a sum may be reduced differently.

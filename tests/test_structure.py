@@ -29,7 +29,8 @@ FOREIGN |= {
     if inspect.isfunction(getattr(jaxloss.keras, name))
 }
 # Imports run one way: a module may import from its own layer or from one to the left.
-ORDER = "numerics _types _answers _names _checked _shards _options _check _reduce _fields _loss losses fused keras torch"
+ORDER = "numerics _types _answers _names _checked _shards _options _check _reduce _fields _loss"
+ORDER += " losses fused keras torch"
 LAYERS = ORDER.split()
 
 

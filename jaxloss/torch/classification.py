@@ -4,6 +4,7 @@ from dataclasses import InitVar, dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss import losses, numerics
 from jaxloss._check import counted, integers, number, per_class, real, without
@@ -55,7 +56,7 @@ def cross_entropy(
     name = "cross_entropy"
     reduction = chosen(name, reduction, size_average, reduce)
     number(name, "label_smoothing", label_smoothing, jnp.float32, low=0, high=1)
-    if jnp.shape(target) == jnp.shape(input):
+    if np.shape(target) == np.shape(input):
         (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
         classes = _class_weights(name, x, weight)
         values = losses.softmax_cross_entropy(

@@ -5,6 +5,7 @@ from dataclasses import InitVar, dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss import losses
 from jaxloss._check import is_zero, number
@@ -175,9 +176,9 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Array, Array, Any]:
 
 
 def _weight(name: str, weight: Any, input: Any, values: Array) -> Array:
-    if jnp.shape(weight) != jnp.shape(input):
+    if np.shape(weight) != np.shape(input):
         raise ValueError(
-            f"{name}: weight must have the shape of input {jnp.shape(input)}, got shape {jnp.shape(weight)}."
+            f"{name}: weight must have the shape of input {np.shape(input)}, got shape {np.shape(weight)}."
         )
     return expanded(name, "weight", weight, values)
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import doctest
 import importlib.util
 import inspect
 import json
@@ -608,3 +609,72 @@ def test_numbers_of_a_form_are_swept_and_learned():
     slopes = jit(jax.grad(lambda loss: loss(x[None], np.array([1]))))(loss)
     assert np.isfinite(slopes.weight).all()
     assert np.isfinite(slopes.label_smoothing)
+
+
+# ------------------------------------------------------------------------------------ what PyTorch's documentation runs
+
+
+class _Beside:
+    """A loss of PyTorch's that compares each of its answers, and its slope, with ours."""
+
+    def __init__(self, theirs, mine, answers):
+        self.theirs, self.mine, self.answers = theirs, mine, answers
+
+    def __call__(self, *tensors):
+        import torch
+
+        value = self.theirs(*tensors)
+        arrays = [t.detach().numpy() for t in tensors]
+        np.testing.assert_allclose(self.mine(*arrays), value.detach().numpy(), rtol=2e-5)
+        if tensors[0].requires_grad:
+            (slope,) = torch.autograd.grad(value, tensors[0], retain_graph=True)
+            mine = jax.grad(lambda x: self.mine(x, *arrays[1:]))(arrays[0])
+            np.testing.assert_allclose(mine, slope.numpy(), rtol=2e-4, atol=1e-6)
+        self.answers.append(value)
+        return value
+
+
+class _Module:
+    """`torch`, `torch.nn` or `torch.nn.functional` with their losses beside ours."""
+
+    def __init__(self, theirs, answers):
+        self._theirs, self._answers = theirs, answers
+
+    def __getattr__(self, name):
+        found = getattr(self._theirs, name)
+        if name in ("nn", "functional"):
+            return _Module(found, self._answers)
+        if name in F.__all__:
+            return _Beside(found, getattr(F, name), self._answers)
+        if name not in ours.__all__:
+            return found
+        plain = lambda options: {k: v.numpy() if hasattr(v, "numpy") else v for k, v in options.items()}
+        return lambda **options: _Beside(found(**options), getattr(ours, name)(**plain(options)), self._answers)
+
+
+@needs_torch
+@pytest.mark.parametrize("name", [*F.__all__, *(form.__name__ for form in FORMS.values())])
+def test_every_example_of_pytorchs_documentation_comes_out(name):
+    import torch
+
+    answers = []
+    beside = _Module(torch, answers)
+    home = torch.nn.functional if name in F.__all__ else torch.nn
+    doc = inspect.getdoc(getattr(home, name))
+    torch.manual_seed(0)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        names = {"torch": beside, "nn": beside.nn, "F": beside.nn.functional}
+        for example in doctest.DocTestParser().get_examples(doc):
+            exec(example.source, names)
+    assert bool(answers) == (">>>" in doc)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_lists_and_numbers_are_taken_as_arrays_are(row):
+    arguments, arrays = row.draw(0)
+    listed = lambda x: np.asarray(x).tolist()
+    plain = [listed(x) for x in arguments], {name: listed(x) for name, x in arrays.items()}
+    expected = row.call(arguments, arrays)
+    np.testing.assert_allclose(row.call(*plain), expected, rtol=1e-6)
+    if row.has_form:
+        np.testing.assert_allclose(row.form(plain[1])(*plain[0]), expected, rtol=1e-6)
