@@ -1,17 +1,15 @@
 """What the fused losses are given, checked; every error message of theirs is written here."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import choice, counted, floating, integers, kept, number, real, wide
+from jaxloss._check import counted, floating, integers, kept, number, option, real, wide
 from jaxloss._shards import Shards, shards_of
 from jaxloss._types import Array, AxisName
 from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, logs, sums_that_count
-
-Layout = Literal["dv", "vd"]
 
 
 class Inputs(NamedTuple):
@@ -57,7 +55,7 @@ def inputs(
     compute_dtype: Any,
 ) -> Inputs:
     """Checks and prepares."""
-    choice(name, "kernel_layout", kernel_layout, get_args(Layout))
+    option(name, "kernel_layout", kernel_layout)
     x, w = floating(name, "hidden", hidden), floating(name, "kernel", kernel)
     width, classes_axis = kernel_layout.index("d"), kernel_layout.index("v")
     if w.ndim != 2:

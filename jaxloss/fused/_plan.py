@@ -1,14 +1,13 @@
 """How a fused loss goes about it: which mode, and how much at a time."""
 
 import operator
-from typing import Any, Literal, get_args
+from typing import Any
 
 from jaxloss import numerics
-from jaxloss._check import choice
+from jaxloss._check import option
+from jaxloss._types import Mode
 from jaxloss.fused._head import How
 from jaxloss.fused._inputs import Inputs
-
-Mode = Literal["auto", "fast", "low_memory", "dense"]
 
 DENSE = 2**27
 """Bytes of logits up to which they are held all at once."""
@@ -22,12 +21,12 @@ ACCUMULATOR = 2**28
 """Bytes up to which the gradient of a half-precision kernel is added up in float32 without a second thought."""
 
 
-def planned(name: str, given: Inputs, mode: str, chunk_size: Any, summed: bool) -> tuple[str, int]:
+def planned(name: str, given: Inputs, mode: Mode, chunk_size: Any, summed: bool) -> tuple[Mode, int]:
     """The mode that `mode` comes to, and its chunk: classes of a low-memory one, tokens of a fast one, 0 for all.
 
     Only a sum has a gradient that is known in advance, and only where no other device has a part of its terms.
     """
-    choice(name, "mode", mode, get_args(Mode))
+    option(name, "mode", mode)
     size = None if chunk_size is None else _size(name, chunk_size)
     tokens, classes = given.labels.size, given.head.kernel.shape[given.how.classes]
     fast = summed and given.shards.axis_name is None

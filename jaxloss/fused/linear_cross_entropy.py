@@ -9,7 +9,7 @@ from jaxloss._check import counted, kept, masked
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
-from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
 from jaxloss.fused._head import Sums
 from jaxloss.fused._inputs import Inputs, inputs, sums_of
 from jaxloss.fused._plan import planned
@@ -35,7 +35,7 @@ def linear_softmax_cross_entropy(
     kernel: Floats,
     labels: Labels,
     *,
-    kernel_layout: str = "dv",
+    kernel_layout: Layout = "dv",
     bias: Numbers | None = None,
     class_weights: Numbers | None = None,
     weights: Numbers | None = None,
@@ -44,11 +44,11 @@ def linear_softmax_cross_entropy(
     label_smoothing: Scalar = 0.0,
     z_loss: Scalar = 0.0,
     logit_cap: Scalar | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     axis_name: AxisName = None,
     vocab_axis_name: AxisName = None,
     compute_dtype: Any = None,
-    mode: str = "auto",
+    mode: Mode = "auto",
     chunk_size: int | None = None,
     return_aux: bool = False,
 ) -> Any:
@@ -162,7 +162,7 @@ def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: Axis
 class LinearSoftmaxCrossEntropy(Loss):
     """The class form of `linear_softmax_cross_entropy`."""
 
-    kernel_layout: str = "dv"
+    kernel_layout: Layout = "dv"
     class_weights: Numbers | None = None
     ignore_index: int | None = None
     label_smoothing: Scalar = 0.0
@@ -170,7 +170,7 @@ class LinearSoftmaxCrossEntropy(Loss):
     logit_cap: Scalar | None = None
     vocab_axis_name: AxisName = None
     compute_dtype: Any = None
-    mode: str = "auto"
+    mode: Mode = "auto"
     chunk_size: int | None = None
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]: the arrays that it takes are named
@@ -228,7 +228,7 @@ class LinearSoftmaxCrossEntropy(Loss):
         not_ignored = counted(self._name, targets, self.ignore_index)
         return where if not_ignored is None else not_ignored if where is None else where & not_ignored
 
-    def _reduced(self, hidden: Any, labels: Any, kernel: Any, reduction: str, **arrays: Any) -> Array:
+    def _reduced(self, hidden: Any, labels: Any, kernel: Any, reduction: Reduction, **arrays: Any) -> Array:
         how = {"reduction": reduction, "axis_name": self.axis_name}
         return linear_softmax_cross_entropy(hidden, kernel, labels, **how, **self._options(), **arrays)
 

@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,9 @@ class Reduction:
         choice("Reduction", "key", key, cls.all())
 
 
+ReductionName: TypeAlias = (
+    Literal["sum_over_batch_size", "mean", "auto", "mean_with_sample_weight", "sum", "none"] | None
+)
 # What Keras calls a reduction, and what `jaxloss.reduce` calls it.
 _REDUCTIONS: dict[str | None, str] = {
     "sum_over_batch_size": "sum_over_batch_size",
@@ -85,7 +88,7 @@ class Loss(_Root):
     """
 
     name: str | None = None
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     dtype: Any = None  # an attribute of the class, for it hides a property of Keras' `Loss` that could not be set
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -94,7 +97,7 @@ class Loss(_Root):
         return object.__new__(cls)
 
     def __init__(
-        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+        self, name: str | None = None, reduction: ReductionName = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         self.name = name
         self.reduction = reduction
@@ -301,4 +304,4 @@ def _frozen(value: Any) -> Any:
     return _fields.key_of(np.asarray(value).tolist() if arrays else value)
 
 
-__all__ = ["Form", "Loss", "Reduction", "join_keras", "without"]
+__all__ = ["Form", "Loss", "Reduction", "ReductionName", "join_keras", "without"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxloss import losses
 from jaxloss._types import Array, Floats, Numbers, Scalar
-from jaxloss.keras._loss import Form
+from jaxloss.keras._loss import Form, ReductionName
 from jaxloss.keras._pairs import EPSILON, mean, pair
 
 
@@ -98,7 +98,7 @@ class BinaryCrossentropy(Form):
     from_logits: bool = False
     label_smoothing: Scalar = 0.0
     axis: int = -1
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "binary_crossentropy"
     dtype: Any = None
 
@@ -114,7 +114,7 @@ class BinaryFocalCrossentropy(Form):
     from_logits: bool = False
     label_smoothing: Scalar = 0.0
     axis: int = -1
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "binary_focal_crossentropy"
     dtype: Any = None
 

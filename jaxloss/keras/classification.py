@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxloss import losses
 from jaxloss._check import class_axes, counted, per_class, real
 from jaxloss._types import Array, Floats, Numbers, Scalar
-from jaxloss.keras._loss import Form
+from jaxloss.keras._loss import Form, ReductionName
 from jaxloss.keras._pairs import indices, normalized, pair
 
 
@@ -136,7 +136,7 @@ class CategoricalCrossentropy(Form):
     from_logits: bool = False
     label_smoothing: Scalar = 0.0
     axis: int = -1
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "categorical_crossentropy"
     dtype: Any = None
 
@@ -151,7 +151,7 @@ class CategoricalFocalCrossentropy(Form):
     from_logits: bool = False
     label_smoothing: Scalar = 0.0
     axis: int = -1
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "categorical_focal_crossentropy"
     dtype: Any = None
 
@@ -163,7 +163,7 @@ class SparseCategoricalCrossentropy(Form):
     fn = staticmethod(sparse_categorical_crossentropy)
     from_logits: bool = False
     ignore_class: int | None = None
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     axis: int = -1
     name: str | None = "sparse_categorical_crossentropy"
     dtype: Any = None

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxloss import losses
 from jaxloss._types import Array, Floats, Numbers, Scalar
-from jaxloss.keras._loss import Form
+from jaxloss.keras._loss import Form, ReductionName
 from jaxloss.keras._pairs import EPSILON, mean, pair
 
 
@@ -147,7 +147,7 @@ class MeanSquaredError(Form):
     """The class of `mean_squared_error`."""
 
     fn = staticmethod(mean_squared_error)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "mean_squared_error"
     dtype: Any = None
 
@@ -157,7 +157,7 @@ class MeanAbsoluteError(Form):
     """The class of `mean_absolute_error`."""
 
     fn = staticmethod(mean_absolute_error)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "mean_absolute_error"
     dtype: Any = None
 
@@ -168,7 +168,7 @@ class Huber(Form):
 
     fn = staticmethod(huber)
     delta: Scalar = 1.0
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "huber_loss"
     dtype: Any = None
 
@@ -178,7 +178,7 @@ class LogCosh(Form):
     """The class of `log_cosh`."""
 
     fn = staticmethod(log_cosh)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "log_cosh"
     dtype: Any = None
 
@@ -188,7 +188,7 @@ class Poisson(Form):
     """The class of `poisson`."""
 
     fn = staticmethod(poisson)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "poisson"
     dtype: Any = None
 
@@ -198,7 +198,7 @@ class KLDivergence(Form):
     """The class of `kl_divergence`."""
 
     fn = staticmethod(kl_divergence)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "kl_divergence"
     dtype: Any = None
 

@@ -10,7 +10,7 @@ from jaxloss import numerics
 from jaxloss._check import floats, real
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
-from jaxloss.keras._loss import Form, without
+from jaxloss.keras._loss import Form, ReductionName, without
 from jaxloss.keras._pairs import indices
 
 _BLANK = 0
@@ -65,7 +65,7 @@ class CTC(Form):
     """The class of `ctc`."""
 
     fn = staticmethod(ctc)
-    reduction: str | None = "sum_over_batch_size"
+    reduction: ReductionName = "sum_over_batch_size"
     name: str | None = "ctc"
     dtype: Any = None
 

@@ -1,7 +1,7 @@
 """PyTorch's rules of reduction, dtype and shape: what its losses share, each in one place."""
 
 import warnings
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from jaxloss import numerics
 from jaxloss._check import choice, real, together, wide
 from jaxloss._reduce import reduce
-from jaxloss._types import Array, Reduction
+from jaxloss._types import Array
 
-REDUCTIONS = ("none", "mean", "sum")
+Reduction: TypeAlias = Literal["none", "mean", "sum"]
+REDUCTIONS: tuple[str, ...] = get_args(Reduction)
 
 
 def chosen(
@@ -21,7 +22,7 @@ def chosen(
     reduce: bool | None = None,
     allowed: tuple[str, ...] = REDUCTIONS,
     stacklevel: int = 4,
-) -> str:
+) -> Any:
     """The reduction, which the two deprecated arguments override where either is given."""
     if size_average is None and reduce is None:
         choice(name, "reduction", reduction, allowed)

@@ -7,7 +7,7 @@ from jaxloss import numerics
 from jaxloss._checked import expected, valued
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import chosen, expanded, operands, reduced, same_shape
+from jaxloss.torch._rules import Reduction, chosen, expanded, operands, reduced, same_shape
 
 _TARGETS = "target must be in [0, 1]"
 
@@ -18,7 +18,7 @@ def binary_cross_entropy(
     weight: Numbers | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Array:
     r"""The cross-entropy of binary targets y, each with a probability p.
 
@@ -62,7 +62,7 @@ def binary_cross_entropy_with_logits(
     weight: Numbers | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     pos_weight: Numbers | None = None,
 ) -> Array:
     r"""The cross-entropy of binary targets y, each with a probability given by its logit x.
@@ -116,7 +116,7 @@ class BCELoss(PairLoss):
     weight: Numbers | None = None
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class BCEWithLogitsLoss(PairLoss):
     weight: Numbers | None = None
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     pos_weight: Numbers | None = None
 
 

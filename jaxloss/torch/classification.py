@@ -10,7 +10,7 @@ from jaxloss import losses, numerics
 from jaxloss._check import counted, integers, number, per_class, real, without
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import chosen, operands, reduced
+from jaxloss.torch._rules import Reduction, chosen, operands, reduced
 
 
 def cross_entropy(
@@ -20,7 +20,7 @@ def cross_entropy(
     size_average: bool | None = None,
     ignore_index: int = -100,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     label_smoothing: Scalar = 0.0,
 ) -> Array:
     r"""The cross-entropy of class indices, or of distributions over classes, under the softmax of the input.
@@ -78,7 +78,7 @@ def nll_loss(
     size_average: bool | None = None,
     ignore_index: int = -100,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Array:
     r"""The negative log-likelihood of class indices t under given log-probabilities, $\ell = -w_t x_t$.
 
@@ -159,7 +159,7 @@ class CrossEntropyLoss(PairLoss):
     size_average: InitVar[bool | None] = None
     ignore_index: int = -100
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     label_smoothing: Scalar = 0.0
 
 
@@ -172,7 +172,7 @@ class NLLLoss(PairLoss):
     size_average: InitVar[bool | None] = None
     ignore_index: int = -100
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
 
 __all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"]

@@ -2,6 +2,7 @@ r"""Negative log-likelihoods of counts and of real numbers, and the divergence b
 
 import warnings
 from dataclasses import InitVar, dataclass
+from typing import Literal, TypeAlias, get_args
 
 import jax.numpy as jnp
 from jax import lax
@@ -10,9 +11,9 @@ from jaxloss import losses
 from jaxloss._check import choice, number
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._loss import Loss, PairLoss
-from jaxloss.torch._rules import REDUCTIONS, broadcast, chosen, operands, reduced
+from jaxloss.torch._rules import Reduction, broadcast, chosen, operands, reduced
 
-_WITH_BATCHMEAN = (*REDUCTIONS, "batchmean")
+WithBatchmean: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 
 
 def poisson_nll_loss(
@@ -23,7 +24,7 @@ def poisson_nll_loss(
     size_average: bool | None = None,
     eps: Scalar = 1e-8,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Array:
     r"""The negative log-likelihood of counts k under Poisson laws, from log-rates x or rates r.
 
@@ -71,7 +72,7 @@ def gaussian_nll_loss(
     var: Numbers | float,
     full: bool = False,
     eps: Scalar = 1e-6,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Array:
     r"""The negative log-likelihood of targets y under Gaussian laws of mean x and variance v.
 
@@ -126,7 +127,7 @@ def kl_div(
     target: Numbers,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: WithBatchmean = "mean",
     log_target: bool = False,
 ) -> Array:
     r"""The terms of the Kullback-Leibler divergence of predicted log-probabilities x from target probabilities t.
@@ -158,10 +159,10 @@ def kl_div(
     """
     name = "kl_div"
     by_reduction = size_average is None and reduce is None
-    reduction = chosen(name, reduction, size_average, reduce, _WITH_BATCHMEAN)
+    reduction = chosen(name, reduction, size_average, reduce, get_args(WithBatchmean))
     if by_reduction and reduction == "mean":
         message = f"{name}: 'mean' divides by the number of elements; the mean of divergences is 'batchmean'."
-        warnings.warn(message, UserWarning, stacklevel=2)
+        warnings.warn(message, UserWarning, stacklevel=3)
     choice(name, "log_target", log_target, (False, True))
     (x, t), dtype = operands(name, input=input, target=target)
     batch = x.shape[0] if x.ndim else 1
@@ -183,7 +184,7 @@ class PoissonNLLLoss(PairLoss):
     size_average: InitVar[bool | None] = None
     eps: Scalar = 1e-8
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ class GaussianNLLLoss(Loss):
     fn = staticmethod(gaussian_nll_loss)
     full: bool = False
     eps: Scalar = 1e-6
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
     def __call__(self, input: Floats, target: Numbers, var: Numbers | float) -> Array:
         """The reduced loss."""
@@ -205,10 +206,10 @@ class KLDivLoss(PairLoss):
     """The class form of `functional.kl_div`."""
 
     fn = staticmethod(kl_div)
-    reductions = _WITH_BATCHMEAN
+    reductions = get_args(WithBatchmean)
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: WithBatchmean = "mean"
     log_target: bool = False
 
 

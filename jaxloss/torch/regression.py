@@ -11,7 +11,7 @@ from jaxloss import losses
 from jaxloss._check import is_zero, number
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import broadcast, chosen, expanded, operands, reduced
+from jaxloss.torch._rules import Reduction, broadcast, chosen, expanded, operands, reduced
 
 
 def l1_loss(
@@ -19,7 +19,7 @@ def l1_loss(
     target: Numbers,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Numbers | None = None,
 ) -> Array:
     r"""The absolute error, $\ell = w |x - y|$; see `jaxloss.absolute_error`.
@@ -53,7 +53,7 @@ def mse_loss(
     target: Numbers,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Numbers | None = None,
 ) -> Array:
     r"""The squared error, $\ell = w (x - y)^2$; see `jaxloss.squared_error`.
@@ -87,7 +87,7 @@ def smooth_l1_loss(
     target: Numbers,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     beta: Scalar = 1.0,
 ) -> Array:
     r"""The absolute error, rounded off near 0: the Huber loss over its distance.
@@ -128,7 +128,7 @@ def smooth_l1_loss(
 
 
 def huber_loss(
-    input: Floats, target: Numbers, reduction: str = "mean", delta: Scalar = 1.0, weight: Numbers | None = None
+    input: Floats, target: Numbers, reduction: Reduction = "mean", delta: Scalar = 1.0, weight: Numbers | None = None
 ) -> Array:
     r"""The Huber loss,
 
@@ -197,7 +197,7 @@ class L1Loss(PairLoss):
     fn = staticmethod(l1_loss)
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class MSELoss(PairLoss):
     fn = staticmethod(mse_loss)
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class SmoothL1Loss(PairLoss):
     fn = staticmethod(smooth_l1_loss)
     size_average: InitVar[bool | None] = None
     reduce: InitVar[bool | None] = None
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     beta: Scalar = 1.0
 
 
@@ -226,7 +226,7 @@ class HuberLoss(PairLoss):
     """The class form of `functional.huber_loss`."""
 
     fn = staticmethod(huber_loss)
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     delta: Scalar = 1.0
 
 

@@ -10,7 +10,7 @@ from jaxloss._check import integers
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.torch._loss import Loss
-from jaxloss.torch._rules import chosen, operands, reduced
+from jaxloss.torch._rules import Reduction, chosen, operands, reduced
 
 
 def ctc_loss(
@@ -19,7 +19,7 @@ def ctc_loss(
     input_lengths: Labels,
     target_lengths: Labels,
     blank: int = 0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     zero_infinity: bool = False,
 ) -> Array:
     r"""The negative log-likelihood of label sequences under all of their alignments to the frames.
@@ -98,7 +98,7 @@ class CTCLoss(Loss):
 
     fn = staticmethod(ctc_loss)
     blank: int = 0
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     zero_infinity: bool = False
 
     def __call__(self, log_probs: Floats, targets: Labels, input_lengths: Labels, target_lengths: Labels) -> Array:
