@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described
 from jaxloss._checked import valued
-from jaxloss._options import Number, choice, option, rule_of
+from jaxloss._options import choice, option
 from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
 from jaxloss.numerics import aligned, aligned_labels, keep, replicated
@@ -212,22 +212,12 @@ def masked(losses: Array, where: Array | None) -> Array:
 # ---------------------------------------------------------------------------------------------------------- options
 
 
-def number(
-    name: str,
-    argument: str,
-    value: Any,
-    dtype: Any,
-    *,
-    low: float | None = None,
-    high: float = math.inf,
-    open_low: bool = False,
-) -> Array:
-    """A scalar option in the dtype of computation. The range is checked where the value is known while tracing."""
+def number(name: str, argument: str, value: Any, dtype: Any) -> Array:
+    """A scalar option in the dtype of computation. Its range is checked where the value is known while tracing."""
     array = real(name, argument, value, kind="a number")
     if array.ndim:
         raise ValueError(f"{name}: {argument} must be a scalar, got shape {array.shape}: sweep it with jax.vmap.")
-    rule = rule_of(name, argument) if low is None else Number(low, high, open_low)
-    rule.settled(name, argument, value)
+    option(name, argument, value)
     return array.astype(dtype)
 
 
@@ -286,7 +276,7 @@ def binary(
     x, y = matched(name, predictions, labels, (argument, "labels"))
     where = kept(name, where, x.shape)
     x, y = inert(where, (x, 0.5), (y, 0.5))
-    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype)
     smooth = y if is_zero(label_smoothing) else (1 - smoothing) * y + 0.5 * smoothing
     inside = lambda losses: valued(name, losses, lambda: (y >= 0) & (y <= 1), "labels must be in [0, 1]")  # noqa: E731
     return x, smooth, where, inside

@@ -187,4 +187,4 @@ def choice(name: str, argument: str, value: Any, allowed: tuple[Any, ...]) -> No
     Choice(allowed).settled(name, argument, value)
 
 
-__all__ = ["Number", "choice", "option", "rule_of"]
+__all__ = ["choice", "option", "rule_of"]

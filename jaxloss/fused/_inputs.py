@@ -90,7 +90,7 @@ def inputs(
     local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT))
     multiply = jnp.promote_types(x.dtype, w.dtype) if compute_dtype is None else _dtype(name, compute_dtype)
     how = How(kernel_layout, multiply, wide(x.dtype, w.dtype))
-    cap = None if logit_cap is None else number(name, "logit_cap", logit_cap, how.add, low=0, open_low=True)
+    cap = None if logit_cap is None else number(name, "logit_cap", logit_cap, how.add)
     found = Inputs(
         Head(w, None, None, cap),
         x,

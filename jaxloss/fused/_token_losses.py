@@ -28,8 +28,8 @@ def options_of(
 ) -> tuple[Array | None, Array | None, Options]:
     """Each token's class weight, the factors of the logits in the smoothed mass, and the options."""
     dtype = given.how.add
-    smoothing = number(name, "label_smoothing", label_smoothing, dtype, low=0, high=1)
-    zeta = None if is_zero(z_loss) else number(name, "z_loss", z_loss, dtype, low=0)
+    smoothing = number(name, "label_smoothing", label_smoothing, dtype)
+    zeta = None if is_zero(z_loss) else number(name, "z_loss", z_loss, dtype)
     factors = None if class_weights is None else given.per_class(name, "class_weights", class_weights)
     own = None
     if factors is not None:

@@ -178,7 +178,7 @@ def smoothed(
     """Distributions with a share of their mass spread evenly over the classes that count."""
     if is_zero(label_smoothing):
         return y
-    smoothing = number(name, argument, label_smoothing, y.dtype, low=0, high=1)
+    smoothing = number(name, argument, label_smoothing, y.dtype)
     smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements, shards)
     return masked(smooth, elements)
 

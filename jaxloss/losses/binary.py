@@ -48,7 +48,7 @@ def sigmoid_binary_cross_entropy(
     """
     name = "sigmoid_binary_cross_entropy"
     x, y, where, inside = binary(name, "logits", logits, labels, label_smoothing, where)
-    weight = None if pos_weight is None else number(name, "pos_weight", pos_weight, x.dtype, low=0, open_low=True)
+    weight = None if pos_weight is None else number(name, "pos_weight", pos_weight, x.dtype)
     return masked(inside(numerics.sigmoid_nll(x, y, weight)), where)
 
 
@@ -91,7 +91,7 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     p, y, where, inside = binary(name, "probabilities", probabilities, labels, label_smoothing, where)
     weight = 1.0 if pos_weight is None else pos_weight
-    weight = number(name, "pos_weight", weight, p.dtype, low=0, open_low=True)
+    weight = number(name, "pos_weight", weight, p.dtype)
     losses = inside(numerics.bernoulli_nll(p, y, jnp.broadcast_to(weight, p.shape)))
     return masked(valued(name, losses, lambda: (p >= 0) & (p <= 1), "probabilities must be in [0, 1]"), where)
 

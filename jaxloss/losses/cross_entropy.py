@@ -146,7 +146,7 @@ def softmax_cross_entropy_with_integer_labels(
     x, weights, own_weight = rows.x, None, None
     if class_weights is not None:
         weights, own_weight = rows.per_class(name, "class_weights", class_weights)
-    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype, low=0, high=1)
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype)
     spread = None
     if not is_zero(label_smoothing):
         spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards) * rows.spread(weights)
@@ -175,7 +175,7 @@ def _aux(lse: Array, z_term: Array | None, finish: Callable[[Array], Array]) -> 
 def _z_term(name: str, lse: Array, z_loss: Scalar) -> Array | None:
     if is_zero(z_loss):
         return None
-    factor = number(name, "z_loss", z_loss, lse.dtype, low=0)
+    factor = number(name, "z_loss", z_loss, lse.dtype)
     return factor * jnp.square(numerics.absent(factor, lse))
 
 

@@ -53,11 +53,11 @@ def sigmoid_focal_loss(
     name = "sigmoid_focal_loss"
     x, y, where, inside = binary(name, "logits", logits, labels, label_smoothing, where)
     losses = numerics.sigmoid_nll(x, y)
-    power = number(name, "gamma", gamma, x.dtype, low=0)
+    power = number(name, "gamma", gamma, x.dtype)
     if not is_zero(gamma):
         losses = numerics.times(numerics.miss_power(x, y, jnp.broadcast_to(power, x.shape)), losses)
     if alpha is not None:
-        positive = number(name, "alpha", alpha, x.dtype, low=0, high=1)
+        positive = number(name, "alpha", alpha, x.dtype)
         losses = losses * (positive * y + (1 - positive) * (1 - y))
     return masked(inside(losses), where)
 
@@ -113,7 +113,7 @@ def softmax_focal_loss(
         weights = own_weight = None
         if alpha is not None:
             if real(name, "alpha", alpha).ndim == 0:
-                weights = own_weight = number(name, "alpha", alpha, rows.x.dtype, low=0)
+                weights = own_weight = number(name, "alpha", alpha, rows.x.dtype)
             else:
                 weights, own_weight = rows.per_class(name, "alpha", alpha)
         if not is_zero(label_smoothing):
@@ -163,7 +163,7 @@ def _dense_focal(
 
 
 def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
-    power = number(name, "gamma", gamma, cross_entropy.dtype, low=0)
+    power = number(name, "gamma", gamma, cross_entropy.dtype)
     if is_zero(gamma):
         return cross_entropy
     return numerics.focal(cross_entropy, jnp.broadcast_to(power, cross_entropy.shape))
@@ -171,7 +171,7 @@ def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
 
 def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:
     if real(name, "alpha", alpha).ndim == 0:
-        return number(name, "alpha", alpha, x.dtype, low=0)
+        return number(name, "alpha", alpha, x.dtype)
     return numerics.sharded_like(x, per_class(name, "alpha", alpha, x.shape, axes, x.dtype))
 
 

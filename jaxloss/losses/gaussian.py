@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._check import choice, inert, kept, masked, matched
+from jaxloss._check import inert, kept, masked, matched, option
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -42,7 +42,7 @@ def gaussian_nll(
     Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
     """
     name = "gaussian_nll"
-    choice(name, "full", full, (False, True))
+    option(name, "full", full)
     x, y = matched(name, predictions, targets)
     x, v = matched(name, x, variance, ("predictions", "variance"))
     where = kept(name, where, x.shape)

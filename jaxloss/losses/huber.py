@@ -37,7 +37,7 @@ def huber_loss(
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
     x, y = matched("huber_loss", predictions, targets)
-    delta = number("huber_loss", "delta", delta, x.dtype, low=0, open_low=True)
+    delta = number("huber_loss", "delta", delta, x.dtype)
     where = kept("huber_loss", where, x.shape)
     x, y = inert(where, (x, 0.0), (y, 0.0))
     return masked(numerics.huber(x - y, delta), where)

@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import choice, inert, is_zero, kept, masked, matched, number
+from jaxloss._check import inert, is_zero, kept, masked, matched, number, option
 from jaxloss._checked import expected, valued
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
@@ -60,10 +60,10 @@ def poisson_nll(
     Source: Loader, "Fast and accurate computation of binomial probabilities", 2000 (the saddle-point form).
     """
     name = "poisson_nll"
-    choice(name, "full", full, (False, True, "stirling", "exact"))
-    choice(name, "log_input", log_input, (False, True))
+    option(name, "full", full)
+    option(name, "log_input", log_input)
     x, k = matched(name, predictions, targets)
-    offset = number(name, "eps", eps, x.dtype, low=0)
+    offset = number(name, "eps", eps, x.dtype)
     where = kept(name, where, x.shape)
     x, k = inert(where, (x, 1.0), (k, 1.0))
     exact = full in (True, "exact")
@@ -113,7 +113,7 @@ def poisson_deviance(
     Source: McCullagh and Nelder, "Generalized Linear Models", 1989, section 2.3.
     """
     name = "poisson_deviance"
-    choice(name, "log_input", log_input, (False, True))
+    option(name, "log_input", log_input)
     x, k = matched(name, predictions, targets)
     where = kept(name, where, x.shape)
     x, k = inert(where, (x, 1.0), (k, 1.0))

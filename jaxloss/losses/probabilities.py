@@ -128,7 +128,7 @@ def sparse_categorical_cross_entropy(
     inside = (own >= 0) & (own <= 1)
     if not is_zero(label_smoothing):
         inside = probable(p, (rows.axis,))
-        smoothing = number(name, "label_smoothing", label_smoothing, p.dtype, low=0, high=1)
+        smoothing = number(name, "label_smoothing", label_smoothing, p.dtype)
         share = smoothing / classes(p, (rows.axis,), rows.elements)
         own_weight, spread = (1 - smoothing) * own_weight, share * rows.spread(spread)
     inside = inside | ~rows.slopes

@@ -55,7 +55,7 @@ def cross_entropy(
     """
     name = "cross_entropy"
     reduction = chosen(name, reduction, size_average, reduce)
-    number(name, "label_smoothing", label_smoothing, jnp.float32, low=0, high=1)
+    number(name, "label_smoothing", label_smoothing, jnp.float32)
     if np.shape(target) == np.shape(input):
         (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
         classes = _class_weights(name, x, weight)

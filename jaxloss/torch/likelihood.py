@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import losses
-from jaxloss._check import choice, number
+from jaxloss._check import number, option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._loss import Loss, PairLoss
 from jaxloss.torch._rules import Reduction, broadcast, chosen, operands, reduced
@@ -57,11 +57,11 @@ def poisson_nll_loss(
     """
     name = "poisson_nll_loss"
     reduction = chosen(name, reduction, size_average, reduce)
-    choice(name, "full", full, (False, True))
-    choice(name, "log_input", log_input, (False, True))
+    option(name, "full", full)
+    option(name, "log_input", log_input)
     (x, k), dtype = operands(name, input=input, target=target)
     x, k = broadcast(name, input=x, target=k)
-    offset = number(name, "eps", eps, x.dtype, low=0)
+    offset = number(name, "eps", eps, x.dtype)
     constant = "stirling" if full else False
     return reduced(losses.poisson_nll(x, k, log_input=log_input, full=constant, eps=offset), reduction, dtype)
 
@@ -104,9 +104,9 @@ def gaussian_nll_loss(
     """
     name = "gaussian_nll_loss"
     reduction = chosen(name, reduction)
-    choice(name, "full", full, (False, True))
+    option(name, "full", full)
     if isinstance(var, (int, float)):
-        var = jnp.full_like(input, number(name, "var", var, jnp.result_type(input), low=0))
+        var = jnp.full_like(input, number(name, "var", var, jnp.result_type(input)))
     (x, y, v), dtype = operands(name, input=input, target=target, var=var)
     if v.shape != x.shape:
         if v.shape == x.shape[:-1]:
@@ -116,7 +116,7 @@ def gaussian_nll_loss(
                 f"{name}: var {v.shape} does not fit input {x.shape}: give it that shape, without its last axis or "
                 "with 1 for one axis."
             )
-    least = number(name, "eps", eps, x.dtype, low=0)
+    least = number(name, "eps", eps, x.dtype)
     v = jnp.where((v >= 0) & (v < least), least + (v - lax.stop_gradient(v)), v)
     x, y, v = broadcast(name, input=x, target=y, var=v)
     return reduced(losses.gaussian_nll(x, y, variance=v, full=full), reduction, dtype)
@@ -163,7 +163,7 @@ def kl_div(
     if by_reduction and reduction == "mean":
         message = f"{name}: 'mean' divides by the number of elements; the mean of divergences is 'batchmean'."
         warnings.warn(message, UserWarning, stacklevel=3)
-    choice(name, "log_target", log_target, (False, True))
+    option(name, "log_target", log_target)
     (x, t), dtype = operands(name, input=input, target=target)
     batch = x.shape[0] if x.ndim else 1
     x, t = broadcast(name, input=x, target=t)

@@ -118,7 +118,7 @@ def smooth_l1_loss(
     name = "smooth_l1_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     x, y, dtype = _pair(name, input, target)
-    limit = number(name, "beta", beta, x.dtype, low=0)
+    limit = number(name, "beta", beta, x.dtype)
     if is_zero(beta):
         return reduced(losses.absolute_error(x, y), reduction, dtype)
     sharp = limit == 0  # a traced beta may be 0 too
