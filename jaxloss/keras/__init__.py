@@ -28,8 +28,9 @@ Where Keras 3.15 is wrong, these are right:
 """
 
 from jaxloss._answers import answer_in as _answer_in
-from jaxloss.keras._loss import Loss, Reduction
+from jaxloss.keras._loss import Loss
 from jaxloss.keras._loss import join_keras as _join_keras
+from jaxloss.keras._reduction import Reduction
 from jaxloss.keras.binary import (
     BCE,
     BinaryCrossentropy,

@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,43 +14,10 @@ from jax.core import Tracer
 
 from jaxloss import _fields
 from jaxloss._answers import called_like_a_function
-from jaxloss._check import choice, fitted, inert, mask, real
+from jaxloss._check import fitted, inert, mask, real
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
-
-
-class Reduction:
-    """The names of the reductions as `tf.keras.losses.Reduction` spells them."""
-
-    AUTO = "auto"
-    NONE = "none"
-    SUM = "sum"
-    SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
-
-    @classmethod
-    def all(cls) -> tuple[str, ...]:
-        """The four names."""
-        return cls.AUTO, cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
-
-    @classmethod
-    def validate(cls, key: str) -> None:
-        """Raises a ValueError for any other name."""
-        choice("Reduction", "key", key, cls.all())
-
-
-ReductionName: TypeAlias = (
-    Literal["sum_over_batch_size", "mean", "auto", "mean_with_sample_weight", "sum", "none"] | None
-)
-# What Keras calls a reduction, and what `jaxloss.reduce` calls it.
-_REDUCTIONS: dict[str | None, str] = {
-    "sum_over_batch_size": "sum_over_batch_size",
-    "mean": "sum_over_batch_size",
-    "auto": "sum_over_batch_size",
-    "mean_with_sample_weight": "mean",
-    "sum": "sum",
-    "none": "none",
-    None: "none",
-}
+from jaxloss.keras._reduction import REDUCTIONS, ReductionName
 
 
 class _Root:
@@ -119,8 +86,8 @@ class Loss(_Root):
         """Checks and completes what every loss has."""
         cls = type(self)
         given: Any = self.reduction
-        if not isinstance(given, str | None) or given not in _REDUCTIONS:
-            known = ", ".join(map(repr, _REDUCTIONS))
+        if not isinstance(given, str | None) or given not in REDUCTIONS:
+            known = ", ".join(map(repr, REDUCTIONS))
             message = f"Invalid value for argument `reduction`: it must be one of {known}, got {given!r}."
             raise ValueError(f"{cls.__name__}: {message}")
         dtype = _floatx() if self.dtype is None else getattr(self.dtype, "compute_dtype", self.dtype)
@@ -162,7 +129,7 @@ class Loss(_Root):
         if sample_weight is not None:
             weights = _squeezed(real(name, "sample_weight", sample_weight), losses)
             sample_weight = fitted(name, "sample_weight", weights, losses.shape)
-        value = reduced(name, losses, sample_weight, where, _REDUCTIONS[self.reduction])
+        value = reduced(name, losses, sample_weight, where, REDUCTIONS[self.reduction])
         return value.astype(self.dtype)
 
     def _arrays(self, name: str, argument: str, x: Any) -> Any:
@@ -304,4 +271,4 @@ def _frozen(value: Any) -> Any:
     return _fields.key_of(np.asarray(value).tolist() if arrays else value)
 
 
-__all__ = ["Form", "Loss", "Reduction", "ReductionName", "join_keras", "without"]
+__all__ = ["Form", "Loss", "join_keras", "without"]

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 
 from jaxloss import losses
 from jaxloss._types import Array, Floats, Numbers, Scalar
-from jaxloss.keras._loss import Form, ReductionName
+from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
+from jaxloss.keras._reduction import ReductionName
 
 
 def binary_crossentropy(

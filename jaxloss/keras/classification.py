@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxloss import losses
 from jaxloss._check import class_axes, counted, per_class, real
 from jaxloss._types import Array, Floats, Numbers, Scalar
-from jaxloss.keras._loss import Form, ReductionName
+from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import indices, normalized, pair
+from jaxloss.keras._reduction import ReductionName
 
 
 def categorical_crossentropy(

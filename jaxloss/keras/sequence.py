@@ -10,8 +10,9 @@ from jaxloss import numerics
 from jaxloss._check import floats, real
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
-from jaxloss.keras._loss import Form, ReductionName, without
+from jaxloss.keras._loss import Form, without
 from jaxloss.keras._pairs import indices
+from jaxloss.keras._reduction import ReductionName
 
 _BLANK = 0
 
