@@ -188,7 +188,7 @@ def _label_tangents(losses, shares, primals, tangents, axis, shards):
     slopes = [(shares.others, -shares.missing), (shares.others, shares.own)]
     if spread is not None:
         mass = along(spread)
-        # Kept before it meets the mass: in the derivative of this in a factor a nan of a masked row would be in the mass.
+        # Kept before they meet the mass, or its derivative would see the nan of a masked row.
         others, own = _kept(rows, shares.others), _kept(rows, shares.own)
         slopes.append((mass * others - spread, mass * own))
     nll, lse, *of_spread = sum_of_shards(sums_of_slopes(slopes, tangents[0], labels, axis), shards)
