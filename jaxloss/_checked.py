@@ -26,6 +26,11 @@ def checking() -> Generator[None]:
         _checking.reset(token)
 
 
+def is_checking() -> bool:
+    """Whether what is traced now is traced in that context; what keeps traced programs must keep the two apart."""
+    return _checking.get()
+
+
 def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
     """`losses`, nan where `inside` is False, with gradient 0 there: a mask after the loss takes both away."""
     ok = inside()

@@ -3,27 +3,30 @@ r"""Connectionist temporal classification: label sequences that are not aligned 
 import math
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import floats, integers, kept, masked, number, real
+from jaxloss._check import choice, floats, integers, kept, masked, number, real
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
+from jaxloss._program import one_program
 from jaxloss._types import Array, Floats, Labels, Mask, Numbers, Scalar
 
 
 def ctc_loss(
     logits: Floats,
-    logit_paddings: Numbers,
+    logit_paddings: Numbers | None,
     labels: Labels,
-    label_paddings: Numbers,
+    label_paddings: Numbers | None,
     *,
     blank_id: int = 0,
     log_epsilon: Scalar = -1e5,
     zero_infinity: bool = False,
+    logit_lengths: Labels | None = None,
+    label_lengths: Labels | None = None,
     where: Mask | None = None,
 ) -> Array:
     r"""The negative log-likelihood of a label sequence under all of its alignments to the frames.
@@ -33,7 +36,8 @@ def ctc_loss(
     where $\mathcal{B}$ merges the repetitions of an alignment $\pi$ and then drops its blanks. Any logits, minus
     infinity included; never negative. A sequence without an alignment (more labels than frames, a blank between two
     equal ones counted in, or none of finite logits) has an infinite loss and gradient 0. A label that is the blank or
-    outside 0 to K - 1 has loss nan, as have label paddings that are not on the right.
+    outside 0 to K - 1 has loss nan and gradient 0, as have label paddings that are not on the right, and a length below
+    0 or above what there is.
 
     The gradient is the closed form, the softmax minus the posterior of each class; beyond it nothing of the size of the
     logits is held while it is computed but in passing.
@@ -41,20 +45,22 @@ def ctc_loss(
     Args:
         logits: Unnormalised log-probabilities of the classes in each frame, `[..., frames, classes]`.
         logit_paddings: 1 for a frame that does not count, else 0, `[..., frames]`; anywhere. Such a frame is inert,
-            even if it holds nan.
+            even if it holds nan. None if every frame counts, or their lengths are given.
         labels: Class indices, `[..., length]`.
-        label_paddings: 1 for a label that does not count, else 0, `[..., length]`; on the right.
+        label_paddings: 1 for a label that does not count, else 0, `[..., length]`; on the right. None as above.
         blank_id: The class index of the blank.
         log_epsilon: For optax's callers, and not used: the probability of the impossible is 0 here, not e^-100000.
         zero_infinity: Whether a sequence without an alignment has loss 0 instead of infinity.
+        logit_lengths: How many frames count, from the first on, `[...]`, in place of `logit_paddings`.
+        label_lengths: How many labels count, `[...]`, in place of `label_paddings`.
         where: True where a sequence counts, `[...]`; what is masked has loss and gradient 0.
 
     Returns:
         One value per sequence, in nats: the shape of `labels` without its last axis.
 
     Raises:
-        ValueError: Shapes that do not fit, a blank out of range.
-        TypeError: Logits that are not floats, labels that are not integers.
+        ValueError: Shapes that do not fit, a blank out of range, both paddings and lengths of the same.
+        TypeError: Logits that are not floats, labels or lengths that are not integers.
 
     Example:
         >>> logits = jnp.log(jnp.array([[0.6, 0.4], [0.3, 0.7]]))  # two frames of blank and one symbol
@@ -65,18 +71,38 @@ def ctc_loss(
     Source: Graves et al., "Connectionist Temporal Classification", 2006.
     """
     name = "ctc_loss"
-    x = floats(name, "logits", logits)
+    operands = {
+        "logits": logits,
+        "labels": labels,
+        "logit_paddings": logit_paddings,
+        "label_paddings": label_paddings,
+        "logit_lengths": logit_lengths,
+        "label_lengths": label_lengths,
+        "where": where,
+    }
+    operands = {k: v if v is None or isinstance(v, Array) else real(name, k, v) for k, v in operands.items()}
+    number(name, "log_epsilon", log_epsilon, jnp.float32)
+    choice(name, "zero_infinity", zero_infinity, (True, False))
+    return _ctc_loss(operands, name, _index(name, blank_id), zero_infinity)
+
+
+@one_program("name", "blank", "zero_infinity")
+def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool) -> Array:
+    x = floats(name, "logits", arrays["logits"])
     if x.ndim < 2:
         raise ValueError(f"{name}: logits {x.shape} need two axes at least, [..., frames, classes].")
-    y = integers(name, "labels", labels)
+    y = integers(name, "labels", arrays["labels"])
     batch, classes = x.shape[:-2], x.shape[-1]
     if y.ndim != x.ndim - 1 or y.shape[:-1] != batch:
         raise ValueError(f"{name}: labels {y.shape} and logits {x.shape} do not fit: labels need shape {batch} + (S,).")
-    live = _live(name, "logit_paddings", logit_paddings, x.shape[:-1])
-    counted = _live(name, "label_paddings", label_paddings, y.shape)
-    blank = _blank(name, blank_id, classes)
-    number(name, "log_epsilon", log_epsilon, x.dtype)
-    where = kept(name, where, batch)
+    if not 0 <= blank < classes:
+        raise ValueError(
+            f"{name}: blank_id {blank} is out of range: with {classes} classes it is from 0 to {classes - 1}."
+        )
+    frames = _counted(name, "logit", x.shape[:-1], arrays)
+    symbols = _counted(name, "label", y.shape, arrays)
+    where = kept(name, arrays["where"], batch)
+    live, counted = frames.mask, symbols.mask
     if where is not None:
         live, counted = live & where[..., None], counted & where[..., None]
     live = numerics.aligned_labels(x, live, (x.ndim - 1,))
@@ -90,31 +116,60 @@ def ctc_loss(
     losses = numerics.ctc_nll(x, y, live, lengths, jnp.asarray(blank, jnp.int32)).reshape(batch)
     if zero_infinity:
         losses = jnp.where(jnp.isinf(losses), jnp.zeros_like(losses), losses)
-    rule = f"labels must be from 0 to {classes - 1} and not the blank, {blank}"
-    losses = valued(name, losses, lambda: jnp.all(proper | ~counted, -1), rule)
-    losses = valued(name, losses, lambda: on_the_right, "label_paddings must be on the right")
+    rules = [
+        (jnp.all(proper | ~counted, -1), f"labels must be from 0 to {classes - 1} and not the blank, {blank}"),
+        (on_the_right, "label_paddings must be on the right"),
+        *frames.rules("logit"),
+        *symbols.rules("label"),
+    ]
+    for holds, rule in rules:
+        inside = holds if where is None else holds | ~where
+        losses = valued(name, losses, lambda inside=inside: inside, rule)
     return masked(losses, where)
 
 
-def _live(name: str, argument: str, paddings: Any, shape: tuple[int, ...]) -> Array:
-    array = real(name, argument, paddings)
+class Counted(NamedTuple):
+    """Which elements of a sequence count, and the lengths that say so, if they do."""
+
+    mask: Array
+    lengths: Array | None
+
+    def rules(self, which: str) -> list[tuple[Array, str]]:
+        """Where a length is possible, and what is said of one that is not."""
+        if self.lengths is None:
+            return []
+        most = self.mask.shape[-1]
+        return [((self.lengths >= 0) & (self.lengths <= most), f"{which}_lengths must be from 0 to {most}")]
+
+
+def _counted(name: str, which: str, shape: tuple[Any, ...], arrays: dict[str, Any]) -> Counted:
+    paddings, lengths = arrays[f"{which}_paddings"], arrays[f"{which}_lengths"]
+    if paddings is not None and lengths is not None:
+        raise ValueError(f"{name}: give {which}_paddings or {which}_lengths, not both.")
+    if lengths is None:
+        return Counted(jnp.ones(shape, bool) if paddings is None else _live(name, which, paddings, shape), None)
+    array = integers(name, f"{which}_lengths", lengths)
+    if array.shape != shape[:-1]:
+        raise ValueError(
+            f"{name}: {which}_lengths {array.shape} do not fit: they need shape {shape[:-1]}, one for each sequence."
+        )
+    return Counted(lax.broadcasted_iota(array.dtype, shape, len(shape) - 1) < array[..., None], array)
+
+
+def _live(name: str, which: str, paddings: Any, shape: tuple[int, ...]) -> Array:
+    array = real(name, f"{which}_paddings", paddings)
     if array.shape != shape:
         raise ValueError(
-            f"{name}: {argument} {array.shape} do not fit: they need shape {shape}, 1 where padded, else 0."
+            f"{name}: {which}_paddings {array.shape} do not fit: they need shape {shape}, 1 where padded, else 0."
         )
     return array == jnp.zeros((), array.dtype)
 
 
-def _blank(name: str, blank_id: Any, classes: int) -> int:
+def _index(name: str, blank_id: Any) -> int:
     try:
-        blank = operator.index(blank_id)
+        return operator.index(blank_id)
     except TypeError as error:
         raise TypeError(f"{name}: blank_id must be an integer, got {blank_id!r}.") from error
-    if not 0 <= blank < classes:
-        raise ValueError(
-            f"{name}: blank_id {blank} is out of range: with {classes} classes it is from 0 to {classes - 1}."
-        )
-    return blank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,25 +202,9 @@ class CTCLoss(Loss):
             logit_lengths: How many frames count, `[...]`, in place of their paddings.
             label_lengths: How many labels count, `[...]`, in place of their paddings.
             where: True where a sequence counts, `[...]`.
-
-        Raises:
-            ValueError: Both paddings and lengths of the same.
         """
-        frames = _paddings("logit", jnp.shape(predictions)[:-1], logit_paddings, logit_lengths)
-        labels = _paddings("label", jnp.shape(targets), label_paddings, label_lengths)
-        return ctc_loss(predictions, frames, targets, labels, where=where, **self._options())
-
-
-def _paddings(which: str, shape: tuple[int, ...], paddings: Any, lengths: Any) -> Any:
-    if lengths is None:
-        return jnp.zeros(shape, bool) if paddings is None else paddings
-    if paddings is not None:
-        raise ValueError(f"CTCLoss: give {which}_paddings or {which}_lengths, not both.")
-    array = integers("CTCLoss", f"{which}_lengths", lengths)
-    if array.shape != shape[:-1]:
-        raise ValueError(f"CTCLoss: {which}_lengths must have shape {shape[:-1]}, got {array.shape}.")
-    index = lax.broadcasted_iota(array.dtype, shape, len(shape) - 1)
-    return index >= array[..., None]
+        arrays = {"logit_lengths": logit_lengths, "label_lengths": label_lengths, "where": where}
+        return ctc_loss(predictions, logit_paddings, targets, label_paddings, **arrays, **self._options())
 
 
 __all__ = ["CTCLoss", "ctc_loss"]

@@ -387,5 +387,5 @@ def test_the_class_form_takes_lengths_or_paddings():
         (ValueError, {"label_lengths": lengths[:5]}),
         (TypeError, {"label_lengths": 1.0 * lengths}),
     ):
-        with pytest.raises(error, match="CTCLoss"):
+        with pytest.raises(error, match="ctc_loss"):
             loss(x, labels, **wrong)

@@ -1,0 +1,36 @@
+"""One program for an eager call: compiled once, found again at every later call, gone inside another program."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import jax
+
+from jaxloss._checked import is_checking
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def one_program(*static: str) -> Callable[[F], F]:
+    """The decorated function as one program; eager loops and rules would be traced and compiled anew at every call.
+
+    Under `checked` it is not: eager checks are raised at once, which a program of its own could not do, and one that
+    was traced without them has none.
+
+    Args:
+        static: The arguments that are no arrays.
+    """
+
+    def decorate(f: F) -> F:
+        program = jax.jit(f, static_argnames=static, inline=True)
+
+        @wraps(f)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return (f if is_checking() else program)(*args, **kwargs)
+
+        return cast(F, run)
+
+    return decorate
+
+
+__all__ = ["one_program"]
