@@ -22,7 +22,7 @@ def one_program(*static: str) -> Callable[[F], F]:
     """
 
     def decorate(f: F) -> F:
-        program = jax.jit(f, static_argnames=static, inline=True)
+        program = jax.jit(f, static_argnames=static)
 
         @wraps(f)
         def run(*args: Any, **kwargs: Any) -> Any:

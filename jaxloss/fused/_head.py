@@ -29,6 +29,7 @@ class Head(NamedTuple):
     bias: jax.Array | None  # [V]
     spread: jax.Array | None  # the factors w, [V]
     cap: jax.Array | None
+    mask: jax.Array | None  # which classes there are, [V]
 
 
 class How(NamedTuple):
@@ -111,7 +112,20 @@ def _logits(head: Head, x: jax.Array, how: How) -> jax.Array:
     z = numerics.product(x.astype(how.add), head.kernel.astype(how.add), f"nd,{how.layout}->nv", how.multiply)
     if head.bias is not None:
         z = z + jnp.expand_dims(head.bias.astype(how.add), 0)
-    return z if head.cap is None else head.cap * numerics.tanh(z / head.cap)
+    if head.cap is not None:
+        z = head.cap * numerics.tanh(z / head.cap)
+    if head.mask is None:
+        return z
+    # A sum, after the cap: the transpose of a select would have a tile of zeros.
+    out = jnp.where(head.mask, jnp.zeros_like(z, shape=head.mask.shape), -jnp.inf)
+    return z + jnp.expand_dims(out, 0)
+
+
+def live_kernel(head: Head, how: How) -> Head:
+    """The layer with 0 in the kernel of classes that are masked, whatever was there; the bias has it already."""
+    if head.mask is None:
+        return head
+    return head._replace(kernel=numerics.keep(jnp.expand_dims(head.mask, 1 - how.classes), head.kernel))
 
 
 @jax.custom_jvp
@@ -252,5 +266,5 @@ def _chunk(head: Head, i: jax.Array, how: How, size: int) -> tuple[Head, jax.Arr
     columns = start + lax.broadcasted_iota(jnp.int32, (1, size), 1)
     cut = lambda a: None if a is None else lax.dynamic_slice_in_dim(a, start, size, 0)  # noqa: E731
     kernel = lax.dynamic_slice_in_dim(head.kernel, start, size, how.classes)
-    part = Head(kernel, cut(head.bias), cut(head.spread), head.cap)
+    part = live_kernel(Head(kernel, cut(head.bias), cut(head.spread), head.cap, cut(head.mask)), how)
     return part, jnp.where(columns < i * size, jnp.full_like(columns, OVERLAP), columns)

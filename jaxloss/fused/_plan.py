@@ -1,13 +1,7 @@
 """How a fused loss goes about it: which mode, and how much at a time."""
 
-import operator
-from typing import Any
-
-from jaxloss import numerics
-from jaxloss._check import option
-from jaxloss._types import Mode
 from jaxloss.fused._head import How
-from jaxloss.fused._inputs import Inputs
+from jaxloss.fused._inputs import Inputs, Setup
 
 DENSE = 2**27
 """Bytes of logits up to which they are held all at once."""
@@ -21,25 +15,23 @@ ACCUMULATOR = 2**28
 """Bytes up to which the gradient of a half-precision kernel is added up in float32 without a second thought."""
 
 
-def planned(name: str, given: Inputs, mode: Mode, chunk_size: Any, summed: bool) -> tuple[Mode, int]:
-    """The mode that `mode` comes to, and its chunk: classes of a low-memory one, tokens of a fast one, 0 for all.
+def planned(given: Inputs, setup: Setup, summed: bool) -> tuple[str, int]:
+    """The mode that a call comes to, and its chunk: classes of a low-memory one, tokens of a fast one, 0 for all.
 
     Only a sum has a gradient that is known in advance, and only where no other device has a part of its terms.
     """
-    option(name, "mode", mode)
-    size = None if chunk_size is None else _size(name, chunk_size)
+    mode, size = setup.mode, setup.chunk_size
     tokens, classes = given.labels.size, given.head.kernel.shape[given.how.classes]
     fast = summed and given.shards.axis_name is None
     if mode == "auto":
         bytes_of = given.how.add.itemsize
         wide_kernel = given.head.kernel.dtype == given.how.add
-        on_mesh = numerics.on_mesh(given.x, given.head.kernel)
-        if tokens * classes * bytes_of <= DENSE and chunk_size is None:
+        if tokens * classes * bytes_of <= DENSE and size is None:
             mode = "dense"
-        elif fast and (wide_kernel or on_mesh or given.head.kernel.size * bytes_of <= ACCUMULATOR):
+        elif fast and (wide_kernel or setup.on_mesh or given.head.kernel.size * bytes_of <= ACCUMULATOR):
             mode = "fast"  # no accumulator, or one that is worth it; and no loop over classes that may be sharded
         else:
-            mode = "dense" if on_mesh else "low_memory"
+            mode = "dense" if setup.on_mesh else "low_memory"
     if mode == "dense":
         return mode, 0
     if mode == "fast" and fast:
@@ -54,13 +46,3 @@ def _length(size: int | None, affordable: int, most: int) -> int:
 def _row(how: How, length: int) -> int:
     """The bytes of so many logits."""
     return how.add.itemsize * max(length, 1)
-
-
-def _size(name: str, chunk_size: Any) -> int:
-    try:
-        size = operator.index(chunk_size)
-    except TypeError as error:
-        raise TypeError(f"{name}: chunk_size must be an integer or None, got {chunk_size!r}.") from error
-    if size < 1:
-        raise ValueError(f"{name}: chunk_size must be at least 1, got {size}.")
-    return size

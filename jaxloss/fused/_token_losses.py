@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import is_zero, number
+from jaxloss._check import real
 from jaxloss._types import Array
 from jaxloss.fused._chunks import split, sum_of_chunks
-from jaxloss.fused._head import Head, How, Sums, from_all, sums_that_count
-from jaxloss.fused._inputs import Inputs
+from jaxloss.fused._head import Head, How, Sums, from_all, live_kernel, sums_that_count
+from jaxloss.fused._inputs import Arrays, Inputs
 
 
 class Options(NamedTuple):
@@ -23,24 +23,22 @@ class Options(NamedTuple):
     z_loss: Array | None
 
 
-def options_of(
-    name: str, given: Inputs, class_weights: Any, label_smoothing: Any, z_loss: Any
-) -> tuple[Array | None, Array | None, Options]:
+def options_of(name: str, given: Inputs, arrays: Arrays) -> tuple[Array | None, Array | None, Options]:
     """Each token's class weight, the factors of the logits in the smoothed mass, and the options."""
-    dtype = given.how.add
-    smoothing = number(name, "label_smoothing", label_smoothing, dtype)
-    zeta = None if is_zero(z_loss) else number(name, "z_loss", z_loss, dtype)
-    factors = None if class_weights is None else given.per_class(name, "class_weights", class_weights)
-    own = None
-    if factors is not None:
+    dtype, smoothing, zeta = given.how.add, arrays["label_smoothing"], arrays["z_loss"]
+    own = factors = None
+    if arrays["class_weights"] is not None:
+        array = real(name, "class_weights", arrays["class_weights"]).astype(dtype)
+        factors = given.per_class(name, "class_weights", array)
         found = lambda t, w: numerics.keep(t >= 0, numerics.look_up(w, jnp.maximum(t, 0)))  # noqa: E731
         own = given.shards.sum(numerics.automatic(found, given.labels, given.labels, factors))
-    if is_zero(label_smoothing):
+    if smoothing is None:
         return own, None, Options(None, None, None, zeta)
     if factors is None:
-        factors = jnp.ones_like(given.head.kernel, dtype, shape=given.head.kernel.shape[given.how.classes])
+        ones = jnp.ones_like(given.head.kernel, dtype, shape=given.head.kernel.shape[given.how.classes])
+        factors = given.per_class(name, "class_weights", ones)
     mass = given.shards.sum(jnp.sum(factors))
-    return own, factors, Options(smoothing, smoothing / given.classes, mass, zeta)
+    return own, factors, Options(smoothing, smoothing / given.live_classes(), mass, zeta)
 
 
 def token_losses(sums: Sums, own_weight: Array | None, options: Options) -> Array:
@@ -48,7 +46,7 @@ def token_losses(sums: Sums, own_weight: Array | None, options: Options) -> Arra
     rest = jnp.maximum(sums.rest, -float(jnp.finfo(sums.rest.dtype).max))
     losses = numerics.softplus(rest - sums.own)
     if own_weight is not None:
-        losses = own_weight * losses
+        losses = numerics.times(own_weight, losses)
     lse = numerics.logaddexp(sums.rest, sums.own)
     if options.smoothing is not None and options.share is not None and options.mass is not None:
         shift = jnp.where(lse == -jnp.inf, jnp.zeros_like(lse), lse)  # the spread logits are infinite enough
@@ -63,6 +61,7 @@ def weighted_sum(
     """The sum of weight times loss, taken in chunks of tokens."""
 
     def run(x: Array, labels: Array, kept: Array, weight: Array, own_weight: Array | None, shared: Any) -> Array:
+        shared = live_kernel(shared[0], given.how), shared[1]
         rows = split((x, labels, kept, weight, own_weight), labels.shape, chunk)
         return sum_of_chunks(partial(_weighted, given.how), shared, rows)
 

@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxloss._check import counted, kept, masked
+from jaxloss import numerics
+from jaxloss._check import masked
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
+from jaxloss._program import one_program
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
-from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import Inputs, inputs, sums_of
+from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
 from jaxloss.fused._plan import planned
 from jaxloss.fused._token_losses import Options, options_of, token_losses, weighted_sum
 from jaxloss.fused.logsumexp_and_target import logsumexp_and_target
@@ -35,20 +37,21 @@ def linear_softmax_cross_entropy(
     kernel: Floats,
     labels: Labels,
     *,
-    kernel_layout: Layout = "dv",
+    kernel_layout: str = "dv",
     bias: Numbers | None = None,
     class_weights: Numbers | None = None,
+    class_mask: Mask | None = None,
     weights: Numbers | None = None,
     where: Mask | None = None,
     ignore_index: int | None = None,
     label_smoothing: Scalar = 0.0,
     z_loss: Scalar = 0.0,
     logit_cap: Scalar | None = None,
-    reduction: Reduction = "mean",
+    reduction: str = "mean",
     axis_name: AxisName = None,
     vocab_axis_name: AxisName = None,
     compute_dtype: Any = None,
-    mode: Mode = "auto",
+    mode: str = "auto",
     chunk_size: int | None = None,
     return_aux: bool = False,
 ) -> Any:
@@ -88,9 +91,11 @@ def linear_softmax_cross_entropy(
         kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`, such as an embedding table that is shared.
         bias: Added to the logits, `[V]`; of the same classes as the kernel.
         class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
+        class_mask: True where there is a class, `[V]`: the others, such as the padding of a vocabulary, are in neither
+            the softmax nor the K classes of the smoothing, and a token whose label is one of them does not count.
         weights: Weights of the tokens, `[...]` or of leading axes, as in `reduce`.
         where: True where a token counts, `[...]`; what is masked is not read, nan or not, and has gradient 0.
-        ignore_index: A label to leave out, outside of the classes: its tokens have loss and gradient 0.
+        ignore_index: A label to leave out, one of the classes or not: its tokens have loss and gradient 0.
         label_smoothing: The share s of each label that is spread over all K classes; in [0, 1].
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
         logit_cap: Caps the logits softly, $z \to c \tanh(z / c)$; above 0.
@@ -120,35 +125,63 @@ def linear_softmax_cross_entropy(
     "Liger Kernel", 2024; for the recomputation over classes Wijmans et al., "Cut Your Losses", 2024; for the cap Bello
     et al., "Neural Combinatorial Optimization with Reinforcement Learning", 2016.
     """
-    name = "linear_softmax_cross_entropy"
-    check_reduction(name, reduction)
-    given = inputs(
-        name,
-        hidden,
-        kernel,
-        labels,
-        kernel_layout=kernel_layout,
+    return _called(
+        reduction,
+        "aux" if return_aux else None,
+        hidden=hidden,
+        kernel=kernel,
+        labels=labels,
         bias=bias,
-        logit_cap=logit_cap,
+        class_weights=class_weights,
+        class_mask=class_mask,
+        weights=weights,
         where=where,
+        label_smoothing=label_smoothing,
+        z_loss=z_loss,
+        logit_cap=logit_cap,
+        kernel_layout=kernel_layout,
         ignore_index=ignore_index,
+        axis_name=axis_name,
         vocab_axis_name=vocab_axis_name,
         compute_dtype=compute_dtype,
+        mode=mode,
+        chunk_size=chunk_size,
     )
-    mode, chunk = planned(name, given, mode, chunk_size, reduction != "none" and not return_aux)
-    own_weight, spread, options = options_of(name, given, class_weights, label_smoothing, z_loss)
+
+
+def _called(reduction: str, beside: str | None, **arguments: Any) -> Any:
+    name = "linear_softmax_cross_entropy"
+    check_reduction(name, reduction)
+    arrays, structure = operands(name, arguments)
+    return _loss(arrays, setup_of(name, arrays, reduction=reduction, beside=beside, **structure))
+
+
+@one_program("setup")
+def _loss(arrays: Arrays, setup: Setup) -> Any:
+    name = setup.name
+    given = inputs(arrays, setup)
+    mode, chunk = planned(given, setup, setup.reduction != "none" and setup.beside != "aux")
+    own_weight, spread, options = options_of(name, given, arrays)
+    how = arrays["weights"], given.kept, setup.reduction
+    like = jnp.zeros_like(given.labels, given.how.add)
     if mode == "fast":
 
         def numerator(weight: Array) -> Array:
-            weight = valued(name, weight, lambda: given.valid, given.rule)
-            return weighted_sum(given, spread, weight, own_weight, options, chunk)
+            # A label out of range adds nan to the value, and nothing to any gradient.
+            weight = numerics.keep(given.valid, weight)
+            total = weighted_sum(given, spread, weight, own_weight, options, chunk)
+            return total + valued(name, jnp.zeros_like(total), lambda: jnp.all(given.valid), given.rule)
 
-        like = jnp.zeros_like(given.labels, given.how.add)
-        return reduced_by(name, numerator, like, weights, given.kept, reduction, axis_name)
-    sums = sums_of(given, spread, chunk)
-    losses = valued(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
-    loss = reduced(name, masked(losses, given.kept), weights, given.kept, reduction, None, axis_name)
-    return (loss, _aux(name, given, sums, options, axis_name)) if return_aux else loss
+        loss = reduced_by(name, numerator, like, *how, setup.axis_name)
+    else:
+        sums = sums_of(given, spread, chunk)
+        losses = valued(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
+        loss = reduced(name, masked(losses, given.kept), *how, None, setup.axis_name)
+        if setup.beside == "aux":
+            return loss, _aux(name, given, sums, options, setup.axis_name)
+    if setup.beside is None:
+        return loss
+    return loss, totalled(name, like, arrays["weights"], given.kept, setup.beside, None, setup.axis_name)[1]
 
 
 def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: AxisName) -> LinearAux:
@@ -162,15 +195,16 @@ def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: Axis
 class LinearSoftmaxCrossEntropy(Loss):
     """The class form of `linear_softmax_cross_entropy`."""
 
-    kernel_layout: Layout = "dv"
+    kernel_layout: str = "dv"
     class_weights: Numbers | None = None
+    class_mask: Mask | None = None
     ignore_index: int | None = None
     label_smoothing: Scalar = 0.0
     z_loss: Scalar = 0.0
     logit_cap: Scalar | None = None
     vocab_axis_name: AxisName = None
     compute_dtype: Any = None
-    mode: Mode = "auto"
+    mode: str = "auto"
     chunk_size: int | None = None
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]: the arrays that it takes are named
@@ -193,7 +227,7 @@ class LinearSoftmaxCrossEntropy(Loss):
             weights: Weights of the tokens; see `reduce`.
             where: True where a token counts, `[...]`.
         """
-        return self._reduced(predictions, targets, kernel, self.reduction, bias=bias, weights=weights, where=where)
+        return self._called(predictions, targets, kernel, self.reduction, bias=bias, weights=weights, where=where)
 
     def total(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
         self,
@@ -206,10 +240,8 @@ class LinearSoftmaxCrossEntropy(Loss):
         where: Mask | None = None,
     ) -> tuple[Array, Array]:
         """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
-        value = self._reduced(predictions, targets, kernel, "sum", bias=bias, weights=weights, where=where)
-        like = jnp.zeros_like(jnp.asarray(targets), value.dtype)
-        kept = self._kept(like, predictions, targets, where)
-        return value, totalled(self._name, like, weights, kept, self.reduction, None, self.axis_name)[1]
+        arrays = {"bias": bias, "weights": weights, "where": where}
+        return self._called(predictions, targets, kernel, "sum", self.reduction, **arrays)
 
     def losses(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
         self,
@@ -221,16 +253,13 @@ class LinearSoftmaxCrossEntropy(Loss):
         where: Mask | None = None,
     ) -> Array:
         """One value per token, not reduced."""
-        return self._reduced(predictions, targets, kernel, "none", bias=bias, where=where)
+        return self._called(predictions, targets, kernel, "none", bias=bias, where=where)
 
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        where = kept(self._name, where, losses.shape)
-        not_ignored = counted(self._name, targets, self.ignore_index)
-        return where if not_ignored is None else not_ignored if where is None else where & not_ignored
-
-    def _reduced(self, hidden: Any, labels: Any, kernel: Any, reduction: Reduction, **arrays: Any) -> Array:
-        how = {"reduction": reduction, "axis_name": self.axis_name}
-        return linear_softmax_cross_entropy(hidden, kernel, labels, **how, **self._options(), **arrays)
+    def _called(
+        self, hidden: Any, labels: Any, kernel: Any, reduction: str, beside: str | None = None, **arrays: Any
+    ) -> Any:
+        arrays = {"hidden": hidden, "kernel": kernel, "labels": labels, "weights": None, "where": None, **arrays}
+        return _called(reduction, beside, axis_name=self.axis_name, **self._options(), **arrays)
 
 
 __all__ = ["LinearAux", "LinearSoftmaxCrossEntropy", "linear_softmax_cross_entropy"]

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._check import masked
 from jaxloss._checked import valued
-from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Scalar
+from jaxloss._program import one_program
+from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import Inputs, inputs, sums_of
+from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
 from jaxloss.fused._plan import planned
 
 
@@ -18,14 +19,15 @@ def linear_logsumexp_and_target(
     kernel: Floats,
     labels: Labels,
     *,
-    kernel_layout: Layout = "dv",
+    kernel_layout: str = "dv",
     bias: Numbers | None = None,
+    class_mask: Mask | None = None,
     where: Mask | None = None,
     ignore_index: int | None = None,
     logit_cap: Scalar | None = None,
     vocab_axis_name: AxisName = None,
     compute_dtype: Any = None,
-    mode: Mode = "auto",
+    mode: str = "auto",
     chunk_size: int | None = None,
 ) -> tuple[Array, Array]:
     r"""The pair $\log \sum_j e^{z_j}$ and $z_t$ of each token, for logits $z = h W + b$ that are never held whole.
@@ -40,6 +42,8 @@ def linear_logsumexp_and_target(
         labels: Class indices, `[...]`; with `vocab_axis_name` into all classes. The logit of one out of range is nan.
         kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`.
         bias: Added to the logits, `[V]`; of the same classes as the kernel.
+        class_mask: True where there is a class, `[V]`: the others are not in the sum, and a token whose label is one of
+            them does not count.
         where: True where a token counts, `[...]`; elsewhere both are 0, with gradient 0.
         ignore_index: A label to leave out, as `where` does.
         logit_cap: Caps the logits softly, $z \to c \tanh(z / c)$; above 0.
@@ -63,21 +67,32 @@ def linear_logsumexp_and_target(
         [-0.1698]
     """
     name = "linear_logsumexp_and_target"
-    given = inputs(
+    arrays, structure = operands(
         name,
-        hidden,
-        kernel,
-        labels,
-        kernel_layout=kernel_layout,
-        bias=bias,
-        logit_cap=logit_cap,
-        where=where,
-        ignore_index=ignore_index,
-        vocab_axis_name=vocab_axis_name,
-        compute_dtype=compute_dtype,
+        {
+            "hidden": hidden,
+            "kernel": kernel,
+            "labels": labels,
+            "bias": bias,
+            "class_mask": class_mask,
+            "where": where,
+            "logit_cap": logit_cap,
+            "kernel_layout": kernel_layout,
+            "ignore_index": ignore_index,
+            "vocab_axis_name": vocab_axis_name,
+            "compute_dtype": compute_dtype,
+            "mode": mode,
+            "chunk_size": chunk_size,
+        },
     )
-    _, chunk = planned(name, given, mode, chunk_size, summed=False)
-    return logsumexp_and_target(name, given, sums_of(given, None, chunk))
+    return _pair(arrays, setup_of(name, arrays, **structure))
+
+
+@one_program("setup")
+def _pair(arrays: Arrays, setup: Setup) -> tuple[Array, Array]:
+    given = inputs(arrays, setup)
+    _, chunk = planned(given, setup, summed=False)
+    return logsumexp_and_target(setup.name, given, sums_of(given, None, chunk))
 
 
 def logsumexp_and_target(name: str, given: Inputs, sums: Sums) -> tuple[Array, Array]:

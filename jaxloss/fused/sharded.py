@@ -40,7 +40,7 @@ def shard_linear_softmax_cross_entropy(
     Args:
         mesh: The mesh, its axes explicit or managed by XLA. Over an axis that is not named here, all is replicated.
         token_axes: The mesh axes of the tokens: the first axis of `hidden` and `labels`, and of `weights` and `where`.
-        vocab_axis: The mesh axes of the classes, in `kernel`, `bias` and `class_weights`.
+        vocab_axis: The mesh axes of the classes, in `kernel`, `bias`, `class_weights` and `class_mask`.
         fsdp_axis: The mesh axes of the kernel's width D, over which the tokens are spread too, named in `token_axes`
             or not (they then come last).
 
@@ -77,6 +77,7 @@ def shard_linear_softmax_cross_entropy(
         *,
         bias: Any = None,
         class_weights: Any = None,
+        class_mask: Any = None,
         weights: Any = None,
         where: Any = None,
         label_smoothing: Any = 0.0,
@@ -89,7 +90,7 @@ def shard_linear_softmax_cross_entropy(
         numbers = {"label_smoothing": label_smoothing, "z_loss": z_loss, "logit_cap": logit_cap}
         options |= {k: v for k, v in numbers.items() if v is None or isinstance(v, int | float)}
         arrays = {"hidden": hidden, "kernel": kernel, "labels": labels, "bias": bias, "class_weights": class_weights}
-        arrays |= {"weights": weights, "where": where, **numbers}
+        arrays |= {"class_mask": class_mask, "weights": weights, "where": where, **numbers}
         arrays = {k: jnp.asarray(v) for k, v in arrays.items() if v is not None and k not in options}
         # Of whole arrays, so that what does not fit is said of their own shapes.
         whole = {k: jax.ShapeDtypeStruct(a.shape, a.dtype) for k, a in arrays.items()}
@@ -105,7 +106,7 @@ def shard_linear_softmax_cross_entropy(
         _divides(mesh, "kernel", arrays["kernel"], width, fsdp)
         _divides(mesh, "kernel", arrays["kernel"], classes, vocab)
         of_kernel = PartitionSpec(*((fsdp, vocab) if width < classes else (vocab, fsdp)))
-        known = {"kernel": of_kernel, "bias": PartitionSpec(vocab), "class_weights": PartitionSpec(vocab)}
+        known = {"kernel": of_kernel, **dict.fromkeys(("bias", "class_weights", "class_mask"), PartitionSpec(vocab))}
         batch = arrays["hidden"].shape[0]
 
         def spec(name: str, a: Any) -> PartitionSpec:
