@@ -40,7 +40,7 @@ def _(weighted, primals, tangents):
     shared = len(jax.tree.leaves(primals[0]))
     active = [i for i, t in enumerate(slopes) if not isinstance(t, SymbolicZero)]
     of_all, of_rows = [i for i in active if i < shared], [i for i in active if i >= shared]
-    wide = jnp.promote_types(jnp.float32, _zero(weighted, *primals).dtype)
+    wide = _zero(weighted, *primals).dtype  # in which losses are computed
 
     @partial(jax.checkpoint, prevent_cse=False)  # for second derivatives: the rule itself is not differentiated else
     def of_chunk(leaves: list[Any], chunk: list[Any]) -> Any:

@@ -75,7 +75,7 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
 
     zero = _zeros(x, how)
     start = (numerics.finite(zero - jnp.inf), zero, zero, zero)
-    return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size)))[0])
+    return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size), dtype=jnp.int32))[0])
 
 
 @rule(from_chunks)
@@ -102,7 +102,7 @@ def _(how, size, primals, tangents):
         narrow = lax.stop_gradient(x)
         x = x.astype(how.add)  # before the loop, which adds up its cotangents
         zero = _zeros(x, how)
-        return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, how, size)))[0])
+        return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, how, size), dtype=jnp.int32))[0])
 
     return sums, pushed(added, primals, tangents)
 

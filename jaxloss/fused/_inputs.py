@@ -146,7 +146,7 @@ def inputs(arrays: Arrays, setup: Setup) -> Inputs:
     valid = (t >= 0) & (t < classes)
     local = shards.labels(jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32), own)
     local = jnp.where((local >= 0) & (local < own) & valid, local, jnp.full_like(local, ABSENT))
-    multiply = jnp.promote_types(x.dtype, w.dtype) if setup.compute_dtype is None else setup.compute_dtype
+    multiply = _wider(x.dtype, w.dtype) if setup.compute_dtype is None else setup.compute_dtype
     how = How(layout, multiply, wide(x.dtype, w.dtype))
     head = Head(w, None, None, arrays["logit_cap"], None)
     found = Inputs(head, x, local, None, valid, how, shards, classes)
@@ -199,6 +199,12 @@ def _combined(sums: Sums, given: Inputs) -> Sums:
         return sums
     top = numerics.max_of_shards(numerics.finite(sums.rest), given.shards.axis_name)
     return logs(top, *map(given.shards.sum, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
+
+
+def _wider(a: Any, b: Any) -> Any:
+    """The dtype that holds both, strict promotion or not: the factors of a product are widened by name."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(a, b)
 
 
 def _hashable(axes: Any) -> Any:

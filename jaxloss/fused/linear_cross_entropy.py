@@ -40,7 +40,7 @@ def linear_softmax_cross_entropy(
     kernel_layout: str = "dv",
     bias: Numbers | None = None,
     class_weights: Numbers | None = None,
-    class_mask: Mask | None = None,
+    class_mask: Mask | Array | None = None,
     weights: Numbers | None = None,
     where: Mask | None = None,
     ignore_index: int | None = None,
@@ -197,7 +197,7 @@ class LinearSoftmaxCrossEntropy(Loss):
 
     kernel_layout: str = "dv"
     class_weights: Numbers | None = None
-    class_mask: Mask | None = None
+    class_mask: Mask | Array | None = None
     ignore_index: int | None = None
     label_smoothing: Scalar = 0.0
     z_loss: Scalar = 0.0

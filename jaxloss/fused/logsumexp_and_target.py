@@ -21,7 +21,7 @@ def linear_logsumexp_and_target(
     *,
     kernel_layout: str = "dv",
     bias: Numbers | None = None,
-    class_mask: Mask | None = None,
+    class_mask: Mask | Array | None = None,
     where: Mask | None = None,
     ignore_index: int | None = None,
     logit_cap: Scalar | None = None,

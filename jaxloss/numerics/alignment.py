@@ -9,14 +9,17 @@ one count of labels is certain, they tell how probable each step was, given the 
 product of shares, without a logarithm, and what a frame emits adds up to 1.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule
-from jaxloss.numerics.elementary import log1p_near
+from jaxloss.numerics.elementary import log1p, log1p_near
 from jaxloss.numerics.guarded import gated
-from jaxloss.numerics.softmax import _finite, _log_probabilities, _Rows, _rows
+from jaxloss.numerics.rejection import Emitted, rejection
+from jaxloss.numerics.softmax import _finite, _inverse, _log_probabilities, _Rows, _rows
 
 IMPOSSIBLE = -1e30
 State = tuple[jax.Array, jax.Array]
@@ -36,50 +39,118 @@ def ctc_nll(x: jax.Array, labels: jax.Array, live: jax.Array, lengths: jax.Array
         lengths: How many labels count, `[B]`.
         blank: The class index of the blank.
     """
-    frames, best, _ = _frames(x, labels, live, blank)
+    frames, best, rows = _frames(x, labels, live, blank)
     last, _ = _walk(frames, _repeated(labels), keep=False)
-    return _cost(_at(last[0], lengths) + best)
+    total = _at(last[0], lengths) + best
+    likely = _likely(total)
+    complement = lambda: rejection(*_emitted(x, rows, frames, labels, lengths, blank))  # noqa: E731
+    return _cost(total, likely, lax.cond(jnp.any(likely), complement, lambda: 0 * total))
 
 
 @rule(ctc_nll)
-def _(primals, tangents):
+def _ctc_nll_jvp(primals, tangents):
     x, labels, live, lengths, blank = primals
     x = gated(x, live[..., None])
     frames, best, rows = _frames(x, labels, live, blank)
     repeated = _repeated(labels)
     last, shares = _walk(frames, repeated, keep=True)
     total = _at(last[0], lengths) + best
-    possible = total > IMPOSSIBLE / 2
-    slope = _slope(x, rows, labels, blank, live & possible[:, None], _posteriors(shares, repeated, lengths))
-    return _cost(total), jnp.sum(slope * tangents[0], (1, 2))
+    posteriors = _posteriors(shares, repeated, lengths)
+    likely = _likely(total)
+    by_q = likely[None, :, None]
+
+    def complement() -> tuple[jax.Array, _Parts]:
+        emitted, *rest = _emitted(x, rows, frames, labels, lengths, blank)
+        q, back = jax.vjp(lambda emitted: rejection(emitted, *rest), emitted)
+        (slopes,) = back(jnp.ones_like(q))
+        mean = jnp.sum(slopes.labels, -1, keepdims=True) + slopes.blank + emitted.others * slopes.others
+        scale = 1 / (1 - q)[None, :, None]
+        of_labels = jnp.where(by_q, slopes.labels * scale, posteriors[0])
+        of_blank = jnp.where(by_q[..., 0], (slopes.blank * scale)[..., 0], posteriors[1])
+        return q, _Parts(of_labels, of_blank, slopes.others * scale, mean * scale)
+
+    def nothing() -> tuple[jax.Array, _Parts]:
+        none = 0 * posteriors[1][..., None]  # of the sharding of the posteriors
+        return 0 * total, _Parts(*posteriors, none, none)
+
+    q, parts = lax.cond(jnp.any(likely), complement, nothing)
+    possible = live & (total > IMPOSSIBLE / 2)[:, None]
+    slope = _slope(x, rows, labels, blank, possible, likely, parts)
+    return _cost(total, likely, q), jnp.sum(slope * tangents[0], (1, 2))
 
 
-def _slope(x: jax.Array, rows: _Rows, labels: jax.Array, blank: jax.Array, counts: jax.Array, posteriors: State):
-    """The softmax minus the posterior of each class, in frames that count."""
-    of_labels, of_blank = posteriors
-    sums = rows.ties + rows.rest
-    inverse = 1 / jnp.where(sums == 0, jnp.ones_like(sums), sums)
+def _likely(total: jax.Array) -> jax.Array:
+    """Whether the label sequence is likelier than not, so that the loss is taken from its complement."""
+    return total > -0.6
+
+
+def _emitted(
+    x: jax.Array, rows: _Rows, frames: Frames, labels: jax.Array, lengths: jax.Array, blank: jax.Array
+) -> tuple[Emitted, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """What `rejection` takes."""
+    of_blank, of_labels, _, live = frames
+    inverse, alive = _inverse(rows), jnp.swapaxes(live, 0, 1)
+    classes = lax.broadcasted_iota(jnp.int32, (1, 1, x.shape[-1]), 2)
+    # Left out before the exponential, whose slope in a frame that does not count would be nan there.
+    unsaid = jnp.where(_said(labels, classes, blank), -jnp.inf, _finite(x)) - rows.base
+    others = jnp.sum(jnp.exp(jnp.where(alive, unsaid, -jnp.inf)), -1, keepdims=True) * jnp.where(alive, inverse, 0)
+    base, inverse, others = (jnp.swapaxes(a, 0, 1) for a in (jnp.where(alive, rows.base, 0), inverse, others))
+    return Emitted(of_labels, of_blank, others), base, jnp.where(live, inverse, 0), labels, live, lengths
+
+
+def _said(labels: jax.Array, classes: jax.Array, blank: jax.Array) -> jax.Array:
+    """Which classes are the blank or one of the labels, `[B, 1, K]`."""
+    return jnp.any(labels[..., None] == classes, 1, keepdims=True) | (classes == blank)
+
+
+class _Parts(NamedTuple):
+    """What the slope is made of: posteriors, or, of a likely sequence, the derivatives of Q over P, time first."""
+
+    labels: jax.Array  # [T, B, S + 1], of a likely sequence times their probabilities
+    blank: jax.Array  # [T, B], as well
+    others: jax.Array  # [T, B, 1]
+    mean: jax.Array  # of the derivatives under the probabilities, [T, B, 1]
+
+
+def _slope(
+    x: jax.Array, rows: _Rows, labels: jax.Array, blank: jax.Array, counts: jax.Array, likely: jax.Array, parts: _Parts
+) -> jax.Array:
+    """The softmax minus the posterior of each class, in frames that count.
+
+    Where the label sequence is likely, those two are all but equal, and their difference is the softmax times what the
+    derivative of Q in the class's probability has beyond the mean of all classes', over P.
+    """
+    others, mean = (jnp.swapaxes(a, 0, 1) for a in (parts.others, parts.mean))
     classes = lax.broadcasted_iota(jnp.int32, (1, 1, x.shape[-1]), 2)
     # The product with one-hot labels is the scatter-add that is fast on every platform.
     hits = (jnp.pad(labels, ((0, 0), (1, 0)), constant_values=-1)[..., None] == classes).astype(x.dtype)
-    posterior = jnp.einsum("tbs,bsk->btk", of_labels, hits, precision=lax.Precision.HIGHEST)
-    posterior = posterior + jnp.swapaxes(of_blank, 0, 1)[..., None] * (classes == blank).astype(x.dtype)
+    of_class = jnp.einsum("tbs,bsk->btk", parts.labels, hits, precision=lax.Precision.HIGHEST)
+    of_class = of_class + jnp.swapaxes(parts.blank, 0, 1)[..., None] * (classes == blank).astype(x.dtype)
     # Of another form than the exponentials in the sums, which XLA on CPU would keep for here all through the walks.
     certain = 0.98 * float(jnp.finfo(x.dtype).max)
     e = jnp.where(x > certain, jnp.ones_like(x), jnp.exp(jnp.minimum(x, certain) + -rows.base))
-    return jnp.where(counts[..., None], e * inverse - posterior, jnp.zeros_like(x))
+    # 0 in frames that do not count before it is multiplied: what is in them must not reach the others' derivatives.
+    p = jnp.where(counts[..., None], e * _inverse(rows), 0)
+    others = jnp.where(_said(labels, classes, blank), 0, others)
+    slope = jnp.where(likely[:, None, None], of_class + p * (others - mean), p - of_class)
+    return jnp.where(counts[..., None], slope, jnp.zeros_like(x))
+
+
+def _cost(total: jax.Array, likely: jax.Array, q: jax.Array) -> jax.Array:
+    """The loss: from Q where that is known, else minus a log-likelihood, infinite where there is no alignment."""
+    from_q = -log1p(jnp.where(likely, -q, jnp.zeros_like(q)))
+    return jnp.where(likely, from_q, _unlikely(total))
 
 
 @jax.custom_jvp
-def _cost(total: jax.Array) -> jax.Array:
-    """Minus a log-likelihood: not below 0 by rounding, infinite where there is no alignment."""
+def _unlikely(total: jax.Array) -> jax.Array:
     return jnp.where(total > IMPOSSIBLE / 2, jnp.maximum(-total, 0), jnp.full_like(total, jnp.inf))
 
 
-@_cost.defjvp
-def _(primals, tangents):
+@_unlikely.defjvp
+def _unlikely_jvp(primals, tangents):
     (total,) = primals
-    return _cost(total), jnp.where(total > IMPOSSIBLE / 2, -tangents[0], jnp.zeros_like(total))
+    return _unlikely(total), jnp.where(total > IMPOSSIBLE / 2, -tangents[0], jnp.zeros_like(total))
 
 
 # ------------------------------------------------------------------------------------------------------------ the walk
