@@ -1,41 +1,34 @@
 """What the fused losses are given, checked; every error message of theirs is written here."""
 
-import operator
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import choice, counted, floating, integers, is_zero, kept, mask, number, real, wide
+from jaxloss._check import counted, floating, integers, is_zero, kept, mask, number, option, real, wide
 from jaxloss._shards import Shards, shards_of
-from jaxloss._types import Array, AxisName
+from jaxloss._types import Array, AxisName, Layout, Mode, Reduction
 from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, live_kernel, logs, sums_that_count
 
-Layout = Literal["dv", "vd"]
-Mode = Literal["auto", "fast", "low_memory", "dense"]
 Arrays = dict[str, Array | None]
 ARRAYS = "hidden", "kernel", "labels", "bias", "class_weights", "class_mask", "weights", "where"
-NUMBERS: dict[str, dict[str, Any]] = {
-    "label_smoothing": {"low": 0, "high": 1},
-    "z_loss": {"low": 0},
-    "logit_cap": {"low": 0, "open_low": True},
-}
+NUMBERS = "label_smoothing", "z_loss", "logit_cap"
 
 
 class Setup(NamedTuple):
     """What of a call is no array, checked; equal ones are one program."""
 
     name: str  # of the function, for its errors
-    kernel_layout: str
+    kernel_layout: Layout
     ignore_index: int | None
     vocab_axis_name: AxisName
     compute_dtype: Any
-    mode: str
+    mode: Mode
     chunk_size: int | None
     on_mesh: bool
     axis_name: AxisName = None
-    reduction: str = "none"
+    reduction: Reduction = "none"
     beside: str | None = None  # what comes with the loss: "aux", or the denominator of that reduction
 
 
@@ -88,18 +81,15 @@ def setup_of(
     **how: Any,
 ) -> Setup:
     """Checks the options that are no arrays."""
-    choice(name, "kernel_layout", kernel_layout, get_args(Layout))
-    choice(name, "mode", mode, get_args(Mode))
-    counted(name, jnp.zeros(0, jnp.int32), ignore_index)
     hidden, kernel = arrays["hidden"], arrays["kernel"]
     return Setup(
         name,
-        kernel_layout,
-        None if ignore_index is None else operator.index(ignore_index),
+        option(name, "kernel_layout", kernel_layout),
+        None if ignore_index is None else option(name, "ignore_index", ignore_index),
         _hashable(vocab_axis_name),
-        None if compute_dtype is None else _dtype(name, compute_dtype),
-        mode,
-        None if chunk_size is None else _size(name, chunk_size),
+        None if compute_dtype is None else jnp.dtype(option(name, "compute_dtype", compute_dtype)),
+        option(name, "mode", mode),
+        None if chunk_size is None else option(name, "chunk_size", chunk_size),
         hidden is not None and kernel is not None and numerics.on_mesh(hidden, kernel),
         axis_name=_hashable(axis_name),
         **how,
@@ -115,10 +105,10 @@ def operands(name: str, arguments: dict[str, Any]) -> tuple[Arrays, dict[str, An
     arrays = {k: v if v is None or isinstance(v, Array) else real(name, k, v) for k, v in arrays.items()}
     hidden, kernel = arrays["hidden"], arrays["kernel"]
     dtype = jnp.float32 if hidden is None or kernel is None else wide(hidden.dtype, kernel.dtype)
-    for k, limits in NUMBERS.items():
+    for k in NUMBERS:
         value = arguments.get(k)
         off = value is None or (k != "logit_cap" and is_zero(value))
-        arrays[k] = None if off else number(name, k, value, dtype, **limits)
+        arrays[k] = None if off else number(name, k, value, dtype)
     return arrays, {k: v for k, v in arguments.items() if k not in arrays}
 
 
@@ -209,23 +199,3 @@ def _wider(a: Any, b: Any) -> Any:
 
 def _hashable(axes: Any) -> Any:
     return tuple(axes) if isinstance(axes, list) else axes
-
-
-def _size(name: str, chunk_size: Any) -> int:
-    try:
-        size = operator.index(chunk_size)
-    except TypeError as error:
-        raise TypeError(f"{name}: chunk_size must be an integer or None, got {chunk_size!r}.") from error
-    if size < 1:
-        raise ValueError(f"{name}: chunk_size must be at least 1, got {size}.")
-    return size
-
-
-def _dtype(name: str, compute_dtype: Any) -> Any:
-    try:
-        dtype = jnp.dtype(compute_dtype)
-    except TypeError as error:
-        raise TypeError(f"{name}: compute_dtype must be a floating dtype or None, got {compute_dtype!r}.") from error
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"{name}: compute_dtype must be a floating dtype or None, got {dtype}.")
-    return dtype

@@ -1,5 +1,6 @@
 """How a fused loss goes about it: which mode, and how much at a time."""
 
+from jaxloss._types import Mode
 from jaxloss.fused._head import How
 from jaxloss.fused._inputs import Inputs, Setup
 
@@ -15,7 +16,7 @@ ACCUMULATOR = 2**28
 """Bytes up to which the gradient of a half-precision kernel is added up in float32 without a second thought."""
 
 
-def planned(given: Inputs, setup: Setup, summed: bool) -> tuple[str, int]:
+def planned(given: Inputs, setup: Setup, summed: bool) -> tuple[Mode, int]:
     """The mode that a call comes to, and its chunk: classes of a low-memory one, tokens of a fast one, 0 for all.
 
     Only a sum has a gradient that is known in advance, and only where no other device has a part of its terms.

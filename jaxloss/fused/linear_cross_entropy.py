@@ -11,7 +11,7 @@ from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._program import one_program
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
-from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
 from jaxloss.fused._head import Sums
 from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
 from jaxloss.fused._plan import planned
@@ -37,7 +37,7 @@ def linear_softmax_cross_entropy(
     kernel: Floats,
     labels: Labels,
     *,
-    kernel_layout: str = "dv",
+    kernel_layout: Layout = "dv",
     bias: Numbers | None = None,
     class_weights: Numbers | None = None,
     class_mask: Mask | Array | None = None,
@@ -47,11 +47,11 @@ def linear_softmax_cross_entropy(
     label_smoothing: Scalar = 0.0,
     z_loss: Scalar = 0.0,
     logit_cap: Scalar | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     axis_name: AxisName = None,
     vocab_axis_name: AxisName = None,
     compute_dtype: Any = None,
-    mode: str = "auto",
+    mode: Mode = "auto",
     chunk_size: int | None = None,
     return_aux: bool = False,
 ) -> Any:
@@ -195,7 +195,7 @@ def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: Axis
 class LinearSoftmaxCrossEntropy(Loss):
     """The class form of `linear_softmax_cross_entropy`."""
 
-    kernel_layout: str = "dv"
+    kernel_layout: Layout = "dv"
     class_weights: Numbers | None = None
     class_mask: Mask | Array | None = None
     ignore_index: int | None = None
@@ -204,7 +204,7 @@ class LinearSoftmaxCrossEntropy(Loss):
     logit_cap: Scalar | None = None
     vocab_axis_name: AxisName = None
     compute_dtype: Any = None
-    mode: str = "auto"
+    mode: Mode = "auto"
     chunk_size: int | None = None
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]: the arrays that it takes are named

@@ -8,7 +8,7 @@ from jaxloss import numerics
 from jaxloss._check import masked
 from jaxloss._checked import valued
 from jaxloss._program import one_program
-from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Scalar
 from jaxloss.fused._head import Sums
 from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
 from jaxloss.fused._plan import planned
@@ -19,7 +19,7 @@ def linear_logsumexp_and_target(
     kernel: Floats,
     labels: Labels,
     *,
-    kernel_layout: str = "dv",
+    kernel_layout: Layout = "dv",
     bias: Numbers | None = None,
     class_mask: Mask | Array | None = None,
     where: Mask | None = None,
@@ -27,7 +27,7 @@ def linear_logsumexp_and_target(
     logit_cap: Scalar | None = None,
     vocab_axis_name: AxisName = None,
     compute_dtype: Any = None,
-    mode: str = "auto",
+    mode: Mode = "auto",
     chunk_size: int | None = None,
 ) -> tuple[Array, Array]:
     r"""The pair $\log \sum_j e^{z_j}$ and $z_t$ of each token, for logits $z = h W + b$ that are never held whole.

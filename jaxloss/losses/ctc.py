@@ -1,7 +1,6 @@
 r"""Connectionist temporal classification: label sequences that are not aligned to the frames."""
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import choice, floats, integers, kept, masked, number, real
+from jaxloss._check import floats, integers, kept, masked, number, option, real
 from jaxloss._checked import valued
 from jaxloss._loss import Loss
 from jaxloss._program import one_program
@@ -82,8 +81,8 @@ def ctc_loss(
     }
     operands = {k: v if v is None or isinstance(v, Array) else real(name, k, v) for k, v in operands.items()}
     number(name, "log_epsilon", log_epsilon, jnp.float32)
-    choice(name, "zero_infinity", zero_infinity, (True, False))
-    return _ctc_loss(operands, name, _index(name, blank_id), zero_infinity)
+    zero_infinity = option(name, "zero_infinity", zero_infinity)
+    return _ctc_loss(operands, name, option(name, "blank_id", blank_id), zero_infinity)
 
 
 @one_program("name", "blank", "zero_infinity")
@@ -163,13 +162,6 @@ def _live(name: str, which: str, paddings: Any, shape: tuple[int, ...]) -> Array
             f"{name}: {which}_paddings {array.shape} do not fit: they need shape {shape}, 1 where padded, else 0."
         )
     return array == jnp.zeros((), array.dtype)
-
-
-def _index(name: str, blank_id: Any) -> int:
-    try:
-        return operator.index(blank_id)
-    except TypeError as error:
-        raise TypeError(f"{name}: blank_id must be an integer, got {blank_id!r}.") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -412,7 +412,7 @@ def _said(path):
 
 
 def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
-    """Value, gradient and curvature, where each frame is certain, and where one of them may be either of two classes."""
+    """Value, gradient and curvature, where each frame is certain, and where one may be either of two classes."""
     mp.mp.dps = 80
     rng = np.random.default_rng(7)
     rows = []
