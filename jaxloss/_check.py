@@ -5,7 +5,7 @@ What shapes, dtypes and options show is raised while tracing; what only a value 
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import jax
@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described
-from jaxloss._checked import valued
 from jaxloss._options import choice, option
 from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
@@ -27,7 +26,8 @@ _FIRST = ("predictions", "logits", "probabilities", "log_probabilities")
 def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Array:
     """`x` as an array of bool, integers or floats."""
     try:
-        array = jnp.asarray(x)
+        # An array stays as it is: under `jax_debug_nans` jnp.asarray would look at it, before what is masked is filled.
+        array = x if isinstance(x, Array) else jnp.asarray(x)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}: {argument} must be {kind}, got {described(x)}.") from error
     if jnp.issubdtype(array.dtype, jax.dtypes.extended):
@@ -269,21 +269,7 @@ def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
     return labels != skip if fits else jnp.ones_like(labels, bool)
 
 
-def binary(
-    name: str, argument: str, predictions: Any, labels: Any, label_smoothing: Any, where: Any
-) -> tuple[Array, Array, Array | None, Callable[[Array], Array]]:
-    """Predictions, smoothed binary labels, the mask, and what turns losses nan where a label is outside [0, 1]."""
-    x, y = matched(name, predictions, labels, (argument, "labels"))
-    where = kept(name, where, x.shape)
-    x, y = inert(where, (x, 0.5), (y, 0.5))
-    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype)
-    smooth = y if is_zero(label_smoothing) else (1 - smoothing) * y + 0.5 * smoothing
-    inside = lambda losses: valued(name, losses, lambda: (y >= 0) & (y <= 1), "labels must be in [0, 1]")  # noqa: E731
-    return x, smooth, where, inside
-
-
 __all__ = [
-    "binary",
     "choice",
     "class_axes",
     "class_table",

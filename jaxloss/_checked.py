@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.experimental import checkify
 
 from jaxloss._types import Array
+from jaxloss.numerics import nan_unless
 
 _checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
 
@@ -31,36 +32,27 @@ def is_checking() -> bool:
     return _checking.get()
 
 
-def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """`losses`, nan where `inside` is False, with gradient 0 there: a mask after the loss takes both away."""
-    ok = inside()
+def required(name: str, inside: Array, rule: str) -> None:
+    """Under `checked`, an error unless all of `inside` is True."""
     if _checking.get():
-        checkify.check(jnp.all(ok), f"{name}: {rule}")
-    return _nan_outside(losses, ok)
+        checkify.check(jnp.all(inside), f"{name}: {rule}")
 
 
-def valued_by_formula(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """As `valued`, for a formula that is nan outside its domain by itself: only the gradient is left to be made so."""
-    expected(name, losses, inside, rule)
-    return _nan_outside(losses, ~jnp.isnan(losses))
+def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses`, nan where `inside` is False, and with gradient 0 there.
 
-
-@jax.custom_jvp
-def _nan_outside(losses: Array, ok: Array) -> Array:
-    # A select, not a product with 1 or nan: XLA on CPU would write out both factors before it sums them.
-    return jnp.where(ok, losses, jnp.full_like(losses, jnp.nan))
-
-
-@_nan_outside.defjvp
-def _nan_outside_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Any]) -> tuple[Array, Array]:
-    losses, ok = primals
-    return _nan_outside(losses, ok), jnp.where(ok, tangents[0], jnp.zeros_like(tangents[0]))
+    What is not masked shows its nan; what is masked after the loss trains as if it had been masked before. The slopes
+    behind must be finite there, since 0 times infinity is nan: fill the inputs, or gate their derivatives.
+    """
+    ok = inside()
+    required(name, ok, rule)
+    return nan_unless(ok, losses)
 
 
 def expected(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
     """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
     if _checking.get():
-        checkify.check(jnp.all(inside()), f"{name}: {rule}")
+        required(name, inside(), rule)
     return losses
 
 
@@ -112,4 +104,4 @@ def checked(loss: F) -> F:
     return cast(F, run)
 
 
-__all__ = ["checked", "expected", "valued"]
+__all__ = ["checked", "expected", "required", "valued"]

@@ -1,7 +1,6 @@
 """Rows of classes: what the losses over a class axis share, and the base of their class forms."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,12 +12,10 @@ from jaxloss._check import (
     class_table,
     counted,
     floats,
-    inert,
     is_zero,
     kept_rows,
     labelled,
     masked,
-    matched,
     number,
     one_class_axis,
     real,
@@ -181,33 +178,6 @@ def smoothed(
     smoothing = number(name, argument, label_smoothing, y.dtype)
     smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements, shards)
     return masked(smooth, elements)
-
-
-def outcomes(
-    name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, names: tuple[str, str]
-) -> tuple[Array, Array, tuple[int, ...], Array | None, Array | None]:
-    """Both arrays, their axes of outcomes, and what is kept of the elements and of the rows."""
-    p, t = matched(name, predictions, targets, names)
-    axes = class_axes(name, names[0], p, axis)
-    elements, rows = kept_of(name, where, p, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
-    return p, t, axes, keep, rows
-
-
-def from_probabilities(
-    name: str,
-    predictions: Any,
-    targets: Any,
-    axis: Axes | None,
-    where: Any,
-    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
-) -> Array:
-    """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
-    p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"))
-    p, t = inert(keep, (p, 0.0), (t, 0.0))  # an outcome of no mass on either side adds nothing
-    inside = probable(p, axes) & probable(t, axes)
-    losses = divergence(numerics.gated(p, inside), numerics.gated(t, inside), axes)
-    return valued(name, losses, lambda: jnp.squeeze(inside, axes), PROBABILITIES)
 
 
 def probable(p: Array, axes: tuple[int, ...]) -> Array:

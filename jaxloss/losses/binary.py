@@ -2,11 +2,8 @@ r"""Binary cross-entropies, from logits and from probabilities."""
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from jaxloss import numerics
-from jaxloss._check import binary, masked, number
-from jaxloss._checked import valued
+from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 
@@ -16,7 +13,7 @@ def sigmoid_binary_cross_entropy(
     labels: Numbers,
     *,
     label_smoothing: Scalar = 0.0,
-    pos_weight: Scalar | None = None,
+    pos_weight: Numbers | None = None,
     where: Mask | None = None,
 ) -> Array:
     r"""The cross-entropy of binary labels, each with a probability given by its logit.
@@ -30,7 +27,8 @@ def sigmoid_binary_cross_entropy(
         logits: Log-odds; any shape.
         labels: 0, 1 or a probability between them, of the shape of `logits`.
         label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
-        pos_weight: The weight w of the positive labels; above 0, and 1 by default.
+        pos_weight: The weight w of the positive labels: a scalar above 0, or one for each class, `[classes]`, the last
+            axis; 1 by default.
         where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
@@ -47,9 +45,10 @@ def sigmoid_binary_cross_entropy(
     Source: Cox, "The regression analysis of binary sequences", 1958.
     """
     name = "sigmoid_binary_cross_entropy"
-    x, y, where, inside = binary(name, "logits", logits, labels, label_smoothing, where)
-    weight = None if pos_weight is None else number(name, "pos_weight", pos_weight, x.dtype)
-    return masked(inside(numerics.sigmoid_nll(x, y, weight)), where)
+    weight = () if pos_weight is None else _positive(name, pos_weight, logits)
+    y, elements = binary(name, Given("logits", logits, 0.5), labels, label_smoothing, where, *weight)
+    x, _, *weights = elements.arrays
+    return elements.finish(numerics.sigmoid_nll(x, y, *weights))
 
 
 def binary_cross_entropy(
@@ -57,7 +56,7 @@ def binary_cross_entropy(
     labels: Numbers,
     *,
     label_smoothing: Scalar = 0.0,
-    pos_weight: Scalar | None = None,
+    pos_weight: Numbers | None = None,
     where: Mask | None = None,
 ) -> Array:
     r"""The cross-entropy of binary labels y, each with a probability p.
@@ -72,7 +71,8 @@ def binary_cross_entropy(
         probabilities: Any shape.
         labels: 0, 1 or a probability between them, of the shape of `probabilities`.
         label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
-        pos_weight: The weight w of the positive labels; above 0, and 1 by default.
+        pos_weight: The weight w of the positive labels: a scalar above 0, or one for each class, `[classes]`, the last
+            axis; 1 by default.
         where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
@@ -89,11 +89,16 @@ def binary_cross_entropy(
     Source: Cox, "The regression analysis of binary sequences", 1958.
     """
     name = "binary_cross_entropy"
-    p, y, where, inside = binary(name, "probabilities", probabilities, labels, label_smoothing, where)
-    weight = 1.0 if pos_weight is None else pos_weight
-    weight = number(name, "pos_weight", weight, p.dtype)
-    losses = inside(numerics.bernoulli_nll(p, y, jnp.broadcast_to(weight, p.shape)))
-    return masked(valued(name, losses, lambda: (p >= 0) & (p <= 1), "probabilities must be in [0, 1]"), where)
+    inside = lambda p: (p >= 0) & (p <= 1)  # noqa: E731
+    given = Given("probabilities", probabilities, 0.5, inside, "probabilities must be in [0, 1]")
+    weight = _positive(name, 1.0 if pos_weight is None else pos_weight, probabilities)
+    y, elements = binary(name, given, labels, label_smoothing, where, *weight)
+    p, _, w = elements.arrays
+    return elements.finish(numerics.bernoulli_nll(p, y, w))
+
+
+def _positive(name: str, pos_weight: Numbers, predictions: Floats) -> tuple[Given, ...]:
+    return for_each_class(name, "pos_weight", pos_weight, predictions, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +107,7 @@ class SigmoidBinaryCrossEntropy(Loss):
 
     fn = staticmethod(sigmoid_binary_cross_entropy)
     label_smoothing: Scalar = 0.0
-    pos_weight: Scalar | None = None
+    pos_weight: Numbers | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class BinaryCrossEntropy(Loss):
 
     fn = staticmethod(binary_cross_entropy)
     label_smoothing: Scalar = 0.0
-    pos_weight: Scalar | None = None
+    pos_weight: Numbers | None = None
 
 
 __all__ = [

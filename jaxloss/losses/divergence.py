@@ -1,16 +1,14 @@
 r"""Kullback-Leibler divergences between distributions, in the forms in which the two are at hand."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import inert
-from jaxloss._checked import valued_by_formula
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._rows import RowLoss, from_probabilities, outcomes
+from jaxloss.losses._outcomes import Divergence, divergence, from_probabilities, outcomes
+from jaxloss.losses._rows import RowLoss
 
 
 def kl_divergence(
@@ -163,17 +161,16 @@ def _divergence(
     targets: Any,
     axis: Axes | None,
     where: Any,
-    divergence: Callable[[Array, Array, tuple[int, ...]], Array],
+    formula: Divergence,
     names: tuple[str, str],
     fills: tuple[float, float],
 ) -> Array:
     """The sum of one term per outcome."""
-    p, t, axes, keep, _ = outcomes(name, predictions, targets, axis, where, names)
-    p, t = inert(keep, (p, fills[0]), (t, fills[1]))  # where both are such the term is 0
-    losses = divergence(p, t, axes)
+    given = outcomes(name, predictions, targets, axis, where, names, fills)  # where both are filled the term is 0
     if names is not _NAMES:
-        return losses
-    return valued_by_formula(name, losses, lambda: ~jnp.any(t < 0, axes), "targets must not be negative")
+        return formula(given.p, given.t, given.axes)
+    inside = ~(jnp.min(given.t, given.axes, keepdims=True) < 0)  # elsewhere the logarithm of a target makes a row nan
+    return divergence(name, given, formula, inside, "targets must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import binary, class_axes, inert, is_zero, masked, matched, number, per_class, real
+from jaxloss._check import class_axes, inert, is_zero, masked, matched, number, per_class, real
 from jaxloss._checked import expected
+from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
 from jaxloss.losses._rows import LabelLoss, RowLoss, kept_of, label_rows, smoothed
@@ -17,7 +18,7 @@ def sigmoid_focal_loss(
     logits: Floats,
     labels: Numbers,
     *,
-    alpha: Scalar | None = None,
+    alpha: Numbers | None = None,
     gamma: Scalar = 2.0,
     label_smoothing: Scalar = 0.0,
     where: Mask | None = None,
@@ -32,7 +33,8 @@ def sigmoid_focal_loss(
     Args:
         logits: Log-odds; any shape.
         labels: 0, 1 or a probability between them, of the shape of `logits`.
-        alpha: The weight of the positive labels, with 1 - alpha for the others; in [0, 1]. None weighs both 1.
+        alpha: The weight of the positive labels, with 1 - alpha for the others: a scalar in [0, 1], or one for each
+            class, `[classes]`, the last axis. None weighs both 1.
         gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
         where: True where an element counts; what is masked has loss and gradient 0.
@@ -51,15 +53,18 @@ def sigmoid_focal_loss(
     Source: Lin et al., "Focal Loss for Dense Object Detection", 2017.
     """
     name = "sigmoid_focal_loss"
-    x, y, where, inside = binary(name, "logits", logits, labels, label_smoothing, where)
-    losses = numerics.sigmoid_nll(x, y)
-    power = number(name, "gamma", gamma, x.dtype)
-    if not is_zero(gamma):
-        losses = numerics.times(numerics.miss_power(x, y, jnp.broadcast_to(power, x.shape)), losses)
-    if alpha is not None:
-        positive = number(name, "alpha", alpha, x.dtype)
-        losses = losses * (positive * y + (1 - positive) * (1 - y))
-    return masked(inside(losses), where)
+    weight = () if alpha is None else for_each_class(name, "alpha", alpha, logits, 0.5)
+    y, elements = binary(name, Given("logits", logits, 0.5), labels, label_smoothing, where, *weight)
+    x, _, *weights = elements.arrays
+    power = elements.option(number(name, "gamma", gamma, x.dtype))
+    if is_zero(gamma):
+        losses = numerics.sigmoid_nll(x, y)
+    else:
+        losses = numerics.sigmoid_focal(x, y, power)
+    if weights:
+        (positive,) = weights
+        losses = numerics.times(positive * y + (1 - positive) * (1 - y), losses)
+    return elements.finish(losses)
 
 
 def softmax_focal_loss(
@@ -180,7 +185,7 @@ class SigmoidFocalLoss(Loss):
     """The class form of `sigmoid_focal_loss`."""
 
     fn = staticmethod(sigmoid_focal_loss)
-    alpha: Scalar | None = None
+    alpha: Numbers | None = None
     gamma: Scalar = 2.0
     label_smoothing: Scalar = 0.0
 

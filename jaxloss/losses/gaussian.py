@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._check import inert, kept, masked, matched, option
-from jaxloss._checked import valued
+from jaxloss._check import option
+from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 
@@ -23,7 +23,8 @@ def gaussian_nll(
     Args:
         predictions: The means; any shape.
         targets: The shape of `predictions`.
-        variance: The variances, in the squared units of the predictions; the shape of `predictions`.
+        variance: The variances, in the squared units of the predictions: of the shape of `predictions`, with length
+            1 on axes where they do not vary, or a scalar.
         full: Whether to add the constant, for the likelihood itself.
         where: True where an element counts; what is masked has loss and gradient 0.
 
@@ -43,12 +44,17 @@ def gaussian_nll(
     """
     name = "gaussian_nll"
     option(name, "full", full)
-    x, y = matched(name, predictions, targets)
-    x, v = matched(name, x, variance, ("predictions", "variance"))
-    where = kept(name, where, x.shape)
-    x, y, v = inert(where, (x, 0.0), (y.astype(x.dtype), 0.0), (v, 1.0))
-    losses = valued(name, numerics.gaussian_nll(x - y, v), lambda: v > 0, "variance must be above 0")
-    return masked(losses + 0.5 * math.log(2 * math.pi) if full else losses, where)
+    inside = lambda v: v > 0  # noqa: E731
+    elements = elementwise(
+        name,
+        where,
+        Given("predictions", predictions, 0.0),
+        Given("targets", targets, 0.0),
+        Given("variance", variance, 1.0, inside, "variance must be above 0", broadcasts=True),
+    )
+    x, y, v = elements.arrays
+    losses = numerics.gaussian_nll(x - y, v)
+    return elements.finish(losses + 0.5 * math.log(2 * math.pi) if full else losses)
 
 
 @dataclass(frozen=True, kw_only=True)

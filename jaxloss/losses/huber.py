@@ -3,7 +3,8 @@ r"""The Huber loss: quadratic near the target, linear far from it."""
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._check import inert, kept, masked, matched, number
+from jaxloss._check import number
+from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 
@@ -36,11 +37,11 @@ def huber_loss(
 
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    x, y = matched("huber_loss", predictions, targets)
-    delta = number("huber_loss", "delta", delta, x.dtype)
-    where = kept("huber_loss", where, x.shape)
-    x, y = inert(where, (x, 0.0), (y, 0.0))
-    return masked(numerics.huber(x - y, delta), where)
+    name = "huber_loss"
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    elements = elementwise(name, where, *given)
+    x, y = elements.arrays
+    return elements.finish(numerics.huber(x - y, number(name, "delta", delta, x.dtype)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._check import masked
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._rows import RowLoss, from_probabilities, outcomes
+from jaxloss.losses._outcomes import from_probabilities, outcomes
+from jaxloss.losses._rows import RowLoss
 
 
 def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None) -> Array:
@@ -71,10 +72,9 @@ def js_divergence_from_logits(
     Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
     """
     name = "js_divergence_from_logits"
-    x, z, axes, keep, rows = outcomes(name, logits, target_logits, axis, where, ("logits", "target_logits"))
-    if keep is not None and rows is not None:
-        # Outcomes that are left out have probability 0; rows that are left out are rows of zeros.
-        x, z = (numerics.keep(rows, numerics.keep(keep, a, -jnp.inf)) for a in (x, z))
+    # Outcomes that are left out have probability 0; rows that are left out are rows of zeros.
+    names, least = ("logits", "target_logits"), -jnp.inf
+    x, z, axes, keep, _ = outcomes(name, logits, target_logits, axis, where, names, (least, least), row_fill=0.0)
     terms = numerics.js_log_term(numerics.log_softmax(x, axes), numerics.log_softmax(z, axes))
     return jnp.sum(masked(terms, keep), axes)
 

@@ -3,7 +3,7 @@ r"""The log-cosh loss: a smooth absolute error."""
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._check import inert, kept, masked, matched
+from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 
@@ -33,10 +33,10 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
     Source: Chen, Chen, Xu, "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder", 2019.
     """
-    x, y = matched("log_cosh", predictions, targets)
-    where = kept("log_cosh", where, x.shape)
-    x, y = inert(where, (x, 0.0), (y, 0.0))
-    return masked(numerics.log_cosh(x - y), where)
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    elements = elementwise("log_cosh", where, *given)
+    x, y = elements.arrays
+    return elements.finish(numerics.log_cosh(x - y))
 
 
 @dataclass(frozen=True, kw_only=True)

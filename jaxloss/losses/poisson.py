@@ -6,8 +6,9 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import inert, is_zero, kept, masked, matched, number, option
-from jaxloss._checked import expected, valued
+from jaxloss._check import is_zero, number, option
+from jaxloss._checked import expected
+from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 
@@ -62,25 +63,25 @@ def poisson_nll(
     name = "poisson_nll"
     option(name, "full", full)
     option(name, "log_input", log_input)
-    x, k = matched(name, predictions, targets)
-    offset = number(name, "eps", eps, x.dtype)
-    where = kept(name, where, x.shape)
-    x, k = inert(where, (x, 1.0), (k, 1.0))
+    elements = _counted(name, predictions, targets, where, log_input=log_input, countable=bool(full))
+    x, k = elements.arrays
+    offset = elements.option(number(name, "eps", eps, x.dtype))
     exact = full in (True, "exact")
     if log_input:
         losses = numerics.poisson_exact_log_rate(x, k) if exact else numerics.poisson_log_rate(x, k)
+    elif is_zero(eps):
+        losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
     else:
-        if is_zero(eps):
-            losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
-        else:
-            losses = numerics.poisson_exact_rate(x + offset, k) - offset if exact else x - numerics.xlogy(k, x + offset)
-        losses = valued(name, losses, lambda: x >= 0, "predictions must be rates of at least 0")
+        # At an infinite rate the loss is infinite, not the difference of two infinities.
+        infinite = x == jnp.inf
+        rate = jnp.where(infinite, jnp.ones_like(x), x) + offset
+        losses = numerics.poisson_exact_rate(rate, k) - offset if exact else x - numerics.xlogy(k, rate)
+        losses = jnp.where(infinite, x, losses)
     if full == "stirling":
         large = jnp.maximum(k, 1)
         stirling = numerics.xlogx(large) - large + 0.5 * jnp.log(2 * jnp.pi * large)
         losses = losses + jnp.where(k > 1, stirling, jnp.zeros_like(k))
-    with_constant = valued if full else expected
-    return masked(with_constant(name, losses, lambda: k >= 0, "targets must be counts of at least 0"), where)
+    return elements.finish(expected(name, losses, lambda: k >= 0, _COUNTS))
 
 
 def poisson_deviance(
@@ -114,13 +115,24 @@ def poisson_deviance(
     """
     name = "poisson_deviance"
     option(name, "log_input", log_input)
-    x, k = matched(name, predictions, targets)
-    where = kept(name, where, x.shape)
-    x, k = inert(where, (x, 1.0), (k, 1.0))
+    elements = _counted(name, predictions, targets, where, log_input=log_input, countable=True)
+    x, k = elements.arrays
     half = numerics.half_deviance_log_rate(x, k) if log_input else numerics.half_deviance_rate(x, k)
-    if not log_input:
-        half = valued(name, half, lambda: x >= 0, "predictions must be rates of at least 0")
-    return masked(2 * valued(name, half, lambda: k >= 0, "targets must be counts of at least 0"), where)
+    return elements.finish(2 * half)
+
+
+_COUNTS = "targets must be counts of at least 0"
+
+
+def _counted(
+    name: str, predictions: Floats, targets: Numbers, where: Mask | None, *, log_input: bool, countable: bool
+) -> Elements:
+    """Log-rates, or rates, which have a domain, and counts, which have one if they must be countable."""
+    inside = lambda a: a >= 0  # noqa: E731
+    rates = Given(
+        "predictions", predictions, 1.0, None if log_input else inside, "predictions must be rates of at least 0"
+    )
+    return elementwise(name, where, rates, Given("targets", targets, 1.0, inside if countable else None, _COUNTS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import inert, kept, matched
+from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 
@@ -83,10 +83,9 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 
 
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:
-    x, y = matched(name, predictions, targets)
-    where = kept(name, where, x.shape)
-    x, y = inert(where, (x, 0.0), (y, 0.0))
-    return x - y
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    x, y = elementwise(name, where, *given).arrays
+    return x - y  # 0, and so are its even powers, where both are filled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from jaxloss.numerics._sharding import (
     aligned,
     aligned_labels,
     automatic,
+    explicit_sharding,
     keep,
     look_up,
     on_mesh,
@@ -14,6 +15,7 @@ from jaxloss.numerics._sharding import (
 )
 from jaxloss.numerics._shards import max_of_shards, sum_of_shards
 from jaxloss.numerics.alignment import ctc_nll
+from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cross_entropy import label_nll, target_nll
 from jaxloss.numerics.divergence import (
@@ -27,7 +29,7 @@ from jaxloss.numerics.divergence import (
 from jaxloss.numerics.elementary import expm1, expm1_minus, log1p, log1p_minus, log_ratio
 from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
 from jaxloss.numerics.gaussian import gaussian_nll
-from jaxloss.numerics.guarded import absent, absolute, divide, gated, huber, norm, times, weighed
+from jaxloss.numerics.guarded import absent, absolute, divide, gated, huber, nan_unless, norm, times, weighed
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import at_label, label_value
 from jaxloss.numerics.poisson import (
@@ -45,7 +47,6 @@ from jaxloss.numerics.sigmoid import (
     focal,
     log1mexp,
     log_sigmoid,
-    miss_power,
     sigmoid,
     sigmoid_nll,
     softplus,
@@ -64,6 +65,7 @@ __all__ = [
     "bounded_bernoulli_nll",
     "ctc_nll",
     "divide",
+    "explicit_sharding",
     "expm1",
     "expm1_minus",
     "finite",
@@ -93,7 +95,7 @@ __all__ = [
     "logsumexp",
     "look_up",
     "max_of_shards",
-    "miss_power",
+    "nan_unless",
     "norm",
     "on_mesh",
     "poisson_exact_log_rate",
@@ -110,6 +112,7 @@ __all__ = [
     "rule",
     "sharded_like",
     "sigmoid",
+    "sigmoid_focal",
     "sigmoid_nll",
     "softmax",
     "softmax_complement",

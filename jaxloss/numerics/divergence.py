@@ -5,14 +5,15 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import export
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._sharding import is_split
 from jaxloss.numerics._sums import Axes, few, present, row_sum
-from jaxloss.numerics.elementary import log1p, log_ratio, polynomial, two_sum
+from jaxloss.numerics.elementary import log1p, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
-from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate
+from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate, log_gap, log_gap_of_ratio
 from jaxloss.numerics.sigmoid import sigmoid, softplus
 from jaxloss.numerics.xlogy import xlog1py
 
@@ -24,9 +25,9 @@ def relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()) -> jax.Arr
 
 
 @rule(relative_entropy)
-def _(axes, primals, tangents):
+def _relative_entropy_jvp(axes, primals, tangents):
     log_p, t = primals
-    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: jnp.log(t) + 1 - log_p, tangents[1]))
+    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: log_gap(t, log_p) + 1, tangents[1]))
     return relative_entropy(log_p, t, axes), jnp.sum(terms, axes)
 
 
@@ -39,11 +40,26 @@ def relative_entropy_log(log_p: jax.Array, log_t: jax.Array, axes: Axes = ()) ->
 
 
 @rule(relative_entropy_log)
-def _(axes, primals, tangents):
+def _relative_entropy_log_jvp(axes, primals, tangents):
     log_p, log_t = primals
-    t = jnp.exp(log_t)
-    terms = tangent(t, (lambda: -t, tangents[0]), (lambda: t * (_finite_gap(log_t, log_p) + 1), tangents[1]))
+    terms = tangent(
+        log_t, (lambda: -jnp.exp(log_t), tangents[0]), (lambda: _log_target_slope(log_t, log_p), tangents[1])
+    )
     return relative_entropy_log(log_p, log_t, axes), jnp.sum(terms, axes)
+
+
+@jax.custom_jvp
+def _log_target_slope(log_t: jax.Array, log_p: jax.Array) -> jax.Array:
+    r"""$t (\log t - \log p + 1)$, 0 at t = 0."""
+    return times(jnp.exp(log_t), _gap(log_t, log_p) + 1)
+
+
+@rule(_log_target_slope)
+def _log_target_slope_jvp(primals, tangents):
+    log_t, log_p = primals
+    t = jnp.exp(log_t)
+    in_log_t = lambda: times(t, _gap(log_t, log_p) + 2)  # noqa: E731
+    return _log_target_slope(log_t, log_p), tangent(t, (in_log_t, tangents[0]), (lambda: -t, tangents[1]))
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
@@ -66,14 +82,15 @@ def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()
     A term is $t (e^d - 1 - d)$ with $d = \log p - \log t$, which is never negative.
     """
     p = jnp.exp(log_p)
-    terms = deviance_of_gap(t, log_p - jnp.log(t), p)
-    return row_sum(jnp.where(t == 0, p, terms), axes)
+    # A target below 0 stays, or its logarithm would not make the row nan.
+    target = jnp.where(t == 0, jnp.ones_like(t), t)
+    return row_sum(jnp.where(t == 0, p, deviance_of_gap(target, log_p - jnp.log(target), p)), axes)
 
 
 @rule(generalized_relative_entropy)
-def _(axes, primals, tangents):
+def _generalized_relative_entropy_jvp(axes, primals, tangents):
     log_p, t = primals
-    terms = tangent(t, (lambda: jnp.exp(log_p) - t, tangents[0]), (lambda: jnp.log(t) - log_p, tangents[1]))
+    terms = tangent(t, (lambda: jnp.exp(log_p) - t, tangents[0]), (lambda: log_gap(t, log_p), tangents[1]))
     return generalized_relative_entropy(log_p, t, axes), jnp.sum(terms, axes)
 
 
@@ -88,16 +105,10 @@ def kl_rows(p: jax.Array, t: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 @rule(kl_rows)
-def _(axes, primals, tangents):
+def _kl_rows_jvp(axes, primals, tangents):
     p, t = primals
-    terms = tangent(p, (lambda: -_share(t, p), tangents[0]), (lambda: log_ratio(*_present(t, p)) + 1, tangents[1]))
+    terms = tangent(p, (lambda: -_share(t, p), tangents[0]), (lambda: log_gap_of_ratio(t, p) + 1, tangents[1]))
     return kl_rows(p, t, axes), jnp.sum(terms, axes)
-
-
-def _present(t: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # Where both are 0 the limit of log(t / p) is anything; 0 is the one along t = p.
-    absent = (t == 0) & (p == 0)
-    return jnp.where(absent, jnp.ones_like(t), t), jnp.where(absent, jnp.ones_like(p), p)
 
 
 @jax.custom_jvp
@@ -107,7 +118,7 @@ def _share(t: jax.Array, p: jax.Array) -> jax.Array:
 
 
 @rule(_share)
-def _(primals, tangents):
+def _share_jvp(primals, tangents):
     t, p = primals
     inverse = divide((p != 0).astype(p.dtype), p)
     value = _share(t, p)
@@ -120,7 +131,8 @@ def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> ja
     rows = [a.shape[i] for i in kept] + [math.prod(a.shape[i] for i in axes)]
     flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape(rows)  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
-    if is_split(a, axes):  # halves of a sharded axis would move data between devices
+    # Halves of a sharded axis would move data between devices, and one of symbolic length has no halves.
+    if is_split(a, axes) or export.is_symbolic_dim(high.shape[-1]):
         return jnp.sum(high, -1) + jnp.sum(low, -1)
     while (n := high.shape[-1]) > 1:
         half = (n + 1) // 2
@@ -138,7 +150,7 @@ def js_term(p: jax.Array, q: jax.Array) -> jax.Array:
 
 
 @rule(js_term)
-def _(primals, tangents):
+def _js_term_jvp(primals, tangents):
     p, q = primals
     value = js_term(p, q)
     return value, tangent(value, (lambda: _js_slope(p, q), tangents[0]), (lambda: _js_slope(q, p), tangents[1]))
@@ -154,18 +166,20 @@ def _mixing(s: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _js_slope(p: jax.Array, q: jax.Array) -> jax.Array:
-    r"""$\tfrac12 \log \frac{2 p}{p + q}$; 0 where both are 0."""
+    r"""$\tfrac12 \log \frac{2 p}{p + q}$; 0 where both are 0, and finite where p is."""
     s = divide(p - q, p + q)
-    far = log_ratio(jnp.where(p + q == 0, jnp.ones_like(p), p), jnp.where(p + q == 0, jnp.ones_like(p), 0.5 * (p + q)))
+    far = log_gap_of_ratio(p, 0.5 * (p + q))
     return 0.5 * jnp.where(s > -0.5, log1p(jnp.maximum(s, -0.5)), far)
 
 
 @rule(_js_slope)
-def _(primals, tangents):
+def _js_slope_jvp(primals, tangents):
     p, q = primals
     value = _js_slope(p, q)
-    total = divide(jnp.full_like(p, 0.5), p + q)
-    return value, tangent(value, (lambda: divide(q, p) * total, tangents[0]), (lambda: -total, tangents[1]))
+    some = p + q != 0
+    total = 0.5 * divide(some.astype(p.dtype), p + q)
+    present = jnp.where(p == 0, jnp.zeros_like(q), q)  # at 0 the slope is constant, as in `log_from_tiny`
+    return value, tangent(value, (lambda: divide(present, p) * total, tangents[0]), (lambda: -total, tangents[1]))
 
 
 @jax.custom_jvp
@@ -175,20 +189,34 @@ def js_log_term(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
 
 
 @rule(js_log_term)
-def _(primals, tangents):
+def _js_log_term_jvp(primals, tangents):
     log_p, log_q = primals
     value = js_log_term(log_p, log_q)
-    gap = _gap(log_p, log_q)
     return value, tangent(
         value,
-        (lambda: 0.5 * times(jnp.exp(log_p), _log_share(gap)), tangents[0]),
-        (lambda: 0.5 * times(jnp.exp(log_q), _log_share(-gap)), tangents[1]),
+        (lambda: 0.5 * _js_log_slope(log_p, log_q), tangents[0]),
+        (lambda: 0.5 * _js_log_slope(log_q, log_p), tangents[1]),
     )
 
 
+@jax.custom_jvp
+def _js_log_slope(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
+    r"""$p \log \frac{2 p}{p + q}$, 0 at p = 0."""
+    return times(jnp.exp(log_p), _log_share(_gap(log_p, log_q)))
+
+
+@rule(_js_log_slope)
+def _js_log_slope_jvp(primals, tangents):
+    log_p, log_q = primals
+    p, gap = jnp.exp(log_p), _gap(log_p, log_q)
+    in_log_p = lambda: times(p, _log_share(gap) + sigmoid(-gap))  # noqa: E731
+    in_log_q = lambda: -p * sigmoid(-gap)  # noqa: E731
+    return _js_log_slope(log_p, log_q), tangent(p, (in_log_p, tangents[0]), (in_log_q, tangents[1]))
+
+
 def _gap(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
-    absent = (log_p == -jnp.inf) & (log_q == -jnp.inf)
-    return jnp.where(absent, jnp.zeros_like(log_p), log_p - log_q)
+    absent, zero = (log_p == -jnp.inf) & (log_q == -jnp.inf), jnp.zeros_like(log_p)
+    return jnp.where(absent, zero, log_p) - jnp.where(absent, zero, log_q)
 
 
 @jax.custom_jvp
@@ -199,6 +227,6 @@ def _log_share(gap: jax.Array) -> jax.Array:
 
 
 @rule(_log_share)
-def _(primals, tangents):
+def _log_share_jvp(primals, tangents):
     (gap,) = primals
     return _log_share(gap), sigmoid(-gap) * tangents[0]

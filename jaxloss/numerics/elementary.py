@@ -50,7 +50,7 @@ def log1p(x: jax.Array) -> jax.Array:
 
 
 @rule(log1p)
-def _(primals, tangents):
+def _log1p_jvp(primals, tangents):
     (x,) = primals
     return log1p(x), tangents[0] / (1 + x)
 
@@ -65,7 +65,7 @@ def log1p_minus(x: jax.Array) -> jax.Array:
 
 
 @rule(log1p_minus)
-def _(primals, tangents):
+def _log1p_minus_jvp(primals, tangents):
     (x,) = primals
     return log1p_minus(x), -(x / (1 + x)) * tangents[0]
 
@@ -78,7 +78,7 @@ def expm1(x: jax.Array) -> jax.Array:
 
 
 @rule(expm1)
-def _(primals, tangents):
+def _expm1_jvp(primals, tangents):
     (x,) = primals
     return expm1(x), jnp.exp(x) * tangents[0]
 
@@ -92,7 +92,7 @@ def expm1_minus(x: jax.Array) -> jax.Array:
 
 
 @rule(expm1_minus)
-def _(primals, tangents):
+def _expm1_minus_jvp(primals, tangents):
     (x,) = primals
     return expm1_minus(x), expm1(x) * tangents[0]
 
@@ -107,10 +107,48 @@ def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 @rule(log_ratio)
-def _(primals, tangents):
+def _log_ratio_jvp(primals, tangents):
     a, b = primals
     value = log_ratio(a, b)
     return value, tangent(value, (lambda: 1 / a, tangents[0]), (lambda: -1 / b, tangents[1]))
+
+
+def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$e^{a b}$ for $b \le 0$, 1 at $0 \cdot -\infty$, to the last bits of the product. For values, not for slopes."""
+    zero = jnp.zeros_like(b)
+    # Factors of half the digits have exact products. The rounded product is cut by mask, so that no compiler can see
+    # what is lost there; see `minus_log`.
+    whole, half = (24, 12) if b.dtype == jnp.float32 else (53, 26)
+    product = _leading(a * jnp.where(a == 0, zero, b), whole - 1)
+    finite = jnp.where(jnp.isfinite(b), b, zero)
+    a_high, b_high = _leading(a, half), _leading(finite, half)
+    a_low, b_low = a - a_high, finite - b_high
+    lost = (a_high * b_high - jnp.where(jnp.isfinite(product), product, zero)) + (a_high * b_low + a_low * b_high)
+    return jnp.exp(product) * (1 + (lost + a_low * b_low))
+
+
+@jax.custom_jvp
+def log_from_tiny(x: jax.Array) -> jax.Array:
+    r"""$\log x$, constant below the smallest normal number: for slopes that are minus infinity at 0 in truth.
+
+    The slope of $t \log t$ reaches a teacher's logits times t, and 0 times infinity is nan where the truth is 0.
+    """
+    return jnp.log(from_tiny(x))
+
+
+@rule(log_from_tiny)
+def _log_from_tiny_jvp(primals, tangents):
+    (x,) = primals
+    return log_from_tiny(x), jnp.where(_is_tiny(x), jnp.zeros_like(x), 1 / from_tiny(x)) * tangents[0]
+
+
+def _is_tiny(x: jax.Array) -> jax.Array:
+    return x < float(jnp.finfo(x.dtype).tiny)
+
+
+def from_tiny(x: jax.Array) -> jax.Array:
+    """X, and the smallest normal number below it, with no slope there."""
+    return jnp.where(_is_tiny(x), jnp.full_like(x, jnp.finfo(x.dtype).tiny), x)
 
 
 def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
@@ -124,6 +162,8 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     """
     if k.dtype != jnp.float32:
         return x - jnp.log(k)
+    given, finite = x, jnp.isfinite(x)
+    x = jnp.where(finite, x, jnp.zeros_like(x))
     bits = lax.bitcast_convert_type(k, jnp.int32)
     e = ((bits >> 23) - 127).astype(jnp.float32)
     f = lax.bitcast_convert_type((bits & 0x7FFFFF) | 0x3F800000, jnp.float32)
@@ -142,7 +182,7 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
         difference, lost = two_sum(difference, -part)
         rest = rest + lost
     exact = difference + (rest - (e * _LN2[2] + log_c_rest + 2 * s_rest + tail))
-    return jnp.where(jnp.isfinite(x), exact, x)
+    return jnp.where(finite, exact, given)
 
 
 # log 2 in three parts: 9 bits, 15 bits, the rest; e times either of the first two is exact.
@@ -161,7 +201,8 @@ def _choose(index: jax.Array, values: tuple[float, ...]) -> jax.Array:
 
 def _leading(x: jax.Array, bits: int) -> jax.Array:
     """X cut to its leading significant bits, by mask: arithmetic that did it would be simplified away."""
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.int32) & (-1 << (24 - bits)), jnp.float32)
+    integer, width = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & (-1 << (width - bits)), x.dtype)
 
 
 def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

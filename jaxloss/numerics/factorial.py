@@ -6,6 +6,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.elementary import atanh_tail, log1p, polynomial
+from jaxloss.numerics.guarded import nan_unless
 from jaxloss.numerics.xlogy import xlogx
 
 HALF_LOG_2PI = 0.9189385332046727
@@ -50,11 +51,11 @@ def log_factorial(k: jax.Array) -> jax.Array:
     small = jnp.where(k < 0.5, middle - log1p(j), jnp.where(k < 1.5, middle, middle + jnp.log(k)))
     large = jnp.where(k < 1, jnp.ones_like(k), k)
     stirling = xlogx(large) - large + (0.5 * jnp.log(large) + HALF_LOG_2PI + stirling_error(large))
-    return jnp.where(k < 0, jnp.full_like(k, jnp.nan), jnp.where(k < 2.5, small, stirling))
+    return nan_unless(~(k < 0), jnp.where(k < 2.5, small, stirling))
 
 
 @rule(log_factorial)
-def _(primals, tangents):
+def _log_factorial_jvp(primals, tangents):
     (k,) = primals
     return log_factorial(k), lax.digamma(k + 1) * tangents[0]
 

@@ -24,6 +24,21 @@ def _(primals, tangents):
     return times(weight, value), tangent(value, (lambda: value, tangents[0]), (lambda: weight, tangents[1]))
 
 
+def either_zero(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$a b$, and 0 where either factor is 0, however large the other. For values, not for slopes."""
+    zero = (a == 0) | (b == 0)
+    return jnp.where(zero, jnp.zeros_like(a), a) * jnp.where(zero, jnp.zeros_like(b), b)
+
+
+def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
+    """X, nan and with no slope where `ok` is False."""
+    # The nan is 0 / 0 of a select, so that none is made where all is well: under `jax_debug_nans` each operation that
+    # runs by itself is looked at, and an array of nan to select from would be an error on valid input. XLA makes it the
+    # select between x and a constant; (x + p) - p with an infinite p it would compute, in up to twice the time.
+    one = jnp.where(ok, jnp.ones_like(x), jnp.zeros_like(x))
+    return jnp.where(ok, x, one / one)
+
+
 @jax.custom_jvp
 def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     """$n / d$ with $0 / 0 = 0$, and no slope there: the mean of nothing."""

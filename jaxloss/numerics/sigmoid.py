@@ -16,7 +16,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
 
 
 @rule(sigmoid)
-def _(primals, tangents):
+def _sigmoid_jvp(primals, tangents):
     (x,) = primals
     return sigmoid(x), sigmoid(x) * miss(x) * tangents[0]
 
@@ -30,7 +30,7 @@ def miss(x: jax.Array) -> jax.Array:
 
 
 @rule(miss)
-def _(primals, tangents):
+def _miss_jvp(primals, tangents):
     (x,) = primals
     return miss(x), -sigmoid(x) * miss(x) * tangents[0]
 
@@ -42,7 +42,7 @@ def softplus(x: jax.Array) -> jax.Array:
 
 
 @rule(softplus)
-def _(primals, tangents):
+def _softplus_jvp(primals, tangents):
     (x,) = primals
     return softplus(x), sigmoid(x) * tangents[0]
 
@@ -54,7 +54,7 @@ def softplus_minus(x: jax.Array) -> jax.Array:
 
 
 @rule(softplus_minus)
-def _(primals, tangents):
+def _softplus_minus_jvp(primals, tangents):
     (x,) = primals
     return softplus_minus(x), -miss(x) * tangents[0]
 
@@ -72,16 +72,14 @@ def log1mexp(x: jax.Array) -> jax.Array:
 
 
 @rule(log1mexp)
-def _(primals, tangents):
+def _log1mexp_jvp(primals, tangents):
     (x,) = primals
     return log1mexp(x), tangents[0] / expm1(x)
 
 
 def sigmoid_nll(x: jax.Array, y: jax.Array, positive: jax.Array | None = None) -> jax.Array:
     r"""$-w y \log \sigma(x) - (1 - y) \log \sigma(-x)$ for a label y in [0, 1] and a weight w of the positives."""
-    if positive is None:
-        return _sigmoid_nll(x, y)
-    return times(positive * y, softplus_minus(x)) + times(1 - y, softplus(x))
+    return _sigmoid_nll(x, y) if positive is None else _weighted_sigmoid_nll(x, y, positive)
 
 
 @jax.custom_jvp
@@ -90,74 +88,38 @@ def _sigmoid_nll(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 @rule(_sigmoid_nll)
-def _(primals, tangents):
+def _sigmoid_nll_jvp(primals, tangents):
     x, y = primals
     in_x = lambda: (1 - y) * sigmoid(x) - y * miss(x)  # noqa: E731
-    return _sigmoid_nll(x, y), tangent(x, (in_x, tangents[0]), (lambda: -x, tangents[1]))
+    return _sigmoid_nll(x, y), tangent(x, (in_x, tangents[0]), (lambda: -_unsettled(x, y), tangents[1]))
 
 
 @jax.custom_jvp
-def miss_power(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
-    r"""$q^\gamma$ with $q = y \sigma(-x) + (1 - y) \sigma(x)$, what logit x gives to the other label than y.
-
-    Its slopes are written in the logarithmic derivative of q, which stays bounded where q and its powers underflow.
-    """
-    return jnp.power(_miss(x, y), gamma)
+def _weighted_sigmoid_nll(x: jax.Array, y: jax.Array, positive: jax.Array) -> jax.Array:
+    return times(positive * y, softplus_minus(x)) + times(1 - y, softplus(x))
 
 
-@rule(miss_power)
-def _(primals, tangents):
-    x, y, gamma = primals
-    value = miss_power(x, y, gamma)
+@rule(_weighted_sigmoid_nll)
+def _weighted_sigmoid_nll_jvp(primals, tangents):
+    x, y, positive = primals
 
     def in_x():
-        return gamma * value * _log_miss_slope(x, y)
+        return (1 - y) * sigmoid(x) - positive * y * miss(x)
 
     def in_y():
-        return gamma * jnp.power(_miss(x, y), gamma - 1) * (miss(x) - sigmoid(x))
+        z = _unsettled(x, y)
+        return times(positive, softplus_minus(z)) - softplus(z)
 
-    def in_gamma():
-        return times(value, jnp.log(_miss(x, y)))
+    def in_positive():
+        return times(y, softplus_minus(x))
 
-    return value, tangent(value, (in_x, tangents[0]), (in_y, tangents[1]), (in_gamma, tangents[2]))
-
-
-def _miss(x: jax.Array, y: jax.Array) -> jax.Array:
-    return y * miss(x) + (1 - y) * sigmoid(x)
+    value = _weighted_sigmoid_nll(x, y, positive)
+    return value, tangent(value, (in_x, tangents[0]), (in_y, tangents[1]), (in_positive, tangents[2]))
 
 
-@jax.custom_jvp
-def _log_miss_slope(x: jax.Array, y: jax.Array) -> jax.Array:
-    r"""$\partial_x \log q = (1 - 2 y) \sigma(x) \sigma(-x) / q$."""
-    return _log_miss_slope_of_x(x, y)
-
-
-def _scaled_miss(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The smaller of the two sigmas over the larger, q over the larger, and whether that is the former to the digit."""
-    right = x >= 0
-    e = jnp.exp(jnp.where(right, -x, x))
-    doubt = jnp.where(right, y, 1 - y)  # the label's share on the side that the logit favours
-    certain = doubt == 1
-    return e, doubt * e + jnp.where(certain, jnp.zeros_like(e), 1 - doubt), certain
-
-
-def _log_miss_slope_of_x(x: jax.Array, y: jax.Array) -> jax.Array:
-    e, q, certain = _scaled_miss(x, y)
-    return (1 - 2 * y) * jnp.where(certain, 1 / (1 + e), e / (jnp.where(certain, jnp.ones_like(q), q) * (1 + e)))
-
-
-@rule(_log_miss_slope)
-def _(primals, tangents):
-    x, y = primals
-    in_x = lambda: jax.jvp(lambda x: _log_miss_slope_of_x(x, y), (x,), (jnp.ones_like(x),))[1]  # noqa: E731
-
-    def in_y():
-        # - sigma(x) sigma(-x) / q^2, finite, since it meets powers of q that underflow.
-        e, q, certain = _scaled_miss(x, y)
-        ratio = jnp.where(certain, 1 / e, e / jnp.square(jnp.where(certain, jnp.ones_like(q), q)))
-        return -jnp.minimum(ratio, float(jnp.finfo(x.dtype).max))
-
-    return _log_miss_slope(x, y), tangent(x, (in_x, tangents[0]), (in_y, tangents[1]))
+def _unsettled(x: jax.Array, y: jax.Array) -> jax.Array:
+    """X, and 0 where it is infinite and agrees with the label: what is certain stays so, by a slope that is finite."""
+    return jnp.where(((x == jnp.inf) & (y == 1)) | ((x == -jnp.inf) & (y == 0)), jnp.zeros_like(x), x)
 
 
 @jax.custom_jvp
@@ -167,12 +129,15 @@ def bernoulli_nll(p: jax.Array, y: jax.Array, positive: jax.Array) -> jax.Array:
 
 
 @rule(bernoulli_nll)
-def _(primals, tangents):
+def _bernoulli_nll_jvp(primals, tangents):
     p, y, positive = primals
     value = bernoulli_nll(p, y, positive)
 
     def in_y():
-        return log1p(-p) - positive * jnp.log(p)
+        # An outcome that is certain stays so, by a slope that is finite, as in `xlogy`.
+        settled = ((p == 0) & (y == 0)) | ((p == 1) & (y == 1))
+        z = jnp.where(settled, jnp.full_like(p, 0.5), p)
+        return jnp.where(settled, jnp.zeros_like(p), log1p(-z) - times(positive, jnp.log(z)))
 
     def in_positive():
         return times(y, -jnp.log(p))
@@ -184,12 +149,15 @@ def _(primals, tangents):
 @jax.custom_jvp
 def _bernoulli_slope(p: jax.Array, y: jax.Array, positive: jax.Array) -> jax.Array:
     r"""$(1 - y) / (1 - p) - w y / p$, as one fraction, or the two halves of a soft label would cancel near p = y."""
-    soft = ((p - y) + (1 - positive) * y * (1 - p)) / p / (1 - p)
-    return jnp.where(y == 0, 1 / (1 - p), jnp.where(y == 1, -positive / p, soft))  # a hard label has one half, no 0 / 0
+    # A hard label has one half alone, and one factor in the denominator: no 0 / 0.
+    one, negative, certain = jnp.ones_like(p), y == 0, y == 1
+    soft = (p - y) + (1 - positive) * y * (1 - p)
+    numerator = jnp.where(negative, one, jnp.where(certain, -positive, soft))
+    return numerator / jnp.where(negative, one, p) / jnp.where(certain, one, 1 - p)
 
 
 @rule(_bernoulli_slope)
-def _(primals, tangents):
+def _bernoulli_slope_jvp(primals, tangents):
     p, y, positive = primals
     value = _bernoulli_slope(p, y, positive)
     inverse, complement = divide(jnp.ones_like(p), p), divide(jnp.ones_like(p), 1 - p)
@@ -211,7 +179,7 @@ def focal(c: jax.Array, gamma: jax.Array) -> jax.Array:
 
 
 @rule(focal)
-def _(primals, tangents):
+def _focal_jvp(primals, tangents):
     c, gamma = primals
     value = focal(c, gamma)
 
@@ -232,7 +200,7 @@ def _unlikely_power(c: jax.Array, gamma: jax.Array) -> jax.Array:
 
 
 @rule(_unlikely_power)
-def _(primals, tangents):
+def _unlikely_power_jvp(primals, tangents):
     c, gamma = primals
     value = _unlikely_power(c, gamma)
 
@@ -251,7 +219,7 @@ def _bernoulli_ratio(c: jax.Array) -> jax.Array:
 
 
 @rule(_bernoulli_ratio)
-def _(primals, tangents):
+def _bernoulli_ratio_jvp(primals, tangents):
     (c,) = primals
     small = jnp.abs(c) < 0.1
     u = jnp.where(small, jnp.ones_like(c), jnp.minimum(c, 1e4))

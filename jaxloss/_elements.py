@@ -1,0 +1,146 @@
+"""What every elementwise loss does before its formula and after it.
+
+Before, an element that is masked is filled with a harmless value, so that neither the formula nor any derivative of it
+sees what stood there; one outside the domain keeps what it has, and no derivative comes back to it. After, a masked one
+is 0, and one outside the domain is nan.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss import numerics
+from jaxloss._check import floating, inert, is_zero, kept, masked, number, option, real, wide
+from jaxloss._checked import required
+from jaxloss._types import Array
+
+
+class Given(NamedTuple):
+    """An array as the caller gave it, what fills it where an element does not count, and its domain."""
+
+    argument: str
+    array: Any
+    fill: float
+    inside: Callable[[Array], Array] | None = None
+    rule: str = ""
+    """What is said under `checked` of an element that is not inside."""
+    broadcasts: bool = False
+    """Whether it may be a scalar, or have length 1 on axes where it does not vary."""
+    option: bool = False
+    """Whether it is an option, which has no say in the dtype of the result."""
+
+
+class Elements(NamedTuple):
+    """The arrays of a loss, of one shape and dtype, and which of their elements count."""
+
+    arrays: tuple[Array, ...]
+    inside: Array | None
+    """Which elements are inside the domains of all arrays, or masked; None where no array has a domain."""
+    where: Array | None
+
+    def option(self, value: Array) -> Array:
+        """A scalar option for a formula: it has no derivative at elements outside the domain either."""
+        if self.inside is None:
+            return value
+        return numerics.gated(jnp.broadcast_to(value, self.inside.shape), self.inside)
+
+    def finish(self, losses: Array) -> Array:
+        """0 where an element is masked, nan with gradient 0 where it is outside the domain."""
+        return masked(losses if self.inside is None else numerics.nan_unless(self.inside, losses), self.where)
+
+
+def elementwise(name: str, where: Any, first: Given, *others: Given) -> Elements:
+    """The arrays, checked, promoted, and filled where they are masked.
+
+    The predictions come first and must be floats; an array of None, the targets that were left out, is zeros.
+    """
+    given = [first, *(g for g in others if g.array is not None)]
+    arrays = [floating(name, first.argument, first.array)]
+    arrays += [real(name, g.argument, g.array) for g in given[1:]]
+    dtype = wide(*(a.dtype for a, g in zip(arrays, given, strict=True) if _is_floating(a) and not g.option))
+    for g, a in zip(given[1:], arrays[1:], strict=True):
+        _check_shape(name, given[0], arrays[0].shape, g, a)
+    where = kept(name, where, arrays[0].shape)
+    shape = arrays[0].shape
+    like = next((a for a in arrays if a.shape == shape and numerics.explicit_sharding(a) is not None), arrays[0])
+    arrays = [_filled(a, g.fill, where, like, dtype) for a, g in zip(arrays, given, strict=True)]
+    inside = _inside(name, given, arrays)
+    if inside is not None:
+        # Gated, not filled: XLA on CPU would write down where an element is inside, to fill two arrays with it.
+        arrays = [numerics.gated(a, inside) for a in arrays]
+    for i, g in enumerate(others, 1):
+        if g.array is None:
+            arrays.insert(i, jnp.zeros_like(arrays[0]))
+    return Elements(tuple(arrays), inside, where)
+
+
+def _is_floating(array: Array) -> bool:
+    return jnp.issubdtype(array.dtype, jnp.floating)
+
+
+def _check_shape(name: str, first: Given, shape: tuple[int, ...], given: Given, array: Array) -> None:
+    if array.shape == shape:
+        return
+    both = f"{name}: {first.argument} {shape} and {given.argument} {array.shape}"
+    if not given.broadcasts:
+        raise ValueError(f"{both} differ in shape, and must have the same shape; losses do not broadcast: reshape one.")
+    if array.ndim and (
+        array.ndim != len(shape) or any(n not in (1, m) for n, m in zip(array.shape, shape, strict=True))
+    ):
+        raise ValueError(
+            f"{both} do not fit: {given.argument} may be a scalar, of the shape of {first.argument}, or of length 1 "
+            "on the axes where it does not vary; insert the axis."
+        )
+
+
+def _filled(array: Array, fill: float, where: Array | None, like: Array, dtype: Any) -> Array:
+    """The array in the shape, sharding and dtype of the others, filled where it is masked."""
+    if not _is_floating(array) or array.ndim == 0:
+        array = array.astype(dtype)
+    if array.shape != like.shape:
+        array = jnp.broadcast_to(array, like.shape)
+    (array,) = inert(where, (numerics.aligned(like, array)[1], fill))
+    # The cast comes after the filling: eagerly and under `jax_debug_nans`, a cast of a masked nan would be an error.
+    return array.astype(dtype)
+
+
+def _inside(name: str, given: list[Given], arrays: list[Array]) -> Array | None:
+    total = None
+    for g, a in zip(given, arrays, strict=True):
+        if g.inside is not None:
+            inside = g.inside(a)
+            required(name, inside, g.rule)
+            total = inside if total is None else total & inside
+    return total
+
+
+def binary(
+    name: str, predictions: Given, labels: Any, label_smoothing: Any, where: Any, *others: Given
+) -> tuple[Array, Elements]:
+    """The smoothed labels, and predictions, labels and further arrays."""
+    inside: Callable[[Array], Array] = lambda y: (y >= 0) & (y <= 1)  # noqa: E731
+    given = Given("labels", labels, 0.5, inside, "labels must be in [0, 1]")
+    elements = elementwise(name, where, predictions, given, *others)
+    y = elements.arrays[1]
+    smoothing = elements.option(number(name, "label_smoothing", label_smoothing, y.dtype))
+    return y if is_zero(label_smoothing) else (1 - smoothing) * y + 0.5 * smoothing, elements
+
+
+def for_each_class(name: str, argument: str, value: Any, predictions: Any, fill: float) -> tuple[Given, ...]:
+    """A numeric option that is a scalar or has one value for each class, the last axis, as an array that broadcasts."""
+    array = real(name, argument, value, kind="a number or an array of one for each class")
+    shape = np.shape(predictions)
+    option(name, argument, value)
+    if array.ndim == 0:
+        return (Given(argument, array, fill, broadcasts=True, option=True),)
+    if array.shape != shape[-1:]:
+        raise ValueError(
+            f"{name}: {argument} must be a scalar or have one value for each class, shape {shape[-1:]}, "
+            f"got {array.shape}."
+        )
+    return (Given(argument, array.reshape((1,) * (len(shape) - 1) + array.shape), fill, broadcasts=True, option=True),)
+
+
+__all__ = ["Elements", "Given", "binary", "elementwise", "for_each_class"]

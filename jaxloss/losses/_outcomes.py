@@ -1,0 +1,76 @@
+"""Two distributions over the same outcomes: what the divergences share."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._check import class_axes, floating, inert, kept_rows, real, wide
+from jaxloss._checked import required
+from jaxloss._types import Array, Axes
+
+Divergence = Callable[[Array, Array, tuple[int, ...]], Array]
+
+
+class Outcomes(NamedTuple):
+    """Predictions and targets of one shape and dtype, filled where they do not count."""
+
+    p: Array
+    t: Array
+    axes: tuple[int, ...]
+    kept: Array | None  # which elements count
+    rows: Array | None  # and which rows, with axes of length 1
+
+
+def outcomes(
+    name: str,
+    predictions: Any,
+    targets: Any,
+    axis: Axes | None,
+    where: Any,
+    names: tuple[str, str],
+    fills: tuple[float, float],
+    row_fill: float | None = None,
+) -> Outcomes:
+    """Both arrays, checked; `fills` stand where an outcome is masked, `row_fill` where a row is."""
+    p, t = floating(name, names[0], predictions), real(name, names[1], targets)
+    if p.shape != t.shape:
+        raise ValueError(
+            f"{name}: {names[0]} {p.shape} and {names[1]} {t.shape} differ in shape, and must have the "
+            "same shape; losses do not broadcast: reshape one."
+        )
+    dtype = wide(*(a.dtype for a in (p, t) if jnp.issubdtype(a.dtype, jnp.floating)))
+    p, t = numerics.aligned(p, t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(dtype))
+    axes = class_axes(name, names[0], p, axis)
+    elements, rows = kept_rows(name, where, p.shape, axes)
+    kept = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
+    p, t = inert(kept, (p, fills[0]), (t, fills[1]))
+    if row_fill is not None:
+        p, t = inert(rows, (p, row_fill), (t, row_fill))
+    # The cast comes after the filling: eagerly and under `jax_debug_nans`, a cast of a masked nan would be an error.
+    return Outcomes(p.astype(dtype), t.astype(dtype), axes, kept, rows)
+
+
+def divergence(name: str, given: Outcomes, formula: Divergence, inside: Array, rule: str) -> Array:
+    """The divergence of each row, with gradient 0 where the row is not inside the domain.
+
+    The formula is nan there by itself, or is made so by `numerics.nan_unless`. `inside` keeps the axes.
+    """
+    required(name, inside, rule)
+    # Gated, not filled: that would take a pass over both arrays before the formula's.
+    p, t = numerics.gated(given.p, inside), numerics.gated(given.t, inside)
+    return numerics.gated(formula(p, t, given.axes), jnp.squeeze(inside, given.axes))
+
+
+def from_probabilities(
+    name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, formula: Divergence
+) -> Array:
+    """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
+    # An outcome of no mass on either side adds nothing.
+    given = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"), (0.0, 0.0))
+    lowest = jnp.min(jnp.minimum(given.p, given.t), given.axes, keepdims=True)
+    highest = jnp.max(jnp.maximum(given.p, given.t), given.axes, keepdims=True)
+    inside = (lowest >= 0) & (highest <= 1)
+    losses = divergence(name, given, formula, inside, "probabilities must be in [0, 1]")
+    return numerics.nan_unless(jnp.squeeze(inside, given.axes), losses)
