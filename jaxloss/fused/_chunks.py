@@ -26,11 +26,8 @@ def sum_of_chunks(weighted: Callable[[Any, Any], jax.Array], shared: Any, rows: 
         shared: A pytree of arrays that all chunks share.
         rows: A pytree of arrays `[chunks, ...]`.
     """
-
-    def add(total: jax.Array, chunk: Any) -> tuple[jax.Array, None]:
-        return total + weighted(shared, chunk), None
-
-    return lax.scan(add, _zero(weighted, shared, rows), rows)[0]
+    # Added up at the end: of many chunks, one after the other, the sum would lose digits.
+    return jnp.sum(lax.scan(lambda _, chunk: (None, weighted(shared, chunk)), None, rows)[1])
 
 
 @rule(sum_of_chunks)
@@ -53,10 +50,11 @@ def _(weighted, primals, tangents):
 
     def add(carry: Any, chunk: list[Any]) -> Any:
         value, (some, others) = of_chunk(leaves[:shared], chunk)
-        return jax.tree.map(jnp.add, carry, (value, some)), others
+        return jax.tree.map(jnp.add, carry, some), (value, others)
 
-    start = _zero(weighted, *primals), [jnp.zeros_like(leaves[i], wide) for i in of_all]
-    (total, some), others = lax.scan(add, start, leaves[shared:])
+    start = [jnp.zeros_like(leaves[i], wide) for i in of_all]
+    some, (values, others) = lax.scan(add, start, leaves[shared:])
+    total = jnp.sum(values)
     products = [
         jnp.sum(gradient.astype(wide) * slopes[i].astype(wide))
         for i, gradient in zip([*of_all, *of_rows], [*some, *others], strict=True)

@@ -1,5 +1,8 @@
 """How a fused loss goes about it: which mode, and how much at a time."""
 
+from typing import Any
+
+from jaxloss import numerics
 from jaxloss._types import Mode
 from jaxloss.fused._head import How
 from jaxloss.fused._inputs import Inputs, Setup
@@ -24,6 +27,8 @@ def planned(given: Inputs, setup: Setup, summed: bool) -> tuple[Mode, int]:
     mode, size = setup.mode, setup.chunk_size
     tokens, classes = given.labels.size, given.head.kernel.shape[given.how.classes]
     fast = summed and given.shards.axis_name is None
+    if not numerics.known(tokens, classes):
+        return _of_symbolic(mode, size, tokens, classes, fast)
     if mode == "auto":
         bytes_of = given.how.add.itemsize
         wide_kernel = given.head.kernel.dtype == given.how.add
@@ -47,3 +52,12 @@ def _length(size: int | None, affordable: int, most: int) -> int:
 def _row(how: How, length: int) -> int:
     """The bytes of so many logits."""
     return how.add.itemsize * max(length, 1)
+
+
+def _of_symbolic(mode: str, size: int | None, tokens: Any, classes: Any, fast: bool) -> tuple[str, int]:
+    """As `planned` of numbers that are not known: only those that are can be cut into chunks."""
+    if mode == "fast" and fast and numerics.known(tokens):
+        return mode, min(size or LEAST, max(tokens, 1))
+    if mode == "dense" or not numerics.known(classes):
+        return "dense", 0
+    return "low_memory", min(size or max(LEAST, classes // SHARE), classes)

@@ -1,6 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._rule import pushed, replaced, rule
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import (
     aligned,
     aligned_labels,
@@ -80,6 +81,7 @@ __all__ = [
     "js_term",
     "keep",
     "kl_rows",
+    "known",
     "label_nll",
     "label_value",
     "log1mexp",

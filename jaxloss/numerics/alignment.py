@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics.elementary import log1p, log1p_near
 from jaxloss.numerics.guarded import gated
 from jaxloss.numerics.rejection import Emitted, rejection
@@ -192,7 +193,7 @@ def _frames(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) 
         values = _finite(jnp.take_along_axis(x, index[:, None, :], -1))
         return jnp.swapaxes(jnp.where(live, values, jnp.zeros_like(values)), 0, 1)
 
-    of_blank = logits(jnp.full_like(labels, blank, shape=(len(labels), 1)))
+    of_blank = logits(jnp.full_like(labels, blank, shape=(labels.shape[0], 1)))
     of_labels = jnp.pad(logits(labels), ((0, 0), (0, 0), (1, 0)), constant_values=-jnp.inf)
     best = jnp.maximum(of_blank, jnp.max(of_labels, -1, keepdims=True))
     logs = _log_probabilities(jnp.swapaxes(best, 0, 1), rows)
@@ -255,7 +256,7 @@ def _posteriors(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State
     The loop puts them where shares were that it has done with.
     """
     of_rested, of_ready = lesser
-    count = len(of_ready)
+    count = of_ready.shape[0]
 
     def step(i: jax.Array, carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
         after, labels, blanks = carry
@@ -266,7 +267,7 @@ def _posteriors(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State
         return emitted, put(labels, emitted[1]), put(blanks, jnp.sum(emitted[0], -1))
 
     blanks = 0 * of_rested[..., 0]
-    if not count:
+    if known(count) and not count:
         return of_ready, blanks
     _, labels, blanks = lax.fori_loop(0, count, step, (_end(of_ready, lengths), of_ready, blanks))
     return labels, blanks

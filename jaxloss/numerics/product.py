@@ -13,6 +13,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import varying_alike
 
 _product = Primitive("jaxloss_product")
@@ -37,6 +38,8 @@ def _einsum(x: jax.Array, y: jax.Array, *, axes: str, dtype: Any) -> jax.Array:
 
 def _einsum_on_cpu(x: jax.Array, y: jax.Array, *, axes: str, dtype: Any) -> jax.Array:
     """The same where the axis that is summed over is the first of both, by way of the smaller operand's transpose."""
+    if not known(*x.shape, *y.shape):
+        return _einsum(x, y, axes=axes, dtype=dtype)
     of_x, of_y, of_result = _split(axes)
     if x.size > y.size:
         x, y, of_x, of_y = y, x, of_y, of_x

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._shapes import known
+
 BLOCK = 8  # frames
 State = tuple[jax.Array, jax.Array]
 Frames = tuple["Emitted", jax.Array, jax.Array, jax.Array]
@@ -82,9 +84,11 @@ def _chosen(live: jax.Array, one: State, other: State) -> State:
 def _blocks(frames: Frames) -> Frames:
     """Arrays of frames as arrays of blocks of them, filled up with such as do not count."""
     count = frames[-1].shape[0]
-    size = _size(count) if isinstance(count, int) else count  # a symbolic number is not cut
-    blocks = -(-count // size) if isinstance(count, int) else 1
-    fill = blocks * size - count if isinstance(count, int) else 0
+    size, blocks = count, 1  # a symbolic number is not cut
+    if known(count):
+        size = _size(count)
+        blocks = -(-count // size)
+    fill = blocks * size - count if known(count) else 0
     fitted = lambda a: jnp.pad(a, ((0, fill), (0, 0), (0, 0))) if fill else a  # noqa: E731
     return jax.tree.map(lambda a: fitted(a).reshape(blocks, size, *a.shape[1:]), frames)
 

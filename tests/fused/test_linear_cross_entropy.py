@@ -83,13 +83,15 @@ def test_value_and_gradients_are_those_of_float64(configuration, mode):
 
 @pytest.mark.parametrize("accelerator", [False, True])
 @pytest.mark.parametrize("mode", CHUNKED)
-def test_what_only_one_platform_runs_is_right_on_each(mode, accelerator, monkeypatch):
+def test_what_only_one_platform_runs_is_right_on_each(mode, accelerator, monkeypatch, request):
     """The value alone and with its gradients, from what is lowered for CPUs and from what accelerators get instead."""
 
     def choose(*arrays, cpu, default):
         return (default if accelerator else cpu)(*arrays)
 
     monkeypatch.setattr(lax, "platform_dependent", choose)
+    jax.clear_caches()  # what was traced for the other platform, here and then for the tests that follow
+    request.addfinalizer(jax.clear_caches)
     x, w, b, t = inputs((37,))
     b[[0, 20, CLASSES - 1]] = -1e4, 40, -1e4  # of probability 0, of nearly 1
     t[(t == 0) | (t == CLASSES - 1)] = 20
@@ -417,7 +419,8 @@ def test_labels_out_of_range_are_nan_and_an_error_under_checked(mode):
     assert f"labels must be from 0 to {CLASSES - 1}" in error.get()
     np.testing.assert_array_equal(np.isnan(losses), np.arange(16) == 3)
     assert np.isnan(value)
-    np.testing.assert_array_equal(np.isnan(slope).any(1), np.arange(16) == 3)
+    assert np.isfinite(slope).all()
+    np.testing.assert_array_equal(slope[3], 0)
     np.testing.assert_allclose(lse, oracle.forward(x, w, t)[4], rtol=1e-6)
     np.testing.assert_array_equal(np.isnan(target), np.arange(16) == 3)
     error, *_ = run(x, t, t < CLASSES)
@@ -548,7 +551,6 @@ def test_the_mode_that_auto_comes_to():
         (ValueError, ["class_weights", "(7,)", "(8,)"], {"class_weights": np.ones(8, np.float32)}),
         (ValueError, ["weights (3,)", "losses (4,)"], {"weights": np.ones(3, np.float32)}),
         (TypeError, ["where", "boolean"], {"where": np.ones(4, np.float32)}),
-        (ValueError, ["ignore_index 6", "7 classes"], {"ignore_index": 6}),
         (TypeError, ["ignore_index", "1.5"], {"ignore_index": 1.5}),
         (ValueError, ["label_smoothing", "1.5"], {"label_smoothing": 1.5}),
         (ValueError, ["label_smoothing", "-0.1"], {"label_smoothing": -0.1}),

@@ -412,7 +412,7 @@ def _said(path):
 
 
 def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
-    """Value, gradient and curvature, where each frame is certain, and where one may be either of two classes."""
+    """Value, gradient and curvature, where each frame is certain, and where one of them may be of two classes."""
     mp.mp.dps = 80
     rng = np.random.default_rng(7)
     rows = []
@@ -460,3 +460,76 @@ def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
         np.testing.assert_allclose(
             curvatures[place], second, rtol=0, atol=8e-6 * max(np.abs(first).max(), np.abs(second).max()), err_msg=what
         )
+
+
+def test_a_length_that_cannot_be_is_nan_without_a_slope_and_an_error_under_checked():
+    x, _, labels, _ = _inputs(batch=6, frames=5, length=3)
+    frames, lengths = np.array([5, 6, -1, 5, 5, 0]), np.array([3, 3, 3, 4, -3, 0])
+    where = np.array([True, False] * 3)
+
+    @jit
+    def run(x, frames, lengths, where):
+        loss = lambda x, **o: jaxloss.ctc_loss(x, None, labels, None, logit_lengths=frames, label_lengths=lengths, **o)
+        after = lambda x: 1024 * jnp.where(jnp.isnan(loss(x)), 0, loss(x)).sum()
+        error, masked = checkify.checkify(jaxloss.checked(loss))(x, where=where)
+        return loss(x), jax.grad(after)(x), masked, error
+
+    losses, slope, masked, error = run(x, frames, lengths, where)
+    np.testing.assert_array_equal(np.isnan(losses), [False, True, True, True, True, False])
+    assert np.isfinite(slope).all()
+    np.testing.assert_array_equal(np.any(slope, (1, 2)), [True, False, False, False, False, False])
+    np.testing.assert_array_equal(np.isnan(masked), [False, False, True, False, True, False])
+    assert "ctc_loss: logit_lengths must be from 0 to 5" in error.get()
+    *_, error = run(x, np.maximum(frames, 0), lengths, where)
+    assert "ctc_loss: label_lengths must be from 0 to 3" in error.get()
+    *_, error = run(x, np.maximum(frames, 0), lengths, lengths == 3)
+    assert "logit_lengths" in error.get()
+    *_, error = run(x, frames, lengths, frames == 5)
+    assert "label_lengths" in error.get()
+    *_, error = run(x, frames, lengths, np.array([True, False, False, False, False, True]))
+    assert error.get() is None
+
+
+def test_lengths_are_paddings_by_another_name_and_structure_is_checked():
+    x, frames, labels, lengths = _inputs()
+    padded = np.arange(30) >= frames[:, None], np.arange(8) >= lengths[:, None]
+    by_paddings = jit(lambda x: jaxloss.ctc_loss(x, padded[0], labels, padded[1]))(x)
+    by_lengths = jaxloss.ctc_loss(x, None, labels, None, logit_lengths=frames, label_lengths=lengths)
+    np.testing.assert_allclose(by_lengths, by_paddings, rtol=1e-6)
+    with pytest.raises(ValueError, match="zero_infinity must be one of True, False, got 'no'"):
+        jaxloss.ctc_loss(x, None, labels, None, zero_infinity="no")
+
+
+def test_a_second_eager_call_compiles_nothing():
+    from tests.fused.test_programs import compilations
+
+    x, frames, labels, lengths = _inputs(batch=2, frames=6, length=2)
+    f = lambda x: _loss(x, np.minimum(frames, 6), labels, np.minimum(lengths, 2)).sum()
+    x = jnp.asarray(x)
+    for call in (lambda: f(x), lambda: jax.value_and_grad(f)(x), lambda: jax.jvp(f, (x,), (x,))):
+        call()
+        assert not compilations(call)
+
+
+def test_any_number_of_sequences_frames_classes_and_labels_is_one_artifact():
+    x, _, labels, _ = _inputs(batch=3, frames=9, length=3)
+    paddings = np.zeros((3, 9), np.float32), np.zeros((3, 3), np.float32)
+    step = jax.jit(lambda x, a, y, c: jax.value_and_grad(lambda x: jaxloss.ctc_loss(x, a, y, c).mean())(x))
+    scope = jax.export.SymbolicScope()
+    shapes = [jax.export.symbolic_shape(shape, scope=scope) for shape in ("b, t, k", "b, t", "b, s", "b, s")]
+    dtypes = np.float32, np.float32, np.int32, np.float32
+    arguments = [jax.ShapeDtypeStruct(*pair) for pair in zip(shapes, dtypes, strict=True)]
+    got = jax.export.export(step)(*arguments).call(x, paddings[0], labels, paddings[1])
+    for a, e in zip(got, step(x, paddings[0], labels, paddings[1]), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-6, atol=1e-7)
+
+
+def test_valid_input_makes_no_nan_on_the_way():
+    x, frames, labels, lengths = _inputs(batch=3, frames=9, length=3)
+    x[0, -1], x[1, 2, 6], x[2, 3] = np.nan, -np.inf, 80 * (np.arange(7) == 0)
+    frames, lengths = np.array([8, 9, 9]), np.array([0, 3, 2])
+    step = jax.value_and_grad(lambda x: _loss(x, frames, np.maximum(labels % 6, 1), lengths).sum())
+    x = jnp.asarray(x)
+    with jax.debug_nans(True):
+        for run in (step, jit(step)):
+            assert all(np.isfinite(leaf).all() for leaf in run(x))
