@@ -92,9 +92,10 @@ def _emitted(
     of_blank, of_labels, _, live = frames
     inverse, alive = _inverse(rows), jnp.swapaxes(live, 0, 1)
     classes = lax.broadcasted_iota(jnp.int32, (1, 1, x.shape[-1]), 2)
-    # Left out before the exponential, whose slope in a frame that does not count would be nan there.
-    unsaid = jnp.where(_said(labels, classes, blank), -jnp.inf, _finite(x)) - rows.base
-    others = jnp.sum(jnp.exp(jnp.where(alive, unsaid, -jnp.inf)), -1, keepdims=True) * jnp.where(alive, inverse, 0)
+    # Left out by a minimum: what is selected XLA on CPU would write out before it adds it up.
+    bound = jnp.where(_said(labels, classes, blank), 0, jnp.full_like(x, jnp.inf, shape=(x.shape[0], 1, x.shape[-1])))
+    unsaid = jnp.sum(jnp.minimum(jnp.exp(_finite(x) - rows.base), bound), -1, keepdims=True)
+    others = jnp.where(alive, unsaid * inverse, 0)
     base, inverse, others = (jnp.swapaxes(a, 0, 1) for a in (jnp.where(alive, rows.base, 0), inverse, others))
     return Emitted(of_labels, of_blank, others), base, jnp.where(live, inverse, 0), labels, live, lengths
 
