@@ -54,7 +54,7 @@ def _row(how: How, length: int) -> int:
     return how.add.itemsize * max(length, 1)
 
 
-def _of_symbolic(mode: str, size: int | None, tokens: Any, classes: Any, fast: bool) -> tuple[str, int]:
+def _of_symbolic(mode: Mode, size: int | None, tokens: Any, classes: Any, fast: bool) -> tuple[Mode, int]:
     """As `planned` of numbers that are not known: only those that are can be cut into chunks."""
     if mode == "fast" and fast and numerics.known(tokens):
         return mode, min(size or LEAST, max(tokens, 1))

@@ -2,12 +2,12 @@
 
 import math
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import is_split
 
 Axes = int | tuple[int, ...]
@@ -27,7 +27,7 @@ def present(weight: jax.Array, value: jax.Array) -> jax.Array:
 def few(x: jax.Array, axes: Axes) -> bool:
     """Whether the axes are the last one, and it has but a few classes."""
     last = x.ndim - 1
-    if axes not in (-1, last, (-1,), (last,)) or is_symbolic(x.shape[-1]) or is_split(x, (last,)):
+    if axes not in (-1, last, (-1,), (last,)) or not known(x.shape[-1]) or is_split(x, (last,)):
         return False
     return 2 <= x.shape[-1] <= FEW
 
@@ -35,12 +35,7 @@ def few(x: jax.Array, axes: Axes) -> bool:
 def many(x: jax.Array, axes: Axes) -> bool:
     """Whether the axes have many classes; symbolic ones are taken to."""
     sizes = [x.shape[i] for i in _tuple(axes)]
-    return any(map(is_symbolic, sizes)) or math.prod(sizes) >= MANY
-
-
-def is_symbolic(size: Any) -> bool:
-    """Whether a length is known to `jax.export` by its name alone, so that nothing can be decided by it."""
-    return not isinstance(size, int)
+    return not known(*sizes) or math.prod(sizes) >= MANY
 
 
 def _tuple(axes: Axes) -> tuple[int, ...]:
@@ -71,7 +66,7 @@ def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Arr
     """
     axes = tuple(i % a.ndim for i in _tuple(axes))
     last = max(axes)
-    if is_split(a, axes) or is_symbolic(a.shape[last]):
+    if is_split(a, axes) or not known(a.shape[last]):
         # JAX reduces explicitly sharded axes by the reductions that it names alone; nor has a symbolic length blocks.
         return jnp.sum(a, axes, keepdims=True), jnp.sum(b, axes, keepdims=True)
     zeros = jnp.zeros((), a.dtype), jnp.zeros((), b.dtype)

@@ -5,9 +5,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import export
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import is_split
 from jaxloss.numerics._sums import Axes, few, present, row_sum
 from jaxloss.numerics.elementary import log1p, polynomial, two_sum
@@ -132,7 +132,7 @@ def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> ja
     flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape(rows)  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
     # Halves of a sharded axis would move data between devices, and one of symbolic length has no halves.
-    if is_split(a, axes) or export.is_symbolic_dim(high.shape[-1]):
+    if is_split(a, axes) or not known(high.shape[-1]):
         return jnp.sum(high, -1) + jnp.sum(low, -1)
     while (n := high.shape[-1]) > 1:
         half = (n + 1) // 2

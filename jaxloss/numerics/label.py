@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import columns, explicit_sharding, is_split, keep
-from jaxloss.numerics._sums import MANY, is_symbolic
+from jaxloss.numerics._sums import MANY
 
 
 def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
@@ -80,7 +81,7 @@ def sums_of_slopes(
 
 
 def _many(x: jax.Array, axis: int) -> bool:
-    return not is_symbolic(x.shape[axis]) and x.shape[axis] >= MANY and explicit_sharding(x) is None
+    return known(x.shape[axis]) and x.shape[axis] >= MANY and explicit_sharding(x) is None
 
 
 def _cheaper(
