@@ -203,7 +203,8 @@ def _inverse(x: jax.Array) -> jax.Array:
 def _own(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
     """The label's logit, 0 if its class is none of these."""
     last = z.shape[1] - 1
-    at = jnp.clip(labels - jnp.max(columns) + last, 0, last)  # the last column is never another chunk's
+    highest = columns[0, last] if numerics.known(last) else jnp.max(columns)  # the last is never another chunk's
+    at = jnp.clip(labels - highest + last, 0, last)
     own = lax.platform_dependent(z, columns, labels, at, cpu=_own_by_index, default=_own_by_bounds)
     return jnp.where(columns[0, at] == labels, own, jnp.zeros_like(own))
 
