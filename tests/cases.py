@@ -110,6 +110,12 @@ class Case:
     nonnegative: bool = True
     """Whether no loss is below 0."""
     name: str = ""
+    sizes: Sizes = field(default_factory=dict)
+    """The lengths of axes that are not those of `SIZES`."""
+
+    def sized(self, **sizes: int) -> "Case":
+        """The same with axes of other lengths, its options with them."""
+        return replace(self, sizes={**self.sizes, **sizes})
 
     @property
     def id(self) -> str:
@@ -145,8 +151,8 @@ class Case:
 
     @property
     def per_class(self) -> list[str]:
-        """The options that have one value for each class."""
-        return [name for name, value in self.options.items() if _drawn(value)]
+        """The options that have one number for each class."""
+        return [name for name, value in self.options.items() if _drawn(value) and value.differentiable]
 
     @property
     def batched(self) -> list[str]:
@@ -154,28 +160,26 @@ class Case:
 
     def samples(self, ordinary: int, hard: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Ordinary samples, then hard ones."""
-        rng, found = np.random.default_rng(seed), {}
+        rng, found, sizes = np.random.default_rng(seed), {}, SIZES | self.sizes
         for name, domain in self.arrays.items():
-            easy, strict = domain(rng, (ordinary,), SIZES), replace(domain, draw=domain.hard or domain.draw)
-            found[name] = np.concatenate([easy, strict(rng, (hard,), SIZES)]) if domain.batched else easy
+            easy, strict = domain(rng, (ordinary,), sizes), replace(domain, draw=domain.hard or domain.draw)
+            found[name] = np.concatenate([easy, strict(rng, (hard,), sizes)]) if domain.batched else easy
         return found
 
-    def draw(
-        self, seed: int = 0, batch: tuple[int, ...] = (BATCH,), sizes: Sizes | None = None
-    ) -> dict[str, np.ndarray]:
+    def draw(self, seed: int = 0, batch: tuple[int, ...] = (BATCH,)) -> dict[str, np.ndarray]:
         """Ordinary inputs with a batch of the given shape."""
-        rng = np.random.default_rng(seed)
-        return {name: domain(rng, batch, SIZES | (sizes or {})) for name, domain in self.arrays.items()}
+        rng, sizes = np.random.default_rng(seed), SIZES | self.sizes
+        return {name: domain(rng, batch, sizes) for name, domain in self.arrays.items()}
 
-    def given(self, sizes: Sizes | None = None) -> dict[str, Any]:
-        """The options, drawn for a number of classes."""
-        rng = np.random.default_rng(12)
-        sizes = SIZES | (sizes or {})
+    def given(self) -> dict[str, Any]:
+        """The options."""
+        rng, sizes = np.random.default_rng(12), SIZES | self.sizes
         return {name: value(rng, (), sizes) if _drawn(value) else value for name, value in self.options.items()}
 
-    def numeric(self, sizes: Sizes | None = None) -> dict[str, np.ndarray]:
+    def numeric(self) -> dict[str, np.ndarray]:
         """The options that are numbers, or one number for each class: they can be traced and differentiated."""
-        return {k: np.float32(v) for k, v in self.given(sizes).items() if isinstance(v, float | np.ndarray)}
+        given = self.given().items()
+        return {k: np.float32(v) for k, v in given if k in self.per_class or isinstance(v, float)}
 
     def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
         """The losses by the function."""
@@ -280,7 +284,7 @@ DISTRIBUTIONS = Domain(
 MASSES = replace(DISTRIBUTIONS, outside=(-0.1,))
 """Distributions of which nothing but their sign is asked."""
 LOG_DISTRIBUTIONS = Domain(log_distribution, "...c", ends=(0.0, -100.0, -1e30, -INF))
-LABELS = Domain(labels, outside=(-1, -100, 10**6), differentiable=False)
+LABELS = Domain(labels, outside=(-1, -7, 10**6), differentiable=False)
 CLASS_WEIGHTS = Domain(lambda rng, shape, sizes: rng.uniform(0.25, 3, shape).astype(np.float32), "c", ends=(0.0,))
 SYMBOLS = Domain(
     lambda rng, shape, sizes: rng.integers(min(1, sizes["c"] - 1), sizes["c"], shape).astype(np.int32),
@@ -289,6 +293,9 @@ SYMBOLS = Domain(
     differentiable=False,
 )
 """Labels of a sequence, of which class 0 is none: it is the blank."""
+CLASS_MASK = Domain(lambda rng, shape, sizes: np.arange(*shape) != np.prod(shape) - 1, "c", differentiable=False)
+"""Every class but the last, which is the padding of a vocabulary."""
+REAL_LABELS = replace(LABELS, draw=lambda rng, shape, sizes: labels(rng, shape, {"c": max(1, sizes["c"] - 1)}))
 FRAME_COUNTS = Domain(_lengths("t", 4), outside=(-3, 99), differentiable=False)
 SYMBOL_COUNTS = Domain(_lengths("s", 1), outside=(-3, 99), differentiable=False)
 
@@ -403,4 +410,8 @@ def kinds() -> list[Case]:
 def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:
     """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told."""
     parameters = inspect.signature(fn).parameters
-    return [name for name in parameters if name not in {*arrays, "where", "weights", "return_aux"}]
+    others = {*arrays, "where", "weights", "return_aux"}
+    return [name for name, parameter in parameters.items() if name not in others and parameter.default is not _NEEDED]
+
+
+_NEEDED = inspect.Parameter.empty

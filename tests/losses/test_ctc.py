@@ -67,6 +67,7 @@ CASES = [
         },
         oracle=forward,
         formula=formula,
+        call={"logit_paddings": None, "label_paddings": None},
         options=options,
         bad_options={
             "blank_id": (-1, 0.5, "none"),

@@ -6,7 +6,7 @@ import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import CLASS_WEIGHTS, LABELS, REALS, Case
+from tests.cases import CLASS_MASK, CLASS_WEIGHTS, CLASSES, LABELS, REAL_LABELS, REALS, Case
 from tests.losses.test_cross_entropy import dense, one_hot
 from tests.losses.test_cross_entropy import formula as of_logits
 
@@ -19,15 +19,20 @@ def _layer(kernel, kernel_layout):
     return kernel if kernel_layout == "dv" else [list(row) for row in zip(*kernel, strict=True)]
 
 
-def oracle(h, t, kernel, bias, kernel_layout="dv", logit_cap=None, ignore_index=None, mode="", chunk_size=0, **options):
+def oracle(h, t, kernel, bias, kernel_layout="dv", logit_cap=None, class_mask=None, **options):
     kernel = _layer(kernel, kernel_layout)
     z = [mp.fsum(a * row[k] for a, row in zip(h, kernel, strict=True)) + b for k, b in enumerate(bias)]
-    return dense([_capped(mp, v, logit_cap) for v in z], one_hot(t, len(z)), **options)
+    live = [_capped(mp, v, logit_cap) for k, v in enumerate(z) if class_mask is None or class_mask[k]]
+    return dense(live, one_hot(t, len(live)), **{k: v for k, v in options.items() if k not in HOW})
 
 
-def formula(h, t, kernel, bias, kernel_layout="dv", logit_cap=None, mode="", chunk_size=0, **options):
-    z = h @ (kernel if kernel_layout == "dv" else kernel.T) + bias
-    return of_logits(_capped(jnp, z, logit_cap), t, **options)
+def formula(h, t, kernel, bias, kernel_layout="dv", logit_cap=None, class_mask=None, **options):
+    z = _capped(jnp, h @ (kernel if kernel_layout == "dv" else kernel.T) + bias, logit_cap)
+    z = z if class_mask is None else z[:, np.asarray(class_mask)]
+    return of_logits(z, t, **{k: v for k, v in options.items() if k not in HOW})
+
+
+HOW = "mode", "chunk_size", "ignore_index", "compute_dtype"
 
 
 BAD = {
@@ -38,6 +43,7 @@ BAD = {
     **cases.BAD_VOCABULARY,
     "kernel_layout": ("vv", 1, None),
     "logit_cap": (0.0, -1.0, "soft", np.ones(2, np.float32)),
+    "class_mask": (np.ones(CLASSES + 1, bool), np.ones(CLASSES, np.float32), "padded"),
     "compute_dtype": ("int8", "narrow", 3),
     "mode": ("slow", None),
     "chunk_size": (0, -8, 0.5, "some"),
@@ -53,11 +59,11 @@ ALL = {
 }
 
 
-def _case(layer, name, **options):
+def _case(layer, name, labels=LABELS, **options):
     return Case(
         fn=jaxloss.linear_softmax_cross_entropy,
         form=jaxloss.LinearSoftmaxCrossEntropy,
-        arrays={"hidden": REALS.over("...d"), "labels": LABELS, **layer},
+        arrays={"hidden": REALS.over("...d"), "labels": labels, **layer},
         oracle=oracle,
         formula=formula,
         options=options,
@@ -70,6 +76,7 @@ def _case(layer, name, **options):
 CASES = [
     _case(LAYER, "plain"),
     _case(TIED, "tied", kernel_layout="vd", mode="dense", label_smoothing=0.1),
+    _case(LAYER, "masked", REAL_LABELS, class_mask=CLASS_MASK, compute_dtype="float32", mode="fast", logit_cap=4.0),
     _case(LAYER, "fast", **ALL, mode="fast", chunk_size=3),
     _case(LAYER, "all", **ALL, mode="low_memory", chunk_size=2),
 ]

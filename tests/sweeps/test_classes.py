@@ -31,7 +31,7 @@ def test_a_loss_over_classes_has_a_formula(case):
 
 def _ways(case: Case, classes: int):
     """Ordinary rows, and rows in which one array holds one number many times, whose rounding does not cancel."""
-    arrays, options = case.draw(seed=31, batch=(ROWS,), sizes={"c": classes}), case.numeric({"c": classes})
+    arrays, options = case.draw(seed=31, batch=(ROWS,)), case.numeric()
     yield "ordinary", arrays, options
     options = {k: np.ones_like(v) if np.ndim(v) else v for k, v in options.items()}
     for name, domain in case.arrays.items():
@@ -69,7 +69,7 @@ def _truth(case: Case, arrays, options):
 @pytest.mark.parametrize("classes", SIZES if cases.EVERY else (1, 50257))
 @each_loss
 def test_values_and_gradients_are_those_of_float64(case, classes):
-    ulps = 8 * max(1, math.log2(classes))
+    case, ulps = case.sized(c=classes), 8 * max(1, math.log2(classes))
 
     def gradient(arrays, options):
         smooth = {k: arrays[k] for k in case.differentiable}
@@ -103,8 +103,7 @@ def test_the_classes_may_be_on_any_axes_which_are_taken_in_the_order_they_are_na
         lengths = [shape[i] for i in axes]
         n = math.prod(lengths)
         rest = tuple(m for i, m in enumerate(shape) if i not in [a % 3 for a in axes])
-        arrays = case.draw(seed=8, batch=rest, sizes={"c": n})
-        options = case.numeric({"c": n})
+        arrays, options = case.sized(c=n).draw(seed=8, batch=rest), case.sized(c=n).numeric()
         where = rng.uniform(size=(*rest, n)) < 0.7
         ways[axes] = arrays, options, where
         expected[axes] = jit(lambda a, o, w: (case.loss(a, o), case.loss(a, o, where=w)))(arrays, options, where)
@@ -131,8 +130,7 @@ def test_the_classes_may_be_on_any_axes_which_are_taken_in_the_order_they_are_na
 
 @of_rows
 def test_all_axes_may_be_classes(case):
-    arrays = case.draw(seed=9, batch=(), sizes={"c": 12})
-    options = case.numeric({"c": 12})
+    arrays, options = case.sized(c=12).draw(seed=9, batch=()), case.sized(c=12).numeric()
     split = {k: x.reshape(3, 4) if x.ndim else x for k, x in arrays.items()}
     axis = (0, 1)
     numbers = {k: v.reshape(3, 4) if np.ndim(v) else v for k, v in options.items()}
@@ -145,8 +143,7 @@ def test_absent_classes_change_nothing_however_many(case):
     """A class of logit minus infinity, or of probability 0, that no target has."""
     rng = np.random.default_rng(10)
     few, many = 3, 700
-    arrays = case.draw(seed=10, batch=(4,), sizes={"c": few})
-    options = case.numeric({"c": few})
+    arrays, options = case.sized(c=few).draw(seed=10, batch=(4,)), case.sized(c=few).numeric()
     if any(k in options for k in ("label_smoothing",)):
         options["label_smoothing"] = np.float32(0)  # which would be spread over the absent classes
     at = np.sort(rng.choice(many, few, replace=False))

@@ -16,16 +16,20 @@ from tests.compiling import jit
 DEVICES, PER_DEVICE = 8, 2
 SIZES = {"c": 8, "d": 8}
 BATCH = DEVICES * PER_DEVICE
-each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
-one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
-one_of_a_kind = pytest.mark.parametrize("case", cases.kinds(), ids=lambda case: case.id)
+
+
+def _every(found):
+    return pytest.mark.parametrize("case", [case.sized(**SIZES) for case in found], ids=lambda case: case.id)
+
+
+each_loss, one_of_each, one_of_a_kind = _every(cases.each()), _every(cases.richest()), _every(cases.kinds())
 Inputs = dict[str, np.ndarray]
 
 
 def _inputs(case: Case) -> tuple[Inputs, Inputs, Inputs]:
     """Arrays, options, and the weights and a mask that leaves one device nothing; eight classes, to be sharded."""
     rng = np.random.default_rng(11)
-    arrays, numeric = case.draw(seed=11, batch=(BATCH,), sizes=SIZES), case.numeric(SIZES)
+    arrays, numeric = case.draw(seed=11, batch=(BATCH,)), case.numeric()
     where = rng.uniform(size=(DEVICES, PER_DEVICE)) < 0.6
     where[0], where[3] = True, False
     return arrays, numeric, {"weights": rng.uniform(0.25, 4, BATCH).astype(np.float32), "where": where.ravel()}
@@ -200,7 +204,7 @@ def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
 OVER_DEVICES = [case for case in cases.each() if "vocab_axis_name" in inspect.signature(case.fn).parameters]
 
 
-@pytest.mark.parametrize("case", OVER_DEVICES, ids=lambda case: case.id)
+@_every(OVER_DEVICES)
 def test_classes_over_devices_are_those_of_one(case):
     """Value, jvp, gradients and a Hessian product in every array and option, inside `shard_map` over the classes."""
     inputs = _inputs(case)
