@@ -30,8 +30,8 @@ def softmax_cross_entropy(
 
     $$\ell = \sum_k w_k y_k \left(\log \sum_j e^{x_j} - x_k\right) + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
 
-    Any logits, minus infinity included: a class of label 0 contributes 0 there, any other has an infinite loss (in
-    float32 one below 1e-18 a finite one). Labels need not sum to 1; they should not be negative, though the formula has
+    Any logits, minus infinity included: a class of label 0 contributes 0 there, any other has an infinite
+    loss. Labels need not sum to 1; they should not be negative, though the formula has
     a value for those too.
 
     Args:

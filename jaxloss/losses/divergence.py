@@ -19,8 +19,8 @@ def kl_divergence(
     $$\ell = \sum_k t_k (\log t_k - \log p_k)$$
 
     Targets in [0, 1], both ends included: an outcome of target 0 contributes 0 even at a log-probability of minus
-    infinity, where any other makes the loss infinite (in float32 one below 1e-18 finite). The predictions are taken as
-    they are, not normalised: pass `log_softmax` of logits. A row with a negative target has loss nan.
+    infinity, where any other makes the loss infinite. The predictions are taken as they are, not normalised: pass
+    `log_softmax` of logits. A row with a negative target has loss nan.
 
     Args:
         log_predictions: Log-probabilities, `[..., outcomes]`.
@@ -54,8 +54,8 @@ def kl_divergence_with_log_targets(
 
     $$\ell = \sum_k e^{\log t_k} (\log t_k - \log p_k)$$
 
-    Log-probabilities from minus infinity; an outcome of log-target minus infinity contributes 0, any other (in float32
-    any above 1e-18) makes the loss infinite where the prediction is minus infinity.
+    Log-probabilities from minus infinity; an outcome of log-target minus infinity contributes 0, any other makes
+    the loss infinite where the prediction is minus infinity.
 
     Args:
         log_predictions: Log-probabilities, `[..., outcomes]`.

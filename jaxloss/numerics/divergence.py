@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._shapes import known
 from jaxloss.numerics._sharding import is_split
-from jaxloss.numerics._sums import Axes, few, present, row_sum
+from jaxloss.numerics._sums import Axes, few, present, row_sum, two_sums
 from jaxloss.numerics.elementary import log1p, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
@@ -63,12 +63,14 @@ def _log_target_slope_jvp(primals, tangents):
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    return row_sum(t * present(t, _bounded(log_t) - log_p), axes)
-
-
-def _finite_gap(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The difference of two logarithms, finite also where they are minus infinity."""
-    return _bounded(a) - _bounded(b)
+    if few(t, axes) or axes == ():
+        return row_sum(t * present(t, _bounded(log_t) - log_p), axes)
+    # Over many classes XLA on CPU would write out what a select takes part in. So an infinite gap is bounded, and is
+    # found by a second bound: the two sums are equal to the last bit unless a gap is beyond the lower one.
+    gap = _bounded(log_t) - _bounded(log_p)
+    total, lower = two_sums(t * gap, t * jnp.minimum(gap, 0.4 * float(jnp.finfo(gap.dtype).max)), axes)
+    total, lower = jnp.squeeze(total, axes), jnp.squeeze(lower, axes)
+    return jnp.where(total > lower, jnp.full_like(total, jnp.inf), total)
 
 
 def _bounded(log: jax.Array) -> jax.Array:

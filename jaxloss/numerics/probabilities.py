@@ -28,6 +28,8 @@ def _probabilities_nll_jvp(axes, primals, tangents):
     p, targets, rows = primals
     value = probabilities_nll(p, targets, rows, axes)
     total = jnp.zeros_like(value)
+    # Filled, for in the derivative of a quotient a nan of a masked row would reach what the targets are made of.
+    p = keep(rows, p, 1.0)
     if not isinstance(tangents[0], SymbolicZero):
         total = total - jnp.sum(
             keep(rows, divide(jnp.broadcast_to(targets, p.shape), p)) * tangents[0], axes, keepdims=True

@@ -1,5 +1,7 @@
 """The logistic function, its logarithm and its powers: the pieces of every binary loss from logits."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -187,10 +189,30 @@ def _focal_jvp(primals, tangents):
         # q^gamma + gamma q^(gamma - 1) (1 - q) c, written without the power that is infinite at c = 0.
         return _unlikely_power(c, gamma) * (1 + gamma * _bernoulli_ratio(c))
 
-    def in_gamma():
-        return times(value, log1mexp(c))
+    return value, tangent(value, (in_c, tangents[0]), (lambda: _focal_log(c, gamma, 1), tangents[1]))
 
-    return value, tangent(value, (in_c, tangents[0]), (in_gamma, tangents[1]))
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _focal_log(c: jax.Array, gamma: jax.Array, n: int) -> jax.Array:
+    r"""$q^\gamma c \log^n q$, the n-th slope of `focal` in gamma; 0 where q is 0, whatever gamma is."""
+    some = jnp.where(c == 0, jnp.ones_like(c), c)
+    terms = times(_unlikely_power(some, gamma) * log1mexp(some) ** n, some)
+    return jnp.where(c == 0, jnp.zeros_like(c), terms)
+
+
+@rule(_focal_log)
+def _focal_log_jvp(n, primals, tangents):
+    c, gamma = primals
+
+    def in_c():
+        # Where c = 0 the slope may be infinite, and it only ever multiplies the slope of c, which is 0 there.
+        some = jnp.where(c == 0, jnp.ones_like(c), c)
+        log, ratio = log1mexp(some), _bernoulli_ratio(some)
+        slope = _unlikely_power(some, gamma) * log ** (n - 1) * (log * (1 + gamma * ratio) + n * ratio)
+        return jnp.where(c == 0, jnp.zeros_like(c), slope)
+
+    value = _focal_log(c, gamma, n)
+    return value, tangent(value, (in_c, tangents[0]), (lambda: _focal_log(c, gamma, n + 1), tangents[1]))
 
 
 @jax.custom_jvp
@@ -209,7 +231,11 @@ def _unlikely_power_jvp(primals, tangents):
         slope = gamma * value / jnp.where(c == 0, jnp.ones_like(c), expm1(c))
         return jnp.where(c == 0, jnp.zeros_like(c), slope)
 
-    return value, tangent(value, (in_c, tangents[0]), (lambda: times(value, log1mexp(c)), tangents[1]))
+    def in_gamma():
+        log = log1mexp(jnp.where(c == 0, jnp.ones_like(c), c))
+        return jnp.where(c == 0, jnp.zeros_like(c), value * log)
+
+    return value, tangent(value, (in_c, tangents[0]), (in_gamma, tangents[1]))
 
 
 @jax.custom_jvp

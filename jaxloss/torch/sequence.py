@@ -70,7 +70,9 @@ def ctc_loss(
     inside &= said <= y.shape[1] if y.ndim == 2 else jnp.sum(said) == y.size
     y = y if y.ndim == 2 else _padded(y, said, frames)
     loss = losses.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
-    values = loss.losses(x, y, logit_lengths=heard, label_lengths=said)
+    # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
+    counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
+    values = loss.losses(x, y, **counts)
     values = valued(name, values, lambda: inside, "lengths must not be beyond log_probs or targets")
     if reduction == "mean":
         values = values / jnp.maximum(said, 1).astype(values.dtype)
