@@ -92,6 +92,18 @@ class Integer(NamedTuple):
         return index
 
 
+class Booleans:
+    """True or False for each class."""
+
+    def settled(self, name: str, argument: str, value: Any) -> Any:
+        if value is None or isinstance(value, jax.Array):
+            return value
+        array = np.asarray(value)
+        if array.dtype != np.bool_ or array.ndim == 0:
+            raise TypeError(f"{name}: {argument} must have True or False for each class, got {value!r}.")
+        return value
+
+
 class Axis:
     """One axis, several, or None for all."""
 
@@ -145,6 +157,7 @@ _RULES: dict[str, Rule] = {
     "blank": Integer(low=0),
     "blank_id": Integer(low=0),
     "chunk_size": Integer(low=1),
+    "class_mask": Booleans(),
     "class_weights": Number(per_class=True),
     "compute_dtype": FloatingDtype(),
     "delta": Number(low=0, open_low=True),

@@ -52,8 +52,6 @@ class Domain:
     """Values that are not allowed: nan in that element, with gradient 0, and an error under `checked`."""
     tolerated: bool = False
     """Whether the formula has a value outside too: then that is the value, and an error under `checked` alone."""
-    at_label: bool = False
-    """Whether only the element at the row's label must be inside."""
     differentiable: bool = True
     hard: Draw | None = None
     """Values where formulas lose their digits; the ordinary ones by default."""

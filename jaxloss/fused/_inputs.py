@@ -102,7 +102,7 @@ def operands(name: str, arguments: dict[str, Any]) -> tuple[Arrays, dict[str, An
     A number is checked here, where its value is known; an array where the program is traced.
     """
     arrays = {k: arguments.get(k) for k in ARRAYS}
-    arrays = {k: v if v is None or isinstance(v, Array) else real(name, k, v) for k, v in arrays.items()}
+    arrays = {k: None if v is None else real(name, k, v) for k, v in arrays.items()}
     hidden, kernel = arrays["hidden"], arrays["kernel"]
     dtype = jnp.float32 if hidden is None or kernel is None else wide(hidden.dtype, kernel.dtype)
     for k in NUMBERS:

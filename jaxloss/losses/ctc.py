@@ -79,7 +79,7 @@ def ctc_loss(
         "label_lengths": label_lengths,
         "where": where,
     }
-    operands = {k: v if v is None or isinstance(v, Array) else real(name, k, v) for k, v in operands.items()}
+    operands = {k: None if v is None else real(name, k, v) for k, v in operands.items()}
     number(name, "log_epsilon", log_epsilon, jnp.float32)
     zero_infinity = option(name, "zero_infinity", zero_infinity)
     return _ctc_loss(operands, name, option(name, "blank_id", blank_id), zero_infinity)

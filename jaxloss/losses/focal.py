@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss import numerics
 from jaxloss._check import class_axes, inert, is_zero, masked, matched, number, per_class, real
@@ -112,7 +113,7 @@ def softmax_focal_loss(
     Source: Lin et al., "Focal Loss for Dense Object Detection", 2017.
     """
     name = "softmax_focal_loss"
-    y = real(name, "labels", labels)
+    logits, y = real(name, "logits", logits), real(name, "labels", labels)
     if _are_indices(logits, y):
         rows = label_rows(name, "logits", logits, y, axis, where, ignore_index)
         weights = own_weight = None
@@ -146,7 +147,7 @@ def softmax_focal_loss(
 
 
 def _are_indices(logits: Floats, labels: Array) -> bool:
-    return jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape != jnp.shape(logits)
+    return jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape != np.shape(logits)
 
 
 def _dense_focal(

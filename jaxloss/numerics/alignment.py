@@ -146,7 +146,8 @@ def _cost(total: jax.Array, likely: jax.Array, q: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _unlikely(total: jax.Array) -> jax.Array:
-    return jnp.where(total > IMPOSSIBLE / 2, jnp.maximum(-total, 0), jnp.full_like(total, jnp.inf))
+    # Asked this way round, nan stays nan: what is no number is not what has no alignment.
+    return jnp.where(total <= IMPOSSIBLE / 2, jnp.full_like(total, jnp.inf), jnp.maximum(-total, 0))
 
 
 @_unlikely.defjvp

@@ -88,8 +88,7 @@ SPARSE = (
     jaxloss.SparseCategoricalCrossEntropy,
     sparse,
     formula,
-    # Of a row the label's probability alone is asked to be one.
-    {"probabilities": replace(DISTRIBUTIONS, at_label=True), "labels": LABELS},
+    {"probabilities": DISTRIBUTIONS, "labels": LABELS},
 )
 CATEGORICAL = (
     jaxloss.categorical_cross_entropy,

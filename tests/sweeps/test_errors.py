@@ -35,8 +35,11 @@ def test_shapes_that_do_not_fit(case):
         x = arrays[name]
         _refused(ValueError, case, [name, str(x[:-1].shape)], {**arrays, name: x[:-1]})
         _refused(ValueError, case, [name], {**arrays, name: x[..., None]})
-    for name in set(arrays) - set(case.batched):
-        _refused(ValueError, case, [name], {**arrays, name: arrays[name][..., :-1]})
+    shared = set(arrays) - set(case.batched)
+    for name in shared:
+        with pytest.raises(ValueError, match=case.fn.__name__) as raised:
+            jax.eval_shape(lambda: case.loss({**arrays, name: arrays[name][..., :-1]}))
+        assert any(other in str(raised.value) for other in shared)
     p = arrays[case.predictions]
     if p.ndim == 1:
         _refused(ValueError, case, ["do not broadcast"], {**arrays, case.predictions: p[:, None]})
@@ -144,7 +147,7 @@ def _spoiled(case: Case, name: str, value):
     arrays = case.draw()
     x = arrays[name] = arrays[name].copy()
     x[(SPOILED, *[0] * (x.ndim - 1))] = value
-    if case.arrays[name].at_label:
+    if case.classes and case.labels and name == case.predictions:
         arrays[case.targets] = arrays[case.targets].copy()
         arrays[case.targets][SPOILED] = 0
     return arrays

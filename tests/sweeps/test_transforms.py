@@ -126,7 +126,8 @@ def test_a_numeric_option_is_swept_by_vmap_and_differentiated(case, name):
 
     @jit
     def run(form, arrays, swept):
-        axes = jax.tree.map(lambda _: None, form).replace(**{name: 0})
+        # Not by the constructor, which holds numbers to their ranges, and axes are none.
+        axes = jax.tree_util.tree_map_with_path(lambda path, _: 0 if path[-1].name == name else None, form)
         along = jax.vmap(lambda form: case.reduced(form, arrays), in_axes=(axes,))(form.replace(**{name: swept}))
         slopes = jax.grad(lambda form: case.reduced(form, arrays))(form.replace(**{name: swept[1]}))
         return along, slopes, case.reduced(case.make({name: middle.tolist()}), arrays)
