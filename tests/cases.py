@@ -105,6 +105,8 @@ class Case:
     second_terms: Callable[..., Any] | None = None
     steep: tuple[float, ...] = ()
     """Ends of the predictions at which the slope is truly infinite, and the loss is not."""
+    noise: float = 0.0
+    """The size of the numbers whose differences its slopes are: what their rounding hides is not asked for."""
     nonnegative: bool = True
     """Whether no loss is below 0."""
     name: str = ""

@@ -116,7 +116,7 @@ def _(primals, tangents):
     limit = jnp.broadcast_to(delta, error.shape)
     core = jax.lax.clamp(-limit, error, limit)
     return huber(error, delta), tangent(
-        error, (lambda: core, tangents[0]), (lambda: jnp.abs(error - core), tangents[1])
+        error, (lambda: core, tangents[0]), (lambda: jnp.maximum(jnp.abs(error) - delta, 0), tangents[1])
     )
 
 

@@ -157,6 +157,7 @@ CASES = [
         terms=_unit,
         gradient_terms=_unit,
         second_terms=_unit,
+        noise=1.0,
     ),
 ]
 

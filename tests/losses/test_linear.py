@@ -1,5 +1,7 @@
 """The last layer inside the loss as a row like any other; its costs and modes are in tests/fused."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
@@ -48,8 +50,10 @@ BAD = {
     "mode": ("slow", None),
     "chunk_size": (0, -8, 0.5, "some"),
 }
-LAYER = {"kernel": REALS.over("dc"), "bias": REALS.over("c")}
-TIED = {"kernel": REALS.over("cd"), "bias": REALS.over("c")}
+# Infinite features or weights are logits of infinity less infinity.
+FEATURES = replace(REALS, hard=None, ends=(0.0, 1e-30), alone=())
+LAYER = {"kernel": FEATURES.over("dc"), "bias": FEATURES.over("c")}
+TIED = {"kernel": FEATURES.over("cd"), "bias": FEATURES.over("c")}
 ALL = {
     "label_smoothing": 0.1,
     "class_weights": CLASS_WEIGHTS,
@@ -63,7 +67,7 @@ def _case(layer, name, labels=LABELS, **options):
     return Case(
         fn=jaxloss.linear_softmax_cross_entropy,
         form=jaxloss.LinearSoftmaxCrossEntropy,
-        arrays={"hidden": REALS.over("...d"), "labels": labels, **layer},
+        arrays={"hidden": FEATURES.over("...d"), "labels": labels, **layer},
         oracle=oracle,
         formula=formula,
         options=options,

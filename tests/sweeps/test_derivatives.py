@@ -107,6 +107,7 @@ def test_in_every_array_and_option(case):
     )
     got, batched = jax.tree.map(np.asarray, (got, batched))
     static = {k: v for k, v in case.given().items() if k not in smooth}
+    noise = 64 * float(np.finfo(np.float32).eps) * case.noise
     wrong = []
     for i in range(n):
         inputs = {k: exact(x[i]) for k, x in smooth.items()}
@@ -136,9 +137,9 @@ def test_in_every_array_and_option(case):
                 continue
             largest, bend = np.abs(slope).max(), np.abs(curve).max()
             sides = {
-                "gradient": (slope, 1e-4 * largest + 1e-5 * bend),
-                "forward over reverse": (curve, 1e-3 * bend),
-                "reverse over reverse": (curve, 1e-3 * bend),
+                "gradient": (slope, 1e-4 * largest + 1e-5 * bend + noise),
+                "forward over reverse": (curve, 1e-3 * bend + noise),
+                "reverse over reverse": (curve, 1e-3 * bend + noise),
             }
             for what, (truth, slack) in sides.items():
                 answer = np.ravel(got[what][name][i])
@@ -172,7 +173,7 @@ def _at_ends(case: Case) -> Inputs:
     arrays = case.draw(seed=22, batch=(len(planted),))
     for i, (place, plant) in enumerate(planted):
         for name, value in plant.items():
-            arrays[name][(i, place) if arrays[name].ndim == 2 else i] = value
+            arrays[name][(i, place, 0)[: arrays[name].ndim]] = value
     return arrays
 
 
@@ -199,13 +200,13 @@ def test_at_the_closed_ends_no_slope_is_nan_under_any_cotangent(case):
     for name in smooth:
         for cotangent, slope in zip(COTANGENTS, slopes, strict=True):
             bad = np.isnan(rows(slope[name])).any(1)
-            bad = bad if name in case.arrays else bad & fine  # an infinite loss may have any slope in an option
+            bad = bad if name == case.predictions else bad & fine  # an infinite loss may have any slope elsewhere
             assert not bad.any(), f"the slope in {name} is nan under {cotangent} at {show(bad)}"
             ones = rows(slopes[0][name])
             finite = np.isfinite(ones) & (np.abs(ones) < 1e30)
             with np.errstate(invalid="ignore"):
                 unit = np.max(np.abs(ones), 1, keepdims=True, where=finite, initial=1e-30)
-                off = (np.abs(rows(slope[name]) / cotangent - ones) > 1e-5 * unit) & finite
+                off = (np.abs(rows(slope[name]) / cotangent - ones) > 1e-5 * unit + 1e-6 * case.noise) & finite
             assert not off.any(), f"the slope in {name} is not {cotangent} times that under 1 at {show(off.any(1))}"
     steep = np.isin(rows(smooth[case.predictions]), case.steep)
     bad = fine & ~(np.isfinite(rows(slopes[0][case.predictions])) | steep).all(1)
