@@ -44,7 +44,8 @@ class Elements(NamedTuple):
         """A scalar option for a formula: it has no derivative at elements outside the domain either."""
         if self.inside is None:
             return value
-        return numerics.gated(jnp.broadcast_to(value, self.inside.shape), self.inside)
+        along = jnp.broadcast_to(value, self.inside.shape)
+        return numerics.gated(numerics.sharded_like(self.arrays[0], along), self.inside)
 
     def finish(self, losses: Array) -> Array:
         """0 where an element is masked, nan with gradient 0 where it is outside the domain."""

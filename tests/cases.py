@@ -103,6 +103,8 @@ class Case:
     """(one sample of each array, **options) -> the terms of the textbook formula, for the unit of scaled limits."""
     gradient_terms: Callable[..., Any] | None = None
     second_terms: Callable[..., Any] | None = None
+    least_classes: int = 1
+    """How many classes there must be for there to be a label."""
     steep: tuple[float, ...] = ()
     """Ends of the predictions at which the slope is truly infinite, and the loss is not."""
     noise: float = 0.0

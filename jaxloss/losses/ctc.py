@@ -90,6 +90,7 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
     x = floats(name, "logits", arrays["logits"])
     if x.ndim < 2:
         raise ValueError(f"{name}: logits {x.shape} need two axes at least, [..., frames, classes].")
+    x = numerics.replicated(x, (x.ndim - 2, x.ndim - 1))  # on explicit meshes: a walk looks classes up frame by frame
     y = integers(name, "labels", arrays["labels"])
     batch, classes = x.shape[:-2], x.shape[-1]
     if y.ndim != x.ndim - 1 or y.shape[:-1] != batch:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._sharding import keep
+from jaxloss.numerics._sharding import keep, sharded_like
 
 
 @jax.custom_jvp
@@ -35,6 +35,7 @@ def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
     # The nan is 0 / 0 of a select, so that none is made where all is well: under `jax_debug_nans` each operation that
     # runs by itself is looked at, and an array of nan to select from would be an error on valid input. XLA makes it the
     # select between x and a constant; (x + p) - p with an infinite p it would compute, in up to twice the time.
+    ok = sharded_like(x, ok)
     one = jnp.where(ok, jnp.ones_like(x), jnp.zeros_like(x))
     return jnp.where(ok, x, one / one)
 

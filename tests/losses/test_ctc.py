@@ -69,6 +69,7 @@ CASES = [
         },
         oracle=forward,
         formula=formula,
+        least_classes=2,
         call={"logit_paddings": None, "label_paddings": None},
         options=options,
         bad_options={
@@ -79,6 +80,9 @@ CASES = [
     )
     for options in ({}, {"zero_infinity": True, "log_epsilon": -1e4})
 ]
+# Any class may be the blank.
+FIRST_FOUR = replace(SYMBOLS, draw=lambda rng, shape, sizes: rng.integers(0, 4, shape).astype(np.int32))
+CASES += [replace(CASES[0], arrays={**CASES[0].arrays, "labels": FIRST_FOUR}, options={"blank_id": 4}, least_classes=5)]
 SEQUENCES = [(), (1,), (3,), (1, 2), (2, 2), (1, 2, 1), (3, 3, 1), (1, 1, 1), (2, 1, 3, 1)]
 
 

@@ -69,6 +69,8 @@ def _truth(case: Case, arrays, options):
 @pytest.mark.parametrize("classes", SIZES if cases.EVERY else (1, 50257))
 @each_loss
 def test_values_and_gradients_are_those_of_float64(case, classes):
+    if classes < case.least_classes:
+        return
     case, ulps = case.sized(c=classes), 8 * max(1, math.log2(classes))
 
     def gradient(arrays, options):
@@ -86,9 +88,10 @@ def test_values_and_gradients_are_those_of_float64(case, classes):
             assert error <= ulps, f"{way}, value {what}: {error:.0f} ulp"
         for what, got in (("alone", slope(arrays, options)), ("with its value", also_slopes)):
             for name, truth in slopes.items():
-                unit = np.abs(truth) + np.abs(truth).mean() + bends[name] + 1e-30
                 assert np.isfinite(got[name]).all()
                 known = np.isfinite(truth)  # the textbook has no slope of a single class
+                size = np.abs(np.where(known, truth, 0))
+                unit = size + size.mean() + bends[name] + 1e-30
                 off = np.abs(np.asarray(got[name], np.float64) - truth) / (EPS * unit)
                 error = np.max(off, where=known, initial=0)
                 assert error <= ulps, f"{way}, gradient in {name} {what}: {error:.0f} ulp"
