@@ -1,7 +1,6 @@
 """Promise 1: value, gradient and second derivative agree with arbitrary precision on every case's hard points."""
 
 import functools
-import inspect
 import re
 
 import jax
