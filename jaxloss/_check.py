@@ -53,7 +53,8 @@ def floating(name: str, argument: str, x: Any) -> Array:
 def floats(name: str, argument: str, x: Any) -> Array:
     """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
     array = floating(name, argument, x)
-    return array.astype(wide(array.dtype))
+    # Not even a cast that changes nothing: eagerly, `jax_debug_nans` would look at it, before what is masked is filled.
+    return array if array.dtype == wide(array.dtype) else array.astype(wide(array.dtype))
 
 
 def integers(name: str, argument: str, x: Any, remedy: str = "") -> Array:
@@ -76,7 +77,7 @@ def together(name: str, arrays: dict[str, Any]) -> tuple[Array, ...]:
     (first, x), *others = arrays.items()
     promoted = [floats(name, first, x), *(real(name, argument, y) for argument, y in others)]
     dtype = wide(*(array.dtype for array in promoted if jnp.issubdtype(array.dtype, jnp.floating)))
-    return tuple(array.astype(dtype) for array in promoted)
+    return tuple(array if array.dtype == dtype else array.astype(dtype) for array in promoted)
 
 
 def matched(

@@ -65,6 +65,7 @@ def categorical_cross_entropy(
     axes = class_axes(name, "probabilities", p, axis)
     elements, rows = kept_of(name, where, p, axes)
     p, y = inert(elements, (p, 1.0), (y, 0.0))
+    p = p if rows is None else numerics.gated(p, rows)
     inside = probable(p, axes)
     if rows is not None:
         inside = inside | ~rows

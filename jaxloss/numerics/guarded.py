@@ -55,16 +55,23 @@ def _(primals, tangents):
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (lambda: -quotient * inverse, tangents[1]))
 
 
-@jax.custom_jvp
 def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """X as it is, with no derivative of any order where the mask is False; to fill it there would write a copy."""
+    """X as it is, with no derivative of any order where the mask is False; to fill it there would write a copy.
+
+    Where nans are looked for it is filled all the same, or one that is masked would be found in what is made of it.
+    """
+    return keep(mask, x) if jax.config.jax_debug_nans else _gated(x, mask)
+
+
+@jax.custom_jvp
+def _gated(x: jax.Array, mask: jax.Array) -> jax.Array:
     return x
 
 
-@gated.defjvp
+@_gated.defjvp
 def _(primals, tangents):
     x, mask = primals
-    return gated(x, mask), keep(mask, tangents[0])
+    return _gated(x, mask), keep(mask, tangents[0])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
