@@ -29,7 +29,7 @@ every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.__m
 SCALARS = [0.5, np.float32(0.5), np.float16(0.5), np.array(0.5), np.array(0.5, np.float32), jnp.asarray(0.5)]
 SEVERAL = [[0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), np.float32([0.5, 0.25]), jnp.asarray([0.5, 0.25])]
 SEVERAL.append([jnp.asarray(0.5), np.float32(0.25)])
-# What structure can be given as.
+# What structure, and a mask of the classes, can be given as.
 STRUCTURE = {
     "axis": ([0, 1], (0, 1), np.array([0, 1]), [np.int32(0), jnp.asarray(1)]),
     "axis_name": (["a", "b"], ("a", "b"), [np.str_("a"), "b"]),
@@ -43,6 +43,7 @@ STRUCTURE = {
     "log_input": (False, np.False_),
     "log_target": (True, np.True_),
     "zero_infinity": (True, np.array(True)),
+    "class_mask": ([True, False], (True, False), np.array([True, False]), jnp.array([True, False])),
     "kernel_layout": ("vd", np.str_("vd")),
     "mode": ("dense", np.str_("dense")),
     "reduction": ("sum", np.str_("sum")),
@@ -73,7 +74,7 @@ def _all_one(forms):
 @every_form
 def test_however_a_field_is_given_it_is_one_value(form):
     for field in (f for f in dataclasses.fields(form) if f.init):
-        if field.name in leaf_names(form):
+        if field.name in leaf_names(form) and field.name not in STRUCTURE:
             several = "weight" in field.name or (field.name == "alpha" and form is jaxloss.SoftmaxFocalLoss)
             for values in [SEVERAL] if several else [SCALARS]:
                 _all_one([form(**{field.name: value}) for value in values])
@@ -202,6 +203,7 @@ WRONG = {
     "alpha": (-1, "half"),
     "z_loss": (-1e-4, "some", None),
     "pos_weight": (0, -2.0, [1.0, -2.0], "heavy"),
+    "class_mask": (True, 0.5, [1.0, 0.0], "padded"),
     "class_weights": (1.0, "balanced", [[1], [2, 3]], {"a": 1.0}),
     "weight": ("balanced", [[1], [2, 3]]),
     "ignore_index": ("pad", 0.5, [1]),
