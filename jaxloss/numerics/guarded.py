@@ -1,12 +1,15 @@
 """Products, quotients and norms whose values and slopes stay right at 0 and at infinity."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._sharding import keep, sharded_like
+
+_config: Any = jax.config  # whose flags its type does not name
 
 
 @jax.custom_jvp
@@ -60,7 +63,7 @@ def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
 
     Where nans are looked for it is filled all the same, or one that is masked would be found in what is made of it.
     """
-    return keep(mask, x) if jax.config.jax_debug_nans else _gated(x, mask)
+    return keep(mask, x) if _config.jax_debug_nans else _gated(x, mask)
 
 
 @jax.custom_jvp
