@@ -176,9 +176,10 @@ def _ways(case: Case, inputs):
                 own = list(nothing)
                 own[i] = {**own[i], name: spec}
                 ways[f"{name} alone"] = tuple(own)
-                rest = list(full)
-                rest[i] = {**rest[i], name: P()}
-                ways[f"all but {name}"] = tuple(rest)
+                if cases.EVERY:
+                    rest = list(full)
+                    rest[i] = {**rest[i], name: P()}
+                    ways[f"all but {name}"] = tuple(rest)
     return ways
 
 
