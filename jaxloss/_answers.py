@@ -63,6 +63,16 @@ def _meant(name: str, keyword: str, known: list[str], options: list[str]) -> str
     return f"did you mean {close[0]}=?" if close else "there is no such argument"
 
 
+def differing(
+    name: str, first: str, shape: tuple[int, ...], second: str, other: tuple[int, ...], remedy: str = "reshape one"
+) -> str:
+    """What is said of two arrays of different shapes."""
+    return (
+        f"{name}: {first} {shape} and {second} {other} differ in shape, and must have the same shape; "
+        f"losses do not broadcast: {remedy}."
+    )
+
+
 def described(x: Any) -> str:
     """What is said of an argument that is no array."""
     if isinstance(x, (list, tuple)):
@@ -122,4 +132,12 @@ def answer_in(package: str, within: str | None = None) -> None:
                 form.fn = staticmethod(functions[form.fn])
 
 
-__all__ = ["OF_DISTRIBUTIONS", "OF_INDICES", "answer_in", "called_like_a_function", "described", "unknown_keywords"]
+__all__ = [
+    "OF_DISTRIBUTIONS",
+    "OF_INDICES",
+    "answer_in",
+    "called_like_a_function",
+    "described",
+    "differing",
+    "unknown_keywords",
+]

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described
+from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described, differing
 from jaxloss._options import choice, option
 from jaxloss._shards import WHOLE, Shards
 from jaxloss._types import Array, Axes
@@ -94,10 +94,7 @@ def matched(
         labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
         if name in OF_INDICES and labels:
             remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
-        raise ValueError(
-            f"{name}: {names[0]} {predictions.shape} and {names[1]} {targets.shape} differ in shape, and must have the "
-            f"same shape; losses do not broadcast: {remedy}."
-        )
+        raise ValueError(differing(name, names[0], predictions.shape, names[1], targets.shape, remedy))
     return aligned(predictions, targets)
 
 

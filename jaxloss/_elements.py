@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss import numerics
+from jaxloss._answers import differing
 from jaxloss._check import floating, inert, is_zero, kept, masked, number, option, real, wide
 from jaxloss._checked import required
 from jaxloss._types import Array
@@ -84,15 +85,15 @@ def _is_floating(array: Array) -> bool:
 def _check_shape(name: str, first: Given, shape: tuple[int, ...], given: Given, array: Array) -> None:
     if array.shape == shape:
         return
-    both = f"{name}: {first.argument} {shape} and {given.argument} {array.shape}"
     if not given.broadcasts:
-        raise ValueError(f"{both} differ in shape, and must have the same shape; losses do not broadcast: reshape one.")
+        raise ValueError(differing(name, first.argument, shape, given.argument, array.shape))
     if array.ndim and (
         array.ndim != len(shape) or any(n not in (1, m) for n, m in zip(array.shape, shape, strict=True))
     ):
         raise ValueError(
-            f"{both} do not fit: {given.argument} may be a scalar, of the shape of {first.argument}, or of length 1 "
-            "on the axes where it does not vary; insert the axis."
+            f"{name}: {first.argument} {shape} and {given.argument} {array.shape} do not fit: {given.argument} may be "
+            f"a scalar, of the shape of {first.argument}, or of length 1 on the axes where it does not vary; "
+            "insert the axis."
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._answers import differing
 from jaxloss._check import class_axes, floating, inert, kept_rows, real, wide
 from jaxloss._checked import required
 from jaxloss._types import Array, Axes
@@ -36,10 +37,7 @@ def outcomes(
     """Both arrays, checked; `fills` stand where an outcome is masked, `row_fill` where a row is."""
     p, t = floating(name, names[0], predictions), real(name, names[1], targets)
     if p.shape != t.shape:
-        raise ValueError(
-            f"{name}: {names[0]} {p.shape} and {names[1]} {t.shape} differ in shape, and must have the "
-            "same shape; losses do not broadcast: reshape one."
-        )
+        raise ValueError(differing(name, names[0], p.shape, names[1], t.shape))
     dtype = wide(*(a.dtype for a in (p, t) if jnp.issubdtype(a.dtype, jnp.floating)))
     p, t = numerics.aligned(p, t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(dtype))
     axes = class_axes(name, names[0], p, axis)
