@@ -8,6 +8,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import jax
+import pytest
 
 from tests import cases
 
@@ -16,6 +17,17 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compilations, short ones too, are kept from run to run and shared by the workers of a run.
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def optimized_where_asked(request):
+    """Compilation is most of the time of these tests, and what they ask is rarely how good the machine code is.
+
+    A test of accuracy or of memory is marked `optimized`: it gets the programs that users get.
+    """
+    jax.config.update("jax_disable_most_optimizations", request.node.get_closest_marker("optimized") is None)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_addoption(parser):

@@ -11,6 +11,7 @@ import pytest
 from tests import cases, ulp
 from tests.cases import Case, Limit
 
+pytestmark = pytest.mark.optimized
 HARD = [case for case in cases.collect() if case.grid is not None]
 
 

@@ -9,6 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 
+pytestmark = pytest.mark.optimized
 ROWS, CLASSES = 512, 32000
 LOGITS = jax.ShapeDtypeStruct((ROWS, CLASSES), jnp.float32)
 LABELS = jax.ShapeDtypeStruct((ROWS,), jnp.int32)
