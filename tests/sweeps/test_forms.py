@@ -20,6 +20,7 @@ from tests.compiling import jit
 every_case = pytest.mark.parametrize("case", cases.programs(), ids=lambda case: case.id)
 each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 FORMS = [v for k, v in vars(jaxloss).items() if k in jaxloss.__all__ and isinstance(v, type) and issubclass(v, Loss)]
+REDUCTIONS = ("none", "sum", "mean", "sum_over_batch_size")
 FORMS = [form for form in FORMS if form not in (Loss, jaxloss.LossSum)]
 
 
@@ -92,10 +93,22 @@ def test_equal_forms_are_equal_hash_alike_and_survive_copies(case):
 @each_loss
 def test_every_reduction_is_its_formula(case):
     arrays = case.draw()
-    losses = np.asarray(case.loss(arrays), np.float64)
+    losses = np.asarray(jit(case.loss)(arrays), np.float64)
     rng = np.random.default_rng(1)
     w, where = rng.uniform(0, 2, cases.BATCH).astype(np.float32), rng.random(cases.BATCH) < 0.6
-    for weights, mask in ((None, None), (w, None), (None, where), (w, where)):
+    ways = {"plain": (None, None), "weighted": (w, None), "masked": (None, where), "both": (w, where)}
+    ways = ways if cases.EVERY else {way: ways[way] for way in ("plain", "both")}
+
+    @jit
+    def run(arrays):
+        call = lambda form, weights, mask: case.reduced(form, arrays, weights=weights, where=mask)
+        return {
+            way: ({r: call(case.make(reduction=r), *given) for r in REDUCTIONS}, call(case.make().total, *given))
+            for way, given in ways.items()
+        }
+
+    for way, (values, (numerator, denominator)) in run(arrays).items():
+        weights, mask = ways[way]
         a = np.ones(cases.BATCH) if weights is None else weights.astype(np.float64)
         keep = np.ones(cases.BATCH, bool) if mask is None else mask
         expected = {
@@ -105,9 +118,7 @@ def test_every_reduction_is_its_formula(case):
             "sum_over_batch_size": (a * losses)[keep].sum() / keep.sum(),
         }
         for reduction, value in expected.items():
-            got = case.reduced(case.make(reduction=reduction), arrays, weights=weights, where=mask)
-            np.testing.assert_allclose(got, value, rtol=2e-6, atol=1e-6, err_msg=reduction)
-        numerator, denominator = case.reduced(case.make().total, arrays, weights=weights, where=mask)
+            np.testing.assert_allclose(values[reduction], value, rtol=2e-6, atol=1e-6, err_msg=f"{reduction}, {way}")
         np.testing.assert_allclose(numerator / denominator, expected["mean"], rtol=2e-6, atol=1e-6)
 
 
