@@ -15,6 +15,7 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
   gradient do not belong together.
 - float16 and bfloat16 are computed in float32, and rounded once, to the dtype of the result. A weight never widens it.
 - Integers of any width are class indices, and targets of any real dtype are taken.
+- `gaussian_nll_loss` takes a variance that is the same along several axes, and one number in an array.
 - `size_average` and `reduce` give a DeprecationWarning, and override `"batchmean"` in `kl_div` as in `KLDivLoss`.
 - Options that cannot be right are refused when a class form is made or called, with a message that says why.
 """

@@ -4,10 +4,9 @@ from dataclasses import InitVar, dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss import losses, numerics
-from jaxloss._check import counted, integers, number, per_class, real, without
+from jaxloss._check import class_axes, counted, integers, number, per_class, real, without
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
 from jaxloss.torch._loss import PairLoss
 from jaxloss.torch._rules import Reduction, chosen, operands, reduced
@@ -56,7 +55,8 @@ def cross_entropy(
     name = "cross_entropy"
     reduction = chosen(name, reduction, size_average, reduce)
     number(name, "label_smoothing", label_smoothing, jnp.float32)
-    if np.shape(target) == np.shape(input):
+    input, target = real(name, "input", input, kind="an array of floats"), real(name, "target", target)
+    if target.shape == input.shape:
         (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
         classes = _class_weights(name, x, weight)
         values = losses.softmax_cross_entropy(
@@ -117,7 +117,7 @@ def nll_loss(
 def _axis(name: str, x: Array) -> int:
     if x.ndim == 0:
         raise ValueError(f"{name}: input must have an axis of classes, (C,) or (N, C, ...), got a scalar.")
-    return min(x.ndim - 1, 1)
+    return class_axes(name, "input", x, min(x.ndim - 1, 1))[0]
 
 
 def _labelled(name: str, input: Any, target: Any, distributions: bool = False) -> tuple[Array, Array, Any]:

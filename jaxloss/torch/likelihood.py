@@ -5,10 +5,11 @@ from dataclasses import InitVar, dataclass
 from typing import Literal, TypeAlias, get_args
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxloss import losses
-from jaxloss._check import number, option
+from jaxloss._check import number, option, real
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._loss import Loss, PairLoss
 from jaxloss.torch._rules import Reduction, broadcast, chosen, operands, reduced
@@ -84,8 +85,8 @@ def gaussian_nll_loss(
     Args:
         input: Means, any shape.
         target: Of a shape that broadcasts with `input`.
-        var: Variances: of the shape of `input`, of that shape without its last axis, of that shape with one axis of
-            length 1, or a number.
+        var: Variances: of the shape of `input`, of that shape without its last axis, of that rank with length 1 on
+            axes where they do not vary, or a number.
         full: Whether to add the constant.
         eps: The least variance; above 0.
         reduction: `"none"`, `"mean"` or `"sum"`.
@@ -105,16 +106,20 @@ def gaussian_nll_loss(
     name = "gaussian_nll_loss"
     reduction = chosen(name, reduction)
     option(name, "full", full)
-    if isinstance(var, (int, float)):
-        var = jnp.full_like(input, number(name, "var", var, jnp.result_type(input)))
-    (x, y, v), dtype = operands(name, input=input, target=target, var=var)
-    if v.shape != x.shape:
+    var = real(name, "var", var) if not isinstance(var, (int, float)) else var
+    if np.ndim(var) == 0:
+        # In the dtype of computation: in that of the input a half would round it, or make it infinite.
+        (x, y), dtype = operands(name, input=input, target=target)
+        v = number(name, "var", var, x.dtype)
+    else:
+        (x, y, v), dtype = operands(name, input=input, target=target, var=var)
+    if v.ndim and v.shape != x.shape:
         if v.shape == x.shape[:-1]:
             v = v[..., None]
-        elif v.ndim != x.ndim or sum(m for n, m in zip(x.shape, v.shape, strict=True) if n != m) != 1:
+        elif v.ndim != x.ndim or any(m not in (1, n) for n, m in zip(x.shape, v.shape, strict=True)):
             raise ValueError(
                 f"{name}: var {v.shape} does not fit input {x.shape}: give it that shape, without its last axis or "
-                "with 1 for one axis."
+                "with 1 on axes where it does not vary, or a number."
             )
     least = number(name, "eps", eps, x.dtype)
     v = jnp.where((v >= 0) & (v < least), least + (v - lax.stop_gradient(v)), v)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses, numerics
-from jaxloss._check import integers
+from jaxloss._check import integers, option
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.torch._loss import Loss
@@ -69,7 +69,10 @@ def ctc_loss(
     inside = (heard >= 0) & (heard <= frames) & (said >= 0)
     inside &= said <= y.shape[1] if y.ndim == 2 else jnp.sum(said) == y.size
     y = y if y.ndim == 2 else _padded(y, said, frames)
-    loss = losses.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
+    blank = option(name, "blank", blank)
+    if blank >= x.shape[-1]:
+        raise ValueError(f"{name}: blank {blank} is out of range: with {x.shape[-1]} classes it is below that.")
+    loss = losses.CTCLoss(blank_id=blank, zero_infinity=option(name, "zero_infinity", zero_infinity))
     # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
     counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
     values = loss.losses(x, y, **counts)

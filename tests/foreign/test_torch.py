@@ -338,7 +338,39 @@ def test_inputs_of_two_dtypes_have_the_wider(first, second, result):
         assert jax.eval_shape(partial(F.mse_loss, weight=np.ones((2, 3), np.float32)), x, x).dtype == first
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_number_is_not_rounded_to_a_half(dtype):
+    """Computed in float32 and rounded once: a variance of 1e5 is no infinity in float16."""
+    x, y = jnp.asarray([[0.5, -2.0]], dtype), jnp.asarray([[0.25, 1.0]], dtype)
+    wide = x.astype(jnp.float32), y.astype(jnp.float32)
+    calls = [(F.gaussian_nll_loss, {"var": var}) for var in (0.7, 1e5, np.float32(0.7), jnp.float32(1e5))]
+    calls += [(F.huber_loss, {"delta": 1e5}), (F.smooth_l1_loss, {"beta": 0.7})]
+    for loss, options in calls:
+        half = jit(partial(loss, **options, reduction="none"))(x, y)
+        expected = jit(partial(loss, **options, reduction="none"))(*wide)
+        assert half.dtype == dtype
+        assert np.isfinite(np.float32(half)).all()
+        np.testing.assert_array_equal(half, expected.astype(dtype))
+
+
 # ---------------------------------------------------------------------------------------------- what differs on purpose
+
+
+SHARED = [(), (1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 2), (3, 4, 1), (3, 1, 2), (3, 4), (3, 4, 2)]
+
+
+@pytest.mark.parametrize("shape", SHARED)
+def test_a_variance_may_be_the_same_along_any_axes(shape):
+    rng = np.random.default_rng(0)
+    x, y, variance = normal(rng, (3, 4, 2)), normal(rng, (3, 4, 2)), np.asarray(positive(rng, shape), np.float32)
+    along = variance[..., None] if shape == (3, 4) else variance
+    run = jit(jax.value_and_grad(lambda v, x: F.gaussian_nll_loss(x, y, v, reduction="sum")))
+    value, slope = run(variance, x)
+    error = (x.astype(np.float64) - y) ** 2
+    np.testing.assert_allclose(value, 0.5 * np.sum(np.log(along) + error / along), rtol=1e-5)
+    terms = np.broadcast_to(0.5 * (1 / along - error / along.astype(np.float64) ** 2), x.shape)
+    axes = tuple(i for i, n in enumerate(along.shape) if n != x.shape[i]) if along.ndim else None
+    np.testing.assert_allclose(slope, terms.sum(axes).reshape(shape) if shape != (3, 4) else terms.sum(-1), rtol=1e-4)
 
 
 def _answer(loss, x, *rest):
@@ -482,17 +514,24 @@ ERRORS = [
     (F.cross_entropy, (X, LABELS), {"weight": np.ones(3)}, ValueError, ["weight", "(4,)", "(3,)"]),
     (F.cross_entropy, (X, LABELS), {"label_smoothing": 1.5}, ValueError, ["label_smoothing", "1.5"]),
     (F.cross_entropy, (np.float32(1), np.float32(1)), {}, ValueError, ["input", "classes"]),
+    (F.cross_entropy, (X, [[1.0], [1.0, 2.0]]), {}, TypeError, ["target", "list"]),
+    (F.cross_entropy, (X[:, :0], LABELS), {}, ValueError, ["input (3, 0)", "no class"]),
+    (F.cross_entropy, (X[:, :0], Y[:, :0]), {}, ValueError, ["input (3, 0)", "no class"]),
+    (F.nll_loss, (X[:, :0], LABELS), {}, ValueError, ["input (3, 0)", "no class"]),
     (F.nll_loss, (X, Y), {}, TypeError, ["target", "integers"]),
     (F.nll_loss, (X, LABELS), {"weight": "heavy"}, TypeError, ["weight"]),
     (F.kl_div, (X, Y[:2]), {"reduction": "sum"}, ValueError, ["do not broadcast"]),
     (F.gaussian_nll_loss, (X, Y, Y[:, 0, None, None]), {}, ValueError, ["var", "(3, 1, 1)"]),
-    (F.gaussian_nll_loss, (X, Y, Y[:1, :1]), {}, ValueError, ["var", "(1, 1)"]),
+    (F.gaussian_nll_loss, (X, Y, Y[:2, :1]), {}, ValueError, ["var", "(2, 1)"]),
+    (F.gaussian_nll_loss, (X, Y, [[1.0], [1.0, 2.0]]), {}, TypeError, ["var", "list"]),
     (F.gaussian_nll_loss, (X, Y, -1.0), {}, ValueError, ["var", "-1"]),
     (F.ctc_loss, (LP[..., None], LABELS, LABELS, LABELS), {}, ValueError, ["log_probs"]),
     (F.ctc_loss, (LP, LABELS[:, None][:2], LABELS, LABELS), {}, ValueError, ["targets", "(2, 1)"]),
     (F.ctc_loss, (LP, LABELS, LABELS[:2], LABELS), {}, ValueError, ["input_lengths", "(2,)"]),
     (F.ctc_loss, (LP, LABELS, LABELS, Y[:, 0]), {}, TypeError, ["target_lengths", "float32"]),
-    (F.ctc_loss, (LP, LABELS[:, None], LABELS, LABELS), {"blank": 9}, ValueError, ["blank", "9"]),
+    (F.ctc_loss, (LP, LABELS[:, None], LABELS, LABELS), {"blank": 9}, ValueError, ["blank 9"]),
+    (F.ctc_loss, (LP, LABELS[:, None], LABELS, LABELS), {"blank": 1.5}, TypeError, ["blank must", "1.5"]),
+    (F.ctc_loss, (LP, LABELS[:, None], LABELS, LABELS), {"zero_infinity": "no"}, ValueError, ["zero_infinity must"]),
 ]  # fmt: skip
 
 
@@ -500,7 +539,8 @@ ERRORS = [
 def test_bad_input_is_refused_while_tracing(loss, arguments, options, error, words):
     with pytest.raises(error) as raised:
         jax.eval_shape(lambda: loss(*arguments, **options))
-    for word in (loss.__name__, *words):
+    assert str(raised.value).startswith(f"{loss.__name__}: ")
+    for word in words:
         assert word in str(raised.value)
 
 
