@@ -14,8 +14,7 @@ _NO_CLASS = jnp.iinfo(jnp.int32).min  # what a label that is no whole number is 
 
 def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tuple[Array, Array, Any]:
     """Targets and predictions of one shape in the dtype of computation, and the dtype that Keras returns."""
-    t, p = real(name, "y_true", y_true), real(name, "y_pred", y_pred)
-    p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.float32)
+    t, p = real(name, "y_true", y_true), predicted(name, y_pred)
     t, p = _of_one_rank(t, p)
     dtype = p.dtype
     if broadcast and t.shape != p.shape:
@@ -25,6 +24,12 @@ def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tup
             raise ValueError(f"{name}: y_true {t.shape} and y_pred {p.shape} do not broadcast: reshape one.") from error
     p, t = matched(name, p, t, ("y_pred", "y_true"))
     return t, p, dtype
+
+
+def predicted(name: str, y_pred: Any) -> Array:
+    """Predictions as floats: of their own dtype, or float32 if they are none."""
+    p = real(name, "y_pred", y_pred)
+    return p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.float32)
 
 
 def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
@@ -57,4 +62,4 @@ def normalized(p: Array, axis: Any) -> Array:
     return jnp.clip(numerics.divide(p, jnp.sum(p, axis, keepdims=True)), EPSILON, 1 - EPSILON)
 
 
-__all__ = ["EPSILON", "indices", "mean", "normalized", "pair"]
+__all__ = ["EPSILON", "indices", "mean", "normalized", "pair", "predicted"]

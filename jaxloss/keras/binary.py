@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses
+from jaxloss._check import number
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -78,6 +79,7 @@ def binary_focal_crossentropy(
     """
     name = "binary_focal_crossentropy"
     t, p, dtype = pair(name, y_true, y_pred)
+    power, weight = number(name, "gamma", gamma, p.dtype), number(name, "alpha", alpha, p.dtype)
     if from_logits:
         balance = alpha if apply_class_balancing else None
         values = losses.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
@@ -85,9 +87,9 @@ def binary_focal_crossentropy(
     p = jnp.clip(p, EPSILON, 1 - EPSILON)
     values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     t = t + label_smoothing * (0.5 - t)
-    values = values * (t * (1 - p) + (1 - t) * p) ** gamma
+    values = values * (t * (1 - p) + (1 - t) * p) ** power
     if apply_class_balancing:
-        values = values * (t * alpha + (1 - t) * (1 - alpha))
+        values = values * (t * weight + (1 - t) * (1 - weight))
     return mean(name, values, dtype, axis)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses
-from jaxloss._check import class_axes, counted, per_class, real
+from jaxloss._check import class_axes, counted, floats, number, option, per_class, real, without
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
-from jaxloss.keras._pairs import indices, normalized, pair
+from jaxloss.keras._pairs import indices, normalized, pair, predicted
 from jaxloss.keras._reduction import ReductionName
 
 
@@ -35,7 +35,9 @@ def categorical_crossentropy(
         >>> print(categorical_crossentropy([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4))
         [0.0513 2.3026]
     """
-    t, p, dtype = pair("categorical_crossentropy", y_true, y_pred)
+    name = "categorical_crossentropy"
+    t, p, dtype = pair(name, y_true, y_pred)
+    class_axes(name, "y_pred", p, axis)
     if from_logits:
         values = losses.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     else:
@@ -76,14 +78,16 @@ def categorical_focal_crossentropy(
     """
     name = "categorical_focal_crossentropy"
     t, p, dtype = pair(name, y_true, y_pred)
+    axes, power = class_axes(name, "y_pred", p, axis), number(name, "gamma", gamma, p.dtype)
+    number(name, "label_smoothing", label_smoothing, p.dtype)
     if from_logits:
         values = losses.softmax_focal_loss(p, t, axis, alpha=alpha, gamma=gamma, label_smoothing=label_smoothing)
         return values.astype(dtype)
-    weights = real(name, "alpha", alpha)
+    weights = real(name, "alpha", option(name, "alpha", alpha))
     if weights.ndim:
-        weights = per_class(name, "alpha", weights, p.shape, class_axes(name, "y_pred", p, axis), p.dtype)
+        weights = per_class(name, "alpha", weights, p.shape, axes, p.dtype)
     p = normalized(p, axis)
-    weights = weights.astype(p.dtype) * (1 - p) ** gamma
+    weights = weights.astype(p.dtype) * (1 - p) ** power
     # The cross-entropy of labels that are weighed class by class.
     smooth = losses.smooth_labels(t, label_smoothing, axis=axis)
     return losses.categorical_cross_entropy(p, weights * smooth, axis).astype(dtype)
@@ -113,19 +117,28 @@ def sparse_categorical_crossentropy(
         [0.0513 2.3026]
     """
     name = "sparse_categorical_crossentropy"
-    p = real(name, "y_pred", y_pred)
-    labels = _labels(name, y_true, p.shape, axis)
+    p = predicted(name, y_pred)
+    labels = _labels(name, y_true, p, axis)
+    dtype, p = p.dtype, floats(name, "y_pred", p)
+    ignored = None if ignore_class is None else option(name, "ignore_class", ignore_class)
     if from_logits:
-        values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignore_class)
+        values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
     else:
-        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignore_class)
-    return values.astype(p.dtype)
+        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
+    return values.astype(dtype)
 
 
-def _labels(name: str, y_true: Any, shape: tuple[int, ...], axis: int) -> Array:
-    labels = real(name, "y_true", y_true)
-    if labels.ndim == len(shape) and labels.ndim and labels.shape[axis] == 1:
-        labels = jnp.squeeze(labels, axis)
+def _labels(name: str, y_true: Any, y_pred: Array, axis: int) -> Array:
+    labels, axes = real(name, "y_true", y_true), class_axes(name, "y_pred", y_pred, axis)
+    rows = without(y_pred.shape, axes)
+    if labels.ndim == y_pred.ndim and all(labels.shape[a] == 1 for a in axes):
+        labels = jnp.squeeze(labels, axes)
+    if labels.shape != rows:
+        remedy = "; for distributions over the classes, one-hot ones too, take categorical_crossentropy"
+        raise ValueError(
+            f"{name}: y_true {labels.shape} and y_pred {y_pred.shape} do not fit: with the classes on axis {axis} "
+            f"y_true needs shape {rows}" + (remedy if labels.shape == y_pred.shape else "") + "."
+        )
     return indices(labels)
 
 
@@ -171,7 +184,7 @@ class SparseCategoricalCrossentropy(Form):
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
         name = "SparseCategoricalCrossentropy"
-        return counted(name, _labels(name, y_true, jnp.shape(y_pred), self.axis), self.ignore_class)
+        return counted(name, _labels(name, y_true, y_pred, self.axis), self.ignore_class)
 
 
 __all__ = [

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import floats, real
+from jaxloss._check import fitted, floats, real
 from jaxloss._checked import valued
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.keras._loss import Form, without
@@ -72,10 +72,12 @@ class CTC(Form):
 
     def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
         """The losses, of the frames that count where a mask is one of frames."""
-        live = jnp.ones(y_pred.shape[:2], bool)
+        steps = y_pred.shape[:2]
+        live = jnp.ones(steps, bool)
         for where in masks:
-            y_pred = without(where, y_pred)
-            live = live & (where if where.ndim == 2 else where[:, None])
+            kept = where[..., 0] if where.ndim == 3 and where.shape[-1] == 1 else where
+            kept = jnp.broadcast_to(fitted(type(self).__name__, "mask", kept, steps, "frames"), steps)
+            y_pred, live = without(kept, y_pred), live & kept
         return _ctc(y_true, y_pred, live)
 
 

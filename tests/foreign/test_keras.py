@@ -392,6 +392,18 @@ def test_half_precision_in_half_precision_out():
         assert jax.eval_shape(loss, _bits(rng), p).dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_half_precision_is_rounded_once(name, dtype):
+    """Probabilities of a half are divided by their sum, clipped and taken the logarithm of in float32."""
+    p = jnp.asarray([[0.7, 0.2, 0.15], [1.0, 0.0, 0.0], [0.999, 0.3, 0.001]], dtype)
+    t = np.array([0, 1, 0]) if name.startswith("sparse") else np.eye(3, dtype=np.float32)[[0, 1, 0]]
+    loss = partial(getattr(ours, name), t)
+    half = jit(loss)(p)
+    assert half.dtype == dtype
+    np.testing.assert_array_equal(half, jit(loss)(p.astype(jnp.float32)).astype(dtype))
+
+
 @pytest.mark.parametrize(("t", "p"), [((4,), (4, 1)), ((4, 1), (4,)), ((4, 3, 1), (4, 3)), ((4, 3), (4, 3, 1))])
 @real
 def test_shapes_that_differ_by_an_axis_of_one_are_keras(t, p):
@@ -516,6 +528,13 @@ def test_what_keras_has_serialized_is_read():
         (ValueError, ["alpha", "(3,)"], lambda: _call("categorical_focal_crossentropy", 3, 3, alpha=[1.0, 2.0])),
         (ValueError, ["label_smoothing"], lambda: _call("binary_crossentropy", 3, 3, label_smoothing=1.5)),
         (ValueError, ["ctc", "[batch, length]"], lambda: _call("ctc", 3, 3)),
+        (ValueError, ["alpha", "at least 0"], lambda: _call("categorical_focal_crossentropy", 3, 3, alpha=-1.0)),
+        (TypeError, ["ignore_class", "1.5"], lambda: _labelled(ignore_class=1.5)),
+        (ValueError, ["y_true (2,)", "y_pred (2, 3, 3)"], lambda: _labelled(predictions=(2, 3, 3))),
+        (ValueError, ["y_true (2,)", "y_pred (3, 3)"], lambda: _labelled(predictions=(3, 3))),
+        (ValueError, ["y_pred (2, 0)", "no class"], lambda: _labelled(predictions=(2, 0))),
+        (ValueError, ["CTC: mask (2, 5)", "frames (2, 6)"], lambda: _frames(2, 5)),
+        (ValueError, ["CTC: mask (2, 6, 4)", "frames (2, 6)"], lambda: _frames(2, 6, 4)),
         (ValueError, ["mask"], lambda: _weighed(mask=np.ones((3, 2), bool))),
         (TypeError, ["mask", "boolean"], lambda: _weighed(mask=np.ones((2, 3)))),
         (TypeError, ["y_pred", "complex64"], lambda: ours.mean_squared_error([1.0], jnp.ones(1, "complex64"))),
@@ -526,6 +545,41 @@ def test_bad_input_is_refused(error, words, make):
         make()
     for word in words:
         assert word in str(raised.value)
+
+
+ALONG_AN_AXIS = (
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "sparse_categorical_crossentropy",
+)
+
+
+@pytest.mark.parametrize("name", ALONG_AN_AXIS)
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_an_option_that_cannot_be_is_refused_by_its_name(name, from_logits):
+    """Of probabilities as of logits, and not by what is called with it."""
+    bad = {
+        "axis": [(3, ValueError), ("classes", TypeError), (0.5, TypeError)],
+        "gamma": [(-1.0, ValueError), ("two", TypeError), ([1.0, 2.0, 3.0], ValueError)],
+        "label_smoothing": [(1.5, ValueError), ("much", TypeError)],
+    }
+    loss, p = getattr(ours, name), np.full((2, 3), 0.5, np.float32)
+    t = np.ones(2, np.int32) if name.startswith("sparse") else np.ones((2, 3), np.float32)
+    for option in bad.keys() & inspect.signature(loss).parameters.keys():
+        for value, error in bad[option]:
+            options = {option: value, "from_logits": from_logits}
+            with pytest.raises(error, match=f"{name}: {option} "):
+                jax.eval_shape(lambda p, options=options: loss(t, p, **options), p)
+
+
+def _labelled(predictions=(2, 3), **options):
+    return ours.sparse_categorical_crossentropy(np.ones(2, np.int32), np.full(predictions, 0.5, np.float32), **options)
+
+
+def _frames(*shape):
+    return ours.CTC()(np.ones((2, 3), np.int32), np.zeros((2, 6, 4), np.float32), mask=np.ones(shape, bool))
 
 
 def _call(name, targets, predictions, **options):
@@ -648,6 +702,9 @@ def test_a_mask_of_frames_is_their_number_to_ctc():
     same = np.array([[1, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0]])
     short = jit(lambda p: ours.CTC(reduction=None)(same, p, mask=frames))(p)
     np.testing.assert_allclose(short[0], ours.ctc(same[:1], p[:1, :4])[0], rtol=1e-6)
+    # With an axis of length 1 behind it, as masks of steps often have, it is the same mask.
+    behind = jit(lambda p: ours.CTC(reduction="sum")(t, p, mask=frames[..., None]))(planted)
+    np.testing.assert_allclose(behind, value, rtol=1e-6)
     # A sequence of no frame does not count.
     none = jit(lambda p: ours.CTC()(t, p, mask=frames & np.array([[True], [False]])))(p)
     np.testing.assert_allclose(none, expected[0], rtol=1e-6)
