@@ -396,6 +396,15 @@ def richest() -> list[Case]:
     return list(found.values())
 
 
+def with_grid() -> list[Case]:
+    """The cases that know where they are hard; one of each loss's named variants, unless all are asked for."""
+    found = {}
+    for case in sorted((case for case in collect() if case.grid), key=lambda case: len(case.options)):
+        variant = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
+        found[case if EVERY else (case.fn, case.labels, variant)] = case
+    return list(found.values())
+
+
 def each() -> list[Case]:
     """Of each loss one program, and every program where all are asked for."""
     return programs() if EVERY else richest()

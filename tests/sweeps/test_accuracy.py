@@ -10,9 +10,9 @@ import pytest
 
 from tests import cases, ulp
 from tests.cases import Case, Limit
+from tests.compiling import jit
 
-pytestmark = pytest.mark.optimized
-HARD = [case for case in cases.collect() if case.grid is not None]
+HARD = cases.with_grid()
 
 
 def points(case: Case) -> list[dict[str, np.ndarray]]:
@@ -75,6 +75,7 @@ def _check(limit: Limit, got, truth, unit, where, worst):
             worst[kind] = (error, where, got, mp.nstr(truth, 12))
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("what", ["value", "gradient", "second"])
 @pytest.mark.parametrize("index", range(len(HARD)), ids=lambda i: HARD[i].id)
 def test_float32(index, what):
@@ -123,7 +124,7 @@ def _program(f, *args):
     return re.sub("0x[0-9a-f]+", "", str(jax.make_jaxpr(f)(*args)))
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"] if cases.EVERY else ["float16"])
 @pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 def test_half_precision_is_computed_in_float32(case, dtype):
     """A call on half-precision predictions is float32's program on the widened ones, its gradient rounded once."""
@@ -135,8 +136,8 @@ def test_half_precision_is_computed_in_float32(case, dtype):
     assert value.dtype == np.float32
     assert gradient.dtype == p.dtype
     if case.call:  # a program of its own, which widens inside; a last layer multiplies in half precision, as it should
-        wide = jax.jit(lambda p: loss(p.astype(np.float32)))(p)
-        np.testing.assert_allclose(jax.jit(loss)(p), wide, rtol=1e-6 if "kernel" not in arrays else 2e-2)
+        own, wide = jit(lambda p: (loss(p), loss(p.astype(np.float32))))(p)
+        np.testing.assert_allclose(own, wide, rtol=1e-6 if "kernel" not in arrays else 2e-2)
         return
     assert _program(loss, p) == _program(lambda p: loss(p.astype(np.float32)), p)
     assert _program(jax.grad(total), p) == _program(jax.grad(lambda p: total(p.astype(np.float32))), p)

@@ -197,8 +197,12 @@ def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
     for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
         placed = {way: _put(mesh, inputs, specs) for way, specs in _ways(case, inputs).items()}
-        if kind == AxisType.Auto and not cases.EVERY:
+        if not cases.EVERY:
+            if kind == AxisType.Explicit:  # what JAX refuses to mix it refuses when it traces
+                for x in placed.values():
+                    jax.eval_shape(step, *x)
             placed = {way: x for way, x in placed.items() if way.startswith("over")}
+            placed = dict(list(placed.items())[-1:])
         answers = jit(lambda placed: {way: step(*x) for way, x in placed.items()})(placed)
         for way, got in answers.items():
             _check(got, expected, f"sharded {way}, {kind}", 1e-6)

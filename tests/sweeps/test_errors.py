@@ -194,28 +194,22 @@ def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
 
 @each_loss
 def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
-    form = case.make()
-    calls = {
-        "function": jaxloss.checked(case.fn),
-        "form": jaxloss.checked(form),
-    }
-    options = {**case.given(), **case.call}
+    options, form = {**case.given(), **case.call}, jaxloss.checked(case.make())
+    function = jaxloss.checked(case.fn)
 
-    def step(how):
-        if how == "form":
-            return jit(checkify.checkify(lambda arrays: case.reduced(calls["form"], arrays)))
-        return jit(checkify.checkify(lambda arrays: calls["function"](**arrays, **options)))
+    @jit
+    def run(arrays):
+        ways = (lambda arrays: function(**arrays, **options), lambda arrays: case.reduced(form, arrays))
+        return [checkify.checkify(way)(arrays)[0] for way in ways]
 
-    for how in calls:
-        run = step(how)
-        for name, value, _ in _outside(case):
-            error, _ = run(_spoiled(case, name, value))
-            assert error.get() is not None, (how, name, value)
-            assert case.fn.__name__ in error.get(), (how, name, value)
-            assert "must" in error.get(), (how, name, value)
-        error, _ = run(_spoiled(case, case.predictions, np.nan))
+    for name, value, _ in _outside(case):
+        for error in run(_spoiled(case, name, value)):
+            assert error.get() is not None, (name, value)
+            assert case.fn.__name__ in error.get(), (name, value)
+            assert "must" in error.get(), (name, value)
+    for error in run(_spoiled(case, case.predictions, np.nan)):
         assert "nan" in error.get() or "must" in error.get()
-        error, _ = run(case.draw())
+    for error in run(case.draw()):
         assert error.get() is None
 
 

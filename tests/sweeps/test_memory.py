@@ -80,7 +80,7 @@ def _equations(jaxpr) -> int:
 
 
 # A label to ignore is a mask, and a fused loss is reduced by itself.
-UNMASKED = [case for case in cases.programs() if case.given().get("ignore_index") is None and not case.call]
+UNMASKED = [case for case in cases.each() if case.given().get("ignore_index") is None and not case.call]
 
 
 @pytest.mark.parametrize("case", UNMASKED, ids=lambda case: case.id)

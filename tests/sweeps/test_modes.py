@@ -12,6 +12,7 @@ import pytest
 import jaxloss
 from tests import cases, ulp
 from tests.cases import Case
+from tests.compiling import jit
 from tests.sweeps.test_accuracy import exact
 
 each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
@@ -38,16 +39,18 @@ def _on_device(arrays):
 
 
 def _at_valid_ends(case: Case):
-    """Samples at the finite and infinite ends of each array's domain, where the loss itself is finite."""
-    arrays = case.draw(seed=42)
+    """Samples at the finite and infinite ends of each array's domain, where the loss itself is finite; and ordinary."""
+    ordinary, arrays = case.draw(seed=43), case.draw(seed=42)
     for name, domain in case.arrays.items():
         if domain.batched:
             for i, end in enumerate(domain.ends):
                 arrays[name][(i, 0) if arrays[name].ndim == 2 else i] = end
     with jax.debug_nans(False):
-        losses = np.asarray(jax.jit(case.loss)(arrays))
+        losses = np.asarray(jit(case.loss)(arrays))
     fine = np.isfinite(losses)
-    return {k: x[fine] if case.arrays[k].batched else x for k, x in arrays.items()}
+    for name in case.batched:
+        arrays[name][~fine] = ordinary[name][~fine]
+    return arrays
 
 
 @one_of_each
@@ -56,7 +59,7 @@ def test_eager_compiled_and_without_jit(case):
     where = jnp.arange(cases.BATCH) % 3 != 1
     losses, gradient = _call(case)
     ways = {
-        "compiled": lambda: (jax.jit(losses)(arrays, where), jax.jit(gradient)(arrays, where)),
+        "compiled": lambda: jit(lambda *inputs: (losses(*inputs), gradient(*inputs)))(arrays, where),
         "eager": lambda: (losses(arrays, where), gradient(arrays, where)),
     }
     expected = ways["compiled"]()
@@ -81,20 +84,18 @@ def test_no_nan_is_made_on_the_way(case):
     losses, gradient = _call(case)
     numeric = case.numeric()
     hidden = _on_device(hidden)  # before nans are looked for: to make an array of them is the user's own line
+
+    def run(arrays, mask, numeric):
+        in_options = jax.grad(lambda numeric: case.loss(arrays, numeric, where=mask).sum())
+        return losses(arrays, mask), gradient(arrays, mask), in_options(numeric)
+
     with jax.debug_nans(True):
-        for what, arrays, mask in (
-            ("ordinary", ordinary, None),
-            ("at the ends", hard, None),
-            ("masked", hidden, where),
-        ):
-            for how in (lambda f: f, jax.jit):
+        for what, arrays, mask in (("at the ends", hard, None), ("masked", hidden, where)):
+            for how in (run, jit(run)):
                 try:
-                    how(losses)(arrays, mask)
-                    how(gradient)(arrays, mask)
-                    slope = jax.grad(lambda numeric: case.loss(arrays, numeric, where=mask).sum())
-                    how(slope)(numeric)
+                    how(arrays, mask, numeric)
                 except FloatingPointError as error:
-                    pytest.fail(f"{case.id}, {what}, {'compiled' if how is jax.jit else 'eager'}: {error}")
+                    pytest.fail(f"{case.id}, {what}, {'eager' if how is run else 'compiled'}: {error}")
 
 
 def test_a_nan_of_ones_own_is_blamed_on_ones_own_line():
@@ -161,7 +162,7 @@ def test_float64_stays_and_is_as_exact(case):
         wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
         options = {k: np.float64(v) for k, v in numeric.items()}
 
-        @jax.jit
+        @jit
         def run(wide, options):
             smooth = {k: wide[k] for k in case.differentiable} | options
             split = lambda s: ({k: s.get(k, wide[k]) for k in names}, {k: v for k, v in s.items() if k not in names})
@@ -184,7 +185,7 @@ def test_float64_stays_and_is_as_exact(case):
 
 
 def _float32(case, arrays, numeric):
-    return jax.jit(case.loss)(arrays, numeric)
+    return jit(case.loss)(arrays, numeric)
 
 
 def _check_float64(case, wide, options, losses):
@@ -202,6 +203,6 @@ def test_python_numbers_and_lists_are_arrays(case):
     """What a notebook has at hand: lists, NumPy's scalars, integers for targets."""
     arrays = case.draw(seed=46)
     as_lists = {k: x.tolist() for k, x in arrays.items()}
-    expected = jax.jit(case.loss)(arrays)
+    expected = jit(case.loss)(arrays)
     np.testing.assert_allclose(case.loss(as_lists), expected, rtol=1e-5)
     np.testing.assert_allclose(case.reduced(case.make(), as_lists), np.mean(expected), rtol=1e-5)

@@ -74,7 +74,6 @@ def test_derivatives_of_every_mode_agree(case):
             "slopes": (jnp.vdot(gradient, u), along(p), linear(u)),
             "gradients": (gradient, jax.grad(jax.checkpoint(total))(p), parts),
             "forward over reverse": jax.hessian(total)(p),
-            "reverse over reverse": jax.grad(lambda p: jnp.vdot(jax.grad(total)(p), u))(p),
             "forward over forward": jax.jvp(along, (p,), (v,))[1],
         }
 
@@ -85,7 +84,6 @@ def test_derivatives_of_every_mode_agree(case):
         for other in others:
             _close(other, expected, what)
     hessian = np.asarray(got["forward over reverse"]).reshape(p.size, p.size)
-    _close(got["reverse over reverse"].ravel(), hessian @ u.ravel(), "reverse over reverse")
     # A bilinear form may cancel: it is as precise as its largest terms.
     scale = np.abs(u.ravel()) @ np.abs(hessian) @ np.abs(v.ravel())
     error = abs(got["forward over forward"] - u.ravel() @ hessian @ v.ravel())
@@ -114,29 +112,31 @@ def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
     assert jax.tree.structure(case.make()) != jax.tree.structure(other), "another reduction is another pytree"
 
 
-WITH_OPTIONS = [(case, name) for case in cases.each() for name in case.numeric()]
-
-
-@pytest.mark.parametrize(("case", "name"), WITH_OPTIONS, ids=[f"{case.id} {name}" for case, name in WITH_OPTIONS])
-def test_a_numeric_option_is_swept_by_vmap_and_differentiated(case, name):
+@pytest.mark.parametrize("case", [case for case in cases.each() if case.numeric()], ids=lambda case: case.id)
+def test_numeric_options_are_swept_by_vmap_and_differentiated(case):
     arrays, *_ = _inputs(case)
-    step, own = 0.01, case.numeric()[name]
-    middle = 0.9 * own + np.float32(0.05)  # inside of every option's range
-    swept = np.stack([middle - np.float32(step), middle, middle + np.float32(step)])
+    step = np.float32(0.01)
+    middle = {name: 0.9 * own + np.float32(0.05) for name, own in case.numeric().items()}  # inside of every range
+    swept = {name: np.stack([value - step, value, value + step]) for name, value in middle.items()}
 
     @jit
     def run(form, arrays, swept):
         # Not by the constructor, which holds numbers to their ranges, and axes are none.
-        axes = jax.tree_util.tree_map_with_path(lambda path, _: 0 if path[-1].name == name else None, form)
-        along = jax.vmap(lambda form: case.reduced(form, arrays), in_axes=(axes,))(form.replace(**{name: swept}))
-        slopes = jax.grad(lambda form: case.reduced(form, arrays))(form.replace(**{name: swept[1]}))
-        return along, slopes, case.reduced(case.make({name: middle.tolist()}), arrays)
+        base, along = form.replace(**{name: values[1] for name, values in swept.items()}), {}
+        for name, values in swept.items():
+            axes = jax.tree_util.tree_map_with_path(
+                lambda path, _, name=name: 0 if path[-1].name == name else None, form
+            )
+            mean = jax.vmap(lambda form: case.reduced(form, arrays), in_axes=(axes,))
+            along[name] = mean(base.replace(**{name: values}))
+        fixed = case.make({name: value.tolist() for name, value in middle.items()})
+        return along, jax.grad(lambda form: case.reduced(form, arrays))(base), case.reduced(fixed, arrays)
 
-    values, slopes, fixed = run(case.make(), arrays, swept)
-    _close(values[1], fixed, "swept")
+    along, slopes, fixed = run(case.make(), arrays, swept)
     assert isinstance(slopes, case.form)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(slopes)), slopes
-    # Against the symmetric difference, which knows nothing of derivative rules.
-    np.testing.assert_allclose(
-        np.sum(getattr(slopes, name)), (values[2] - values[0]) / (2 * step), rtol=0.01, atol=1e-4
-    )
+    for name, values in along.items():
+        _close(values[1], fixed, f"{name} swept")
+        # Against the symmetric difference, which knows nothing of derivative rules.
+        difference = (values[2] - values[0]) / (2 * step)
+        np.testing.assert_allclose(np.sum(getattr(slopes, name)), difference, rtol=0.01, atol=1e-4, err_msg=name)
