@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
+from tests import cases
 from tests.compiling import jit, sent
 from tests.fused import oracle
 
@@ -49,15 +48,16 @@ LAYOUTS = {"tokens": (("data", "model"), None), "classes": (None, "model"), "bot
 AUTO, EXPLICIT = AxisType.Auto, AxisType.Explicit
 
 
-@pytest.mark.parametrize(
-    ("layout", "kind"), [("tokens", EXPLICIT), ("classes", EXPLICIT), ("both", EXPLICIT), ("both", AUTO)]
-)
+PLACED = [("both", EXPLICIT), ("both", AUTO), ("tokens", EXPLICIT), ("classes", EXPLICIT)]
+
+
+@pytest.mark.parametrize(("layout", "kind"), PLACED if cases.EVERY else PLACED[:1])
 def test_sharded_arrays_under_plain_jit_gather_nothing(layout, kind):
     tokens, classes = LAYOUTS[layout]
     mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
     specs = P(tokens), P(None, classes), P(classes), P(classes), P(tokens), P(tokens), P(tokens)
     put = [jax.device_put(a, NamedSharding(mesh, spec)) for a, spec in zip(ARRAYS, specs, strict=True)]
-    for mode in ("fast", "dense") if layout == "both" else ("fast",):
+    for mode in ("fast", "dense") if layout == "both" and cases.EVERY else ("fast",):
         f = partial(loss, mode=mode, chunk_size=MODES[mode])
         compiled = jit(jax.value_and_grad(f, (0, 1, 2))).lower(*put).compile()
         check(compiled(*put), mode)
@@ -78,24 +78,25 @@ SPREAD = {
 }
 
 
-@pytest.mark.parametrize(
-    ("spread", "check_vma"), [("tokens", True), ("classes", True), ("both", True), ("both", False)]
-)
-def test_named_axes_of_tokens_and_classes(spread, check_vma):
+@pytest.mark.parametrize("spread", SPREAD if cases.EVERY else ["both"])
+def test_named_axes_of_tokens_and_classes(spread):
+    """Differentiated inside of `shard_map` too, which tests/sweeps/test_devices.py does for the tokens alone."""
     tokens, classes, modes = SPREAD[spread]
     mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     specs = P(tokens), P(None, classes), P(classes), P(), P(tokens), P(tokens), P(tokens)
-    on_mesh = partial(jax.shard_map, mesh=mesh, in_specs=specs, check_vma=check_vma)
+    on_mesh = partial(jax.shard_map, mesh=mesh, in_specs=specs)
 
     @jit
     def run(*arrays):
         answers = {}
         for mode in modes:
             own = partial(loss, axis_name=tokens, vocab_axis_name=classes, mode=mode, chunk_size=MODES[mode])
-            answers[mode] = jax.value_and_grad(on_mesh(own, out_specs=P()), (0, 1, 2))(*arrays)
-        if check_vma:  # unchecked, each device has several times its part of the gradient: see `reduce`
-            step = jax.value_and_grad(own, (0, 1, 2))
-            answers["inside"] = on_mesh(step, out_specs=(P(), specs[:3]))(*arrays)
+            for checked in (True, False) if cases.EVERY else ():
+                outside = on_mesh(own, out_specs=P(), check_vma=checked)
+                answers[f"{mode} {checked}"] = jax.value_and_grad(outside, (0, 1, 2))(*arrays)
+        # Unchecked, each device has several times its part of the gradient: see `reduce`.
+        step = jax.value_and_grad(own, (0, 1, 2))
+        answers["inside"] = on_mesh(step, out_specs=(P(), specs[:3]))(*arrays)
         return answers
 
     for what, answer in run(*ARRAYS).items():
@@ -128,50 +129,18 @@ def test_tokens_of_no_possible_class_across_vocabulary_shards():
     np.testing.assert_array_equal(of_b, -np.bincount(np.ravel(t), minlength=CLASSES))
 
 
-def test_curvature_and_any_cotangent_across_vocabulary_shards():
+def test_any_cotangent_of_the_pair_across_vocabulary_shards():
     mesh = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))
     t = jnp.abs(LABELS) % CLASSES
     shards = partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(None, "model"), P("model")))
-    of_lse, of_target = jnp.float32(rng.normal(size=(2, *t.shape)))
-    direction = [jnp.float32(rng.normal(size=a.shape)) for a in (HIDDEN, KERNEL, BIAS)]
+    of_lse, of_target = jnp.float32(np.random.default_rng(1).normal(size=(2, *t.shape)))
 
     def pair(x, w, b):
         how = {"mode": "low_memory", "chunk_size": 5, "vocab_axis_name": "model"}
         lse, target = linear_logsumexp_and_target(x, w, t, bias=b, **how)
         return jnp.sum(of_lse * lse + of_target * target)
 
-    @jit
-    def run(*point):
-        pulled = jax.grad(shards(pair, out_specs=P()), (0, 1, 2))(*point)
-        one = lambda x, w, b: linear_softmax_cross_entropy(
-            x, w, t, bias=b, vocab_axis_name="model", mode="low_memory", chunk_size=5, **OPTIONS
-        )
-        slope = jax.grad(shards(one, out_specs=P()), (0, 1, 2))
-        return pulled, jax.jvp(slope, point, tuple(direction))[1]
-
-    pulled, curvature = run(*map(jnp.asarray, (HIDDEN, KERNEL, BIAS)))
-    for got, expected in zip(
-        pulled, oracle.gradient_of_pair(HIDDEN, KERNEL, t, of_lse, of_target, bias=BIAS), strict=True
-    ):
-        assert oracle.error(got, expected) < 1e-6
-    for got, expected in zip(curvature, oracle.curvature(HIDDEN, KERNEL, BIAS, t, direction, **OPTIONS), strict=True):
-        assert oracle.error(got, expected) < 1e-6
-
-
-def test_each_device_differentiating_its_own_copy_averages_the_gradients():
-    """As in pmap: the recipe of `reduce`."""
-    form = jaxloss.LinearSoftmaxCrossEntropy(axis_name="data", mode="fast", chunk_size=8, **OPTIONS)
-
-    def step(w, x, b, class_weights, t, weights, where):
-        f = lambda w: form.replace(class_weights=class_weights)(x, t, kernel=w, bias=b, weights=weights, where=where)
-        value, gradient = jax.value_and_grad(f)(w)
-        return value, lax.pmean(gradient, "data")
-
-    own = (KERNEL, HIDDEN, BIAS, CLASS_WEIGHTS, LABELS, WEIGHTS, WHERE)
-    axes = (None, 0, None, None, 0, 0, 0)
-    options = {**OPTIONS, "bias": BIAS, "class_weights": CLASS_WEIGHTS, "weights": WEIGHTS, "where": WHERE}
-    value, gradient = (f(HIDDEN, KERNEL, LABELS, **options) for f in (oracle.loss, oracle.gradient))
-    values, gradients = jax.pmap(step, axis_name="data", in_axes=axes)(*own)
-    for v, g in zip(values, gradients, strict=True):
-        assert oracle.error(v, value) < 5e-7
-        assert oracle.error(g, gradient[1]) < 1e-6
+    pulled = jit(jax.grad(shards(pair, out_specs=P()), (0, 1, 2)))(HIDDEN, KERNEL, BIAS)
+    expected = oracle.gradient_of_pair(HIDDEN, KERNEL, t, of_lse, of_target, bias=BIAS)
+    for got, e in zip(pulled, expected, strict=True):
+        assert oracle.error(got, e) < 1e-6

@@ -1,5 +1,7 @@
 """How the fused losses are run: eagerly without compiling anew, exported for any batch, under strict promotion."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 from jax import export, monitoring
 
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
+from tests import cases
 from tests.compiling import jit
+from tests.fused.layers import ASKED, CHUNKED
 
 MODES = {"dense": None, "fast": 4, "low_memory": 5}
 TOKENS, WIDTH, CLASSES = 6, 4, 12
@@ -42,9 +46,11 @@ def compilations(call):
     return sum(event.endswith(("backend_compile_duration", "jaxpr_trace_duration")) for event in seen)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-@pytest.mark.parametrize("mode", MODES)
-def test_a_second_eager_call_compiles_nothing(mode, reduction):
+@pytest.mark.parametrize("reduction", ["mean", "none"] if cases.EVERY else ["mean"])
+@pytest.mark.parametrize("mode", MODES if cases.EVERY else ASKED)
+def test_a_second_eager_derivative_along_a_tangent_compiles_nothing(mode, reduction):
+    """Nor do those of the pair; tests/sweeps/test_modes.py asks for the loss and its gradient."""
+
     def loss(x, w):
         options = {**ALL, "reduction": reduction, "mode": mode, "chunk_size": MODES[mode]}
         return linear_softmax_cross_entropy(x, w, LABELS, **options).sum()
@@ -54,48 +60,48 @@ def test_a_second_eager_call_compiles_nothing(mode, reduction):
 
     point = jnp.asarray(HIDDEN), jnp.asarray(KERNEL)
     for f in (loss, pair):
-        calls = [
-            lambda f=f: f(*point),
-            lambda f=f: jax.value_and_grad(f, (0, 1))(*point),
-            lambda f=f: jax.jvp(f, point, point),
-            lambda f=f: jax.jvp(jax.grad(f, (0, 1)), point, point),
-        ]
-        for call in calls:
+        for g in (f, jax.grad(f, (0, 1))) if cases.EVERY else (f,):
+            call = lambda g=g: jax.jvp(g, point, point)
             call()
             assert not compilations(call)
     assert compilations(lambda: jax.jit(lambda x: x + 1)(1.0)), "nothing is counted"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_any_number_of_tokens_or_of_classes_is_one_artifact(mode):
-    def step(x, w, t):
-        how = {"mode": mode, "chunk_size": MODES[mode], "label_smoothing": 0.1, "z_loss": 1e-2, "ignore_index": -100}
-        return jax.value_and_grad(lambda x, w: linear_softmax_cross_entropy(x, w, t, **how), (0, 1))(x, w)
+SYMBOLIC = ["n, 4; 4, v; n", "n, 4; 4, 12; n", "6, 4; 4, v; 6"]
 
-    step = jax.jit(step)
-    expected = step(HIDDEN, KERNEL, LABELS)
-    for shapes in ("n, 4; 4, 12; n", "6, 4; 4, v; 6", "n, 4; 4, v; n"):
-        scope = export.SymbolicScope()
-        arguments = [
-            jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype)
-            for shape, dtype in zip(shapes.split(";"), (np.float32, np.float32, np.int32), strict=True)
-        ]
-        got = export.export(step)(*arguments).call(HIDDEN, KERNEL, LABELS)
-        for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
+
+@pytest.mark.parametrize("shapes", SYMBOLIC if cases.EVERY else SYMBOLIC[:1])
+def test_any_number_of_tokens_or_of_classes_is_one_artifact(shapes):
+    """The sweep of tests/sweeps/test_export.py leaves the classes as they are, for there is a weight for each."""
+    how = {"label_smoothing": 0.1, "z_loss": 1e-2, "ignore_index": -100}
+    modes = MODES if cases.EVERY else CHUNKED
+
+    def loss(mode, x, w, t):
+        return linear_softmax_cross_entropy(x, w, t, mode=mode, chunk_size=MODES[mode], **how)
+
+    every = lambda *a: {mode: jax.value_and_grad(partial(loss, mode), (0, 1))(*a) for mode in modes}
+    scope = export.SymbolicScope()
+    arguments = [
+        jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype)
+        for shape, dtype in zip(shapes.split(";"), (np.float32, np.float32, np.int32), strict=True)
+    ]
+    exported = export.export(jax.jit(every))(*arguments)
+    got, expected = jit(lambda *a: (exported.call(*a), every(*a)))(HIDDEN, KERNEL, LABELS)
+    for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
 
 
 DTYPES = [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float16"), ("float64", "float64")]
-DTYPES += [("float32", "bfloat16"), ("bfloat16", "float32"), ("float64", "float32"), ("float16", "bfloat16")]
+DTYPES += [("bfloat16", "float32"), ("float64", "float32"), ("float16", "bfloat16"), ("float32", "bfloat16")]
 
 
-@pytest.mark.parametrize(("of_hidden", "of_kernel"), DTYPES)
+@pytest.mark.parametrize(("of_hidden", "of_kernel"), DTYPES if cases.EVERY else DTYPES[-1:])
 def test_every_dtype_under_strict_promotion_with_64_bits(of_hidden, of_kernel):
     """Traced in every mode; the values are the sweeps' matter."""
     with jax.enable_x64(True):
         x, w = (jax.ShapeDtypeStruct(a.shape, jnp.dtype(d)) for a, d in ((HIDDEN, of_hidden), (KERNEL, of_kernel)))
         for mode, chunk in MODES.items():
-            for options in ({}, ALL):
+            for options in ({}, ALL) if cases.EVERY else (ALL,):
 
                 def loss(x, w, how=(mode, chunk), options=options):
                     t = jnp.asarray(LABELS if options else np.abs(LABELS) % CLASSES, jnp.int64)
@@ -106,7 +112,7 @@ def test_every_dtype_under_strict_promotion_with_64_bits(of_hidden, of_kernel):
                 assert [g.dtype for g in gradients] == [of_hidden, of_kernel]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES if cases.EVERY else ASKED)
 def test_valid_input_makes_no_nan_on_the_way(mode):
     """Under `jax_debug_nans`, with nan in what is masked and classes that a bias excludes."""
     excluded = BIAS.copy()
@@ -117,5 +123,5 @@ def test_valid_input_makes_no_nan_on_the_way(mode):
     loss = lambda x, w: linear_softmax_cross_entropy(x, w, LABELS, **options)
     step, hidden = jax.value_and_grad(loss, (0, 1)), jnp.asarray(hidden)
     with jax.debug_nans(True):
-        for run in (step, jit(step)):
+        for run in (step, jit(step)) if cases.EVERY else (step,):
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run(hidden, padded)))

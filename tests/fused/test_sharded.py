@@ -12,8 +12,10 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxloss import linear_softmax_cross_entropy, shard_linear_softmax_cross_entropy
+from tests import cases
 from tests.compiling import jit
 from tests.fused import oracle
+from tests.fused.layers import ASKED, CHUNKED
 
 BATCH, LENGTH, WIDTH, CLASSES = 8, 6, 16, 64
 rng = np.random.default_rng(0)
@@ -47,7 +49,7 @@ def mesh_of(kind, *shape):
     return jax.make_mesh(shape, ("data", "model")[-len(shape) :], axis_types=(kind,) * len(shape))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS if cases.EVERY else ["tokens and fsdp", "tokens and vocab"])
 def test_value_and_gradients_are_those_of_one_device(layout):
     kind, axes, mode = LAYOUTS[layout]
     loss = shard_linear_softmax_cross_entropy(mesh_of(kind, 2, 4), **axes)
@@ -102,7 +104,7 @@ def sent(axes, specs, mode):
 TOKENS_HERE, ALL = BATCH * LENGTH, WIDTH * CLASSES
 
 
-@pytest.mark.parametrize("mode", ["fast", "low_memory"])
+@pytest.mark.parametrize("mode", CHUNKED if cases.EVERY else ASKED)
 def test_data_parallel_tokens_send_the_gradient_of_the_kernel(mode):
     assert sent(["token_axes"], (P("model"), P(), P("model")), mode) == [("all-reduce", ALL)]
 
@@ -112,7 +114,7 @@ def test_spread_classes_send_three_numbers_per_token_and_the_gradient_of_the_hid
     assert found == [("all-reduce", TOKENS_HERE)] * 3 + [("all-reduce", HIDDEN.size)]
 
 
-@pytest.mark.parametrize("mode", ["fast", "low_memory"])
+@pytest.mark.parametrize("mode", CHUNKED if cases.EVERY else ASKED)
 def test_fsdp_gathers_the_kernel_once_and_scatters_its_gradient_once(mode):
     specs = P("model"), P("model"), P("model")
     assert sent(["fsdp_axis"], specs, mode) == [("all-gather", ALL), ("reduce-scatter", ALL // 8)]

@@ -81,6 +81,8 @@ CASES = [
     _case(LAYER, "plain"),
     _case(TIED, "tied", kernel_layout="vd", mode="dense", label_smoothing=0.1),
     _case(LAYER, "masked", REAL_LABELS, class_mask=CLASS_MASK, compute_dtype="float32", mode="fast", logit_cap=4.0),
-    _case(LAYER, "fast", **ALL, mode="fast", chunk_size=3),
     _case(LAYER, "all", **ALL, mode="low_memory", chunk_size=2),
+    # The last of those with the most options is the one that `make test` takes: what is not reduced, the fast mode
+    # computes as low memory does, so that it asks for both. A chunk of 3 divides neither the tokens nor the classes.
+    _case(LAYER, "fast", **ALL, mode="fast", chunk_size=3),
 ]
