@@ -10,6 +10,7 @@ import pytest
 
 from jaxloss import numerics
 from tests import ulp
+from tests.compiling import jit
 
 REALS = np.concatenate([s * 10.0 ** np.arange(-8, 1.6, 0.2) for s in (-1, 1)]).astype(np.float32)
 POSITIVE = REALS[REALS > 0]
@@ -36,38 +37,38 @@ ONE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "truth", "points", "value", "slope"), ONE, ids=[row[0] for row in ONE])
-def test_a_primitive_of_one_argument(name, truth, points, value, slope, dtype):
+def test_a_primitive_of_one_argument(name, truth, points, value, slope):
+    """In float32 and in float64, at the same points, whose truth is the slow part."""
     mp.mp.dps = ulp.DIGITS
-    with jax.enable_x64(dtype == "float64"):
-        f = getattr(numerics, name)
-        x = jnp.asarray(points, dtype)
-        got, gradient = map(np.asarray, jax.jit(lambda x: (f(x), jax.vmap(jax.grad(f))(x)))(x))
-        kind = np.dtype(dtype).type
-        for i, v in enumerate(points):
-            error = ulp.ulps(got[i], truth(ulp.exact(v)), dtype=kind)
-            assert error <= value, f"{name}({v}) is off by {error} units in the last place"
+    f, answers = getattr(numerics, name), {}
+    both = jax.jit(lambda x: (f(x), jax.vmap(jax.grad(f))(x)))
+    answers[np.float32] = jax.tree.map(np.asarray, both(jnp.asarray(points, np.float32)))
+    with jax.enable_x64(True):
+        answers[np.float64] = jax.tree.map(np.asarray, both(jnp.asarray(points, np.float64)))
+    for i, v in enumerate(points):
+        true = truth(ulp.exact(v))
+        true_slope = None if slope is None else ulp.first(lambda x: truth(x[0]), [ulp.exact(v)], 0)
+        for kind, (got, gradient) in answers.items():
+            error = ulp.ulps(got[i], true, dtype=kind)
+            assert error <= value, f"{name}({v}) is off by {error} units in the last place of {kind}"
             if slope is not None:
-                error = ulp.ulps(gradient[i], ulp.first(lambda x: truth(x[0]), [ulp.exact(v)], 0), dtype=kind)
-                assert error <= slope, f"the slope of {name} at {v} is off by {error} units in the last place"
+                error = ulp.ulps(gradient[i], true_slope, dtype=kind)
+                assert error <= slope, f"the slope of {name} at {v} is off by {error} units in the last place of {kind}"
 
 
-@pytest.mark.parametrize("name", [row[0] for row in ONE])
-def test_a_primitive_is_twice_differentiable_in_both_modes(name):
-    f = getattr(numerics, name)
+def test_primitives_are_twice_differentiable_in_both_modes():
     x, h = jnp.asarray([1.25, 2.5]), 1e-2
 
-    @jax.jit
-    @jax.vmap
-    def run(x):
+    def orders(f, x):
         modes = [jax.grad(jax.grad(f)), jax.jacfwd(jax.grad(f)), jax.jacfwd(jax.jacfwd(f)), jax.jacrev(jax.jacfwd(f))]
         return [mode(x) for mode in modes], (jax.grad(f)(x + h) - jax.grad(f)(x - h)) / (2 * h)
 
-    orders, numeric = run(x)
-    for order in orders:
-        np.testing.assert_allclose(order, orders[0], rtol=1e-6)
-        np.testing.assert_allclose(order, numeric, rtol=2e-3, atol=1e-4)
+    run = jit(lambda x: {row[0]: jax.vmap(lambda x: orders(getattr(numerics, row[0]), x))(x) for row in ONE})
+    for name, (found, numeric) in run(x).items():
+        for order in found:
+            np.testing.assert_allclose(order, found[0], rtol=1e-6, err_msg=name)
+            np.testing.assert_allclose(order, numeric, rtol=2e-3, atol=1e-4, err_msg=name)
 
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -116,15 +117,18 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "value", "slopes"), ENDS, ids=[f"{e[0]}{e[1]}" for e in ENDS])
-def test_the_closed_ends_of_the_domain(name, arguments, value, slopes):
-    f = getattr(numerics, name)
-    arguments = [jnp.float32(a) for a in arguments]
-    known = [i for i, slope in enumerate(slopes) if slope is not None]
-    got, got_slopes = jax.jit(jax.value_and_grad(f, tuple(known)))(*arguments)
-    np.testing.assert_allclose(got, value, rtol=1e-6)
-    for i, slope in zip(known, got_slopes, strict=True):
-        np.testing.assert_allclose(slope, slopes[i], rtol=1e-6, err_msg=f"slope {i}")
+def test_the_closed_ends_of_the_domain():
+    """One program of all primitives, as users' programs are compiled."""
+
+    def run(*arguments):
+        own = zip(ENDS, arguments, strict=True)
+        return [jax.value_and_grad(getattr(numerics, name), tuple(range(len(s))))(*a) for (name, *_, s), a in own]
+
+    answers = jax.jit(run)(*([jnp.float32(a) for a in end[1]] for end in ENDS))
+    for (name, arguments, value, slopes), (got, got_slopes) in zip(ENDS, answers, strict=True):
+        what = f"{name}{arguments}"
+        np.testing.assert_allclose(got, value, rtol=1e-6, err_msg=what)
+        np.testing.assert_allclose(got_slopes, slopes, rtol=1e-6, err_msg=f"slopes of {what}")
 
 
 def test_log_sum_exp_of_rows_of_any_kind():
@@ -149,14 +153,21 @@ def test_softmax_and_its_logarithm_to_the_second_derivative(absent):
     of_log = np.where(own, complement[:, None], -p[:, None])
     shares = np.float32([0.5, 0.2, 0.3] + [0] * absent)
     same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-35)
-    each = lambda f: jax.jit(jax.vmap(f))(x)
-    same(each(numerics.softmax), p)
-    np.testing.assert_allclose(each(numerics.log_softmax), log_p, rtol=1e-6)
-    for derivative in (jax.jacfwd, jax.jacrev):
-        same(each(derivative(numerics.softmax)), of_softmax)
-        same(each(derivative(numerics.log_softmax)), of_log)
-        same(each(derivative(jax.grad(lambda x: -jnp.vdot(shares, numerics.log_softmax(x))))), of_softmax)
-        same(each(derivative(jax.grad(numerics.logsumexp))), of_softmax)
+    crossed = jax.grad(lambda x: -jnp.vdot(shares, numerics.log_softmax(x)))
+    functions = [numerics.softmax, numerics.log_softmax]
+    bent = [*functions, crossed, jax.grad(numerics.logsumexp)]
+
+    @jax.jit
+    @jax.vmap
+    def run(x):
+        return [f(x) for f in functions], [[d(f)(x) for f in bent] for d in (jax.jacfwd, jax.jacrev)]
+
+    values, slopes = run(x)
+    same(values[0], p)
+    np.testing.assert_allclose(values[1], log_p, rtol=1e-6)
+    for got in slopes:
+        for answer, expected in zip(got, (of_softmax, of_log, of_softmax, of_softmax), strict=True):
+            same(answer, expected)
 
 
 def test_absent_classes_change_nothing_however_many():
@@ -203,29 +214,30 @@ def test_the_deviance_does_not_cancel_where_the_rate_is_nearly_the_count():
         assert ulp.ulps(g, mp.exp(a) - b - b * (a - mp.log(b))) < 16
 
 
-@pytest.mark.parametrize("sizes", [{"n": 12, "d": 2, "v": 5}, {"n": 3, "d": 7, "v": 5}], ids=["long", "wide"])
-@pytest.mark.parametrize(
-    "axes", ["nd,dv->nv", "nd,vd->nv", "nv,dv->nd", "nd,nv->dv", "nd,nv->vd", "nv,nd->vd", "nv,nd->dv"]
-)
-def test_a_matrix_product_and_its_transposes_whatever_the_layout(axes, sizes):
-    rng = np.random.default_rng(0)
-    of_x, of_y, of_result = axes.replace("->", ",").split(",")
-    make = lambda letters: rng.standard_normal([2, *(sizes[a] for a in letters)]).astype(np.float32)
-    x, y, ct = make(of_x), make(of_y), make(of_result)
+LAYOUTS = "nd,dv->nv", "nd,vd->nv", "nv,dv->nd", "nd,nv->dv", "nd,nv->vd", "nv,nd->vd", "nv,nd->dv"
 
-    def run(x, y, ct):
+
+@pytest.mark.parametrize("sizes", [{"n": 12, "d": 2, "v": 5}, {"n": 3, "d": 7, "v": 5}], ids=["long", "wide"])
+def test_a_matrix_product_and_its_transposes_whatever_the_layout(sizes):
+    rng = np.random.default_rng(0)
+    letters = {axes: axes.replace("->", ",").split(",") for axes in LAYOUTS}
+    make = lambda letters: rng.standard_normal([2, *(sizes[a] for a in letters)]).astype(np.float32)
+    arrays = {axes: [make(own) for own in of] for axes, of in letters.items()}
+
+    def product(axes, x, y, ct):
         value, transpose = jax.vjp(lambda x, y: numerics.product(x, y, axes, jnp.float32), x, y)
         return value, *transpose(ct)
 
-    truth = [
-        np.einsum(f"b{a},b{b}->b{c}", p.astype(np.float64), q)
-        for a, b, c, p, q in [
-            (of_x, of_y, of_result, x, y),
-            (of_result, of_y, of_x, ct, y),
-            (of_result, of_x, of_y, ct, x),
-        ]
-    ]
-    one, many = jax.jit(lambda *a: (run(*(b[0] for b in a)), jax.vmap(run)(*a)))(x, y, ct)
-    for of_one, of_many, expected in zip(one, many, truth, strict=True):
-        np.testing.assert_allclose(of_one, expected[0], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(of_many, expected, rtol=1e-5, atol=1e-5)
+    @jit
+    def run(arrays):
+        one = {axes: product(axes, *(b[0] for b in a)) for axes, a in arrays.items()}
+        return one, {axes: jax.vmap(partial(product, axes))(*a) for axes, a in arrays.items()}
+
+    one, many = run(arrays)
+    for axes, (x, y, ct) in arrays.items():
+        of_x, of_y, of_result = letters[axes]
+        factors = (of_x, of_y, of_result, x, y), (of_result, of_y, of_x, ct, y), (of_result, of_x, of_y, ct, x)
+        truth = [np.einsum(f"b{a},b{b}->b{c}", p.astype(np.float64), q) for a, b, c, p, q in factors]
+        for of_one, of_many, expected in zip(one[axes], many[axes], truth, strict=True):
+            np.testing.assert_allclose(of_one, expected[0], rtol=1e-5, atol=1e-5, err_msg=axes)
+            np.testing.assert_allclose(of_many, expected, rtol=1e-5, atol=1e-5, err_msg=axes)
