@@ -1,5 +1,4 @@
 import functools
-import importlib.util
 import itertools
 from dataclasses import replace
 from functools import partial
@@ -106,6 +105,9 @@ def oracle(x, labels, blank=0):
     return -mp.log(likelihood) if likelihood else mp.inf
 
 
+SPREADS = 0.5, 1, 5, 30
+
+
 def grid(spread):
     rng = np.random.default_rng(int(10 * spread))
     return rng.uniform(-spread, spread, (len(SEQUENCES), FRAMES, CLASSES)).astype(np.float32)
@@ -119,33 +121,33 @@ def padded(sequences, length=4):
     return labels, paddings
 
 
-def answers(x, sequences, direction, blank=0):
-    labels, paddings = padded(sequences)
+def test_value_gradient_and_curvature_are_those_of_the_enumeration():
+    """Whose likelihood is the recursion's of Graves et al., so that this, which is faster, is differentiated."""
+    mp.mp.dps = ulp.DIGITS
+    sequences = SEQUENCES * len(SPREADS)
+    x, (labels, paddings) = np.concatenate([grid(spread) for spread in SPREADS]), padded(sequences)
+    direction = np.random.default_rng(1).choice([-1.0, 0.5, 2.0], x[0].size).astype(np.float32)
+    v = np.broadcast_to(direction.reshape(x[0].shape), x.shape)
 
     @jax.jit
     def run(x):
-        loss = lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings, blank_id=blank)
-        gradient, curvature = jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (direction,))
-        return loss(x), gradient, curvature
+        loss = lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings)
+        return loss(x), *jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (v,))
 
-    return map(np.asarray, run(x))
-
-
-@pytest.mark.parametrize("spread", [0.5, 1, 5, 30])
-def test_value_gradient_and_curvature_are_those_of_the_enumeration(spread):
-    mp.mp.dps = ulp.DIGITS
-    x = grid(spread)
-    direction = np.random.default_rng(1).choice([-1.0, 0.5, 2.0], x[0].size).astype(np.float32)
-    v = np.broadcast_to(direction.reshape(x[0].shape), x.shape)
-    values, gradients, curvatures = answers(x, SEQUENCES, v)
+    values, gradients, curvatures = map(np.asarray, run(x))
     worst = {}
-    for i, labels in enumerate(SEQUENCES):
+    for i, said in enumerate(sequences):
+        spread = SPREADS[i // len(SEQUENCES)]
         flat = [ulp.exact(a) for a in x[i].ravel()]
-        f = lambda z, labels=labels: oracle(z, labels)
-        record = lambda what, error, limit: worst.update({(labels, what): (error, limit)}) if error > limit else None
-        record("value", ulp.ulps(values[i], f(flat)), 4)
+        rows = lambda z: [z[t * CLASSES : (t + 1) * CLASSES] for t in range(FRAMES)]
+        f = lambda z, said=said: forward(rows(z), said, FRAMES, len(said))
+        truth = f(flat)
+        enumerated = oracle(flat, said)
+        assert truth == enumerated or abs(truth - enumerated) < mp.mpf(10) ** -80
+        record = lambda what, error, limit: worst.update({(i, what): (error, limit)}) if error > limit else None
+        record("value", ulp.ulps(values[i], truth), 4)
         along = [ulp.exact(d) for d in direction]
-        some = np.random.default_rng(i).choice(len(flat), 6, replace=False)
+        some = np.random.default_rng(i % len(SEQUENCES)).choice(len(flat), 6, replace=False)
         for j in some:
             truth = ulp.first(f, flat, j)
             # The gradient is a softmax minus a posterior: the larger is its unit. That of the curvature is the same
@@ -162,10 +164,11 @@ def test_value_gradient_and_curvature_are_those_of_the_enumeration(spread):
 
 def test_any_class_may_be_the_blank():
     mp.mp.dps = 30
-    x = grid(1)[:3]
-    values, _, _ = answers(x, [(0, 1), (0, 0), (2,)], x, blank=3)
-    for i, labels in enumerate([(0, 1), (0, 0), (2,)]):
-        np.testing.assert_allclose(values[i], float(oracle([ulp.exact(a) for a in x[i].ravel()], labels, 3)), rtol=1e-6)
+    x, sequences = grid(1)[:3], [(0, 1), (0, 0), (2,)]
+    labels, paddings = padded(sequences)
+    values = jit(lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings, blank_id=3))(x)
+    for i, said in enumerate(sequences):
+        np.testing.assert_allclose(values[i], float(oracle([ulp.exact(a) for a in x[i].ravel()], said, 3)), rtol=1e-6)
 
 
 def _inputs(seed=0, batch=6, frames=30, classes=7, length=8):
@@ -190,73 +193,59 @@ def _with_slope(x, frames, labels, lengths):
     return losses, back(jnp.ones_like(losses))[0]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-def test_values_and_gradients_are_torchs():
-    import torch
-
-    x, frames, labels, lengths = _inputs()
-    theirs = torch.from_numpy(x).requires_grad_()
-    arguments = (torch.from_numpy(a.astype(np.int64)) for a in (labels, frames, lengths))
-    losses = torch.nn.functional.ctc_loss(theirs.log_softmax(-1).transpose(0, 1), *arguments, reduction="none")
-    losses.sum().backward()
-    values, slope = _with_slope(x, frames, labels, lengths)
-    np.testing.assert_allclose(values, losses.detach().numpy(), rtol=1e-5)
-    np.testing.assert_allclose(slope, theirs.grad.numpy(), atol=3e-5)
-
-
-def test_a_confident_alignment_costs_next_to_nothing_and_never_less():
-    x = np.zeros((1, 3, 3), np.float32)
-    x[0, [0, 1, 2], [0, 1, 0]] = 30  # blank, 1, blank
-    (value,), slope = _with_slope(x, [3], [[1]], [1])
-    others = 2 * np.exp(-30.0)
-    assert value > 0
-    # Not all that is not on the path is lost: the other frames may say 1 too.
-    np.testing.assert_allclose(value, 3 * others - 2 * np.exp(-30.0), rtol=1e-5)
-    assert np.abs(slope).max() < 1e-12
-    far = np.where(x == 30, np.float32(300), x)
-    assert _with_slope(far, [3], [[1]], [1])[0] == 0
-
-
-def test_what_cannot_be_aligned_is_infinite_with_no_slope():
-    x = np.random.default_rng(0).normal(size=(3, 3, 3)).astype(np.float32)
-    x[2, :, 2] = -np.inf
-    labels = np.array([[1, 1, 0], [1, 2, 1], [2, 0, 0]])
-    frames, lengths = [2, 2, 3], [2, 3, 1]
+def test_sequences_at_special_points():
+    """Of three or four frames, of three classes or four, in one batch; what a sequence has not is of logit -inf."""
+    inf, rng = np.inf, np.random.default_rng(0)
+    x = np.full((8, 4, 4), -inf, np.float32)
+    # A confident alignment: blank, 1, blank; and one whose loss is less than the smallest number.
+    x[:2, :3, :3] = 0
+    x[0, [0, 1, 2], [0, 1, 0]], x[1, [0, 1, 2], [0, 1, 0]] = 30, 300
+    # What cannot be aligned: 1, 1 and 1, 2, 1 in two frames, and a label that is impossible in every frame.
+    x[2:5, :3, :3] = rng.normal(size=(3, 3, 3))
+    x[4, :, 2] = -inf
+    # A class of minus infinity that no label needs.
+    x[5, :, :3] = rng.normal(size=(4, 3))
+    # A label without a chance in the first frame, and a frame without any finite logit.
+    x[6:, :3, :3] = 0
+    x[6, 0, 1], x[7, 1] = -inf, -inf
+    labels = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 2, 1], [2, 0, 0], [1, 2, 0], [1, 0, 0], [1, 0, 0]])
+    frames, lengths = np.array([3, 3, 2, 2, 3, 4, 3, 3]), np.array([1, 1, 2, 3, 1, 2, 1, 1])
     zeroed = jaxloss.CTCLoss(zero_infinity=True, reduction="none")
 
     @jit
     def run(x):
         losses = lambda x: _loss(x, frames, labels, lengths)
-        derivatives = jax.jvp(jax.grad(lambda x: losses(x).sum()), (x,), (jnp.ones_like(x),))
-        zeros = zeroed(x, labels, logit_lengths=np.array(frames), label_lengths=np.array(lengths))
-        return losses(x), (*derivatives, zeros)
+        gradient = jax.grad(lambda x: losses(x).sum())
+        weighed = lambda x: (gradient(x) * jnp.arange(16.0).reshape(1, 4, 4)).sum()
+        bent = jax.jvp(gradient, (x,), (jnp.ones_like(x),))[1]
+        short = _loss(x[5:6, :, :3], frames[5:6], labels[5:6], lengths[5:6])
+        return (
+            losses(x),
+            gradient(x),
+            bent,
+            jax.grad(weighed)(x),
+            zeroed(x, labels, logit_lengths=frames, label_lengths=lengths),
+            short,
+        )
 
-    losses, zeros = run(x)
-    assert (losses == np.inf).all()
-    for zero in zeros:
-        assert not np.any(zero)
-
-
-def test_a_logit_of_minus_infinity_that_no_label_needs_is_harmless():
-    x = np.random.default_rng(0).normal(size=(1, 4, 4)).astype(np.float32)
-    masked = x.copy()
-    masked[..., 3] = -np.inf
-    value, slope = _with_slope(masked, [4], [[1, 2]], [2])
-    np.testing.assert_allclose(value, _losses(x[..., :3], [4], [[1, 2]], [2]), rtol=1e-6)
-    assert np.isfinite(slope).all()
-    assert not np.any(slope[..., 3])
-
-
-def test_a_label_without_a_chance_in_the_first_frame_may_come_later():
-    x = jnp.zeros((2, 3, 3)).at[0, 0, 1].set(-jnp.inf).at[1, 1].set(-jnp.inf)
-    f = lambda x: jaxloss.ctc_loss(x, np.zeros((2, 3)), np.array([[1], [1]]), np.zeros((2, 1)))
-    values, gradient = jit(lambda x: (f(x), jax.grad(lambda x: f(x).sum())(x)))(x)
-    # Of 2 * 3 * 3 paths three say it; the second sequence has a frame without any finite logit.
-    np.testing.assert_allclose(values, [np.log(18 / 3), np.inf], rtol=1e-6)
-    np.testing.assert_allclose(np.sum(gradient, -1), 0, atol=1e-6)
-    np.testing.assert_array_equal(gradient[1], 0)
-    slope = lambda x: (jax.grad(lambda x: f(x)[0])(x) * jnp.arange(18.0).reshape(2, 3, 3)).sum()
-    assert np.isfinite(jit(jax.grad(slope))(x)[0]).all()
+    values, slopes, bent, twice, zeros, short = map(np.asarray, run(x))
+    # Not all that is not on the path is lost: the other frames may say 1 too.
+    others = 2 * np.exp(-30.0)
+    assert values[0] > 0
+    np.testing.assert_allclose(values[0], 3 * others - 2 * np.exp(-30.0), rtol=1e-5)
+    assert np.abs(slopes[0]).max() < 1e-12
+    assert values[1] == 0
+    impossible = [2, 3, 4, 7]
+    assert (values[impossible] == inf).all()
+    for zero in (slopes, bent, zeros):
+        assert not np.any(zero[impossible])
+    np.testing.assert_allclose(values[5], short[0], rtol=1e-6)
+    assert np.isfinite(slopes).all()
+    assert not np.any(slopes[5, :, 3])
+    # Of 2 * 3 * 3 paths three say it.
+    np.testing.assert_allclose(values[6], np.log(18 / 3), rtol=1e-6)
+    np.testing.assert_allclose(np.sum(slopes, -1), 0, atol=1e-6)
+    assert np.isfinite(twice[np.isfinite(values)]).all()
 
 
 def test_no_frames_at_all():
@@ -267,8 +256,7 @@ def test_no_frames_at_all():
     assert slope.shape == x.shape
 
 
-@pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf, 7.0])
-def test_padded_frames_and_masked_sequences_are_inert(planted):
+def test_padded_frames_and_masked_sequences_are_inert():
     x, _, labels, lengths = _inputs(batch=4, frames=12, length=3)
     dead = np.random.default_rng(1).uniform(size=(4, 12)) < 0.3  # anywhere
     where = np.array([True, False, True, True])
@@ -278,15 +266,19 @@ def test_padded_frames_and_masked_sequences_are_inert(planted):
     def run(x):
         losses = lambda x: jaxloss.ctc_loss(x, dead, labels, label_paddings, where=where)
         gradient = jax.grad(lambda x: losses(x).sum())
+        bent = jax.jvp(gradient, (x,), (jnp.ones_like(x),))[1]
+        if not cases.EVERY:
+            return losses(x), gradient(x), bent
         twice = jax.grad(lambda x: jnp.sum(gradient(x) * jnp.cos(jnp.arange(x.size)).reshape(x.shape)))
-        return losses(x), gradient(x), jax.jvp(gradient, (x,), (jnp.ones_like(x),))[1], twice(x)
+        return losses(x), gradient(x), bent, twice(x)
 
     expected = run(x)
     out = dead | ~where[:, None]
-    got = run(np.where(out[..., None], np.float32(planted), x))
-    for a, b in zip(got, expected, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert np.isfinite(b).all()
+    for planted in (np.nan, np.inf, -np.inf, 7.0):
+        got = run(np.where(out[..., None], np.float32(planted), x))
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{planted}")
+            assert np.isfinite(b).all()
     for derivative in expected[1:]:
         assert not np.any(np.asarray(derivative)[out])
     alive = np.argsort(dead, 1, stable=True)  # the frames that count first, and their number
@@ -294,9 +286,10 @@ def test_padded_frames_and_masked_sequences_are_inert(planted):
     np.testing.assert_allclose(expected[0][where], packed[where], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("shape", "share"), [((16, 200, 32, 40), 0.37), ((32, 500, 128, 100), 1 / 3), ((8, 1000, 1024, 200), 1 / 3)]
-)
+SHAPES = [((32, 500, 128, 100), 1 / 3), ((16, 200, 32, 40), 0.37), ((8, 1000, 1024, 200), 1 / 3)]
+
+
+@pytest.mark.parametrize(("shape", "share"), SHAPES if cases.EVERY else SHAPES[:1])
 def test_a_third_of_the_memory_of_optax(shape, share):
     """Over few classes a little more: what a nearly certain sequence needs to be exact is held beside the walk."""
     batch, frames, classes, length = shape
@@ -327,46 +320,37 @@ def test_the_posteriors_of_a_long_sequence_still_sum_to_one():
     np.testing.assert_allclose(np.sum(slopes, -1), 0, atol=5e-6)
 
 
-def test_half_precision_is_computed_in_float32():
-    x, frames, labels, lengths = _inputs()
-    for kind in ("bfloat16", "float16"):
-        half = x.astype(kind)
-        losses, gradient = _with_slope(half, frames, labels, lengths)
-        assert (losses.dtype, gradient.dtype) == (np.float32, half.dtype)
-        np.testing.assert_allclose(losses, _losses(half.astype(np.float32), frames, labels, lengths), rtol=1e-6)
+def test_the_blank_is_no_label_and_padding_may_hold_any():
+    """Labels out of range, which are nan too, are in tests/sweeps/test_errors.py."""
+    x, frames, labels, _ = _inputs(batch=3, frames=5, length=2)
+    labels, lengths = labels.copy(), np.array([2, 2, 1])
+    labels[0, 1], labels[2, 1] = 0, -1  # the last is padding
+    left = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
 
+    @jit
+    def run(x, labels):
+        slope = jax.grad(lambda x: _loss(x, frames, labels, lengths).sum())(x)
+        error, losses = checkify.checkify(jaxloss.checked(_loss))(x, frames, labels, lengths)
+        by_paddings = jaxloss.ctc_loss(x, np.zeros((3, 5), bool), np.ones((3, 2), np.int32), left)
+        return error, losses, slope, by_paddings
 
-def test_labels_out_of_range_are_nan_and_an_error_under_checked():
-    x, frames, labels, lengths = _inputs(batch=3, length=2)
-    labels, lengths, paddings = labels.copy(), np.array([2, 2, 1]), np.zeros((3, 30), bool)
-    labels[0, 1], labels[2, 1] = 7, -1  # the last is padding
-    losses, slope = _with_slope(x, frames, labels, lengths)
+    error, losses, slope, by_paddings = run(x, labels)
+    assert "labels must be from 0 to 6 and not the blank, 0" in error.get()
     np.testing.assert_array_equal(np.isnan(losses), [True, False, False])
     np.testing.assert_array_equal(slope[0], 0)
     assert np.isfinite(slope).all()
-    labels[0, 1] = 0
-    assert np.isnan(_losses(x, frames, labels, lengths)[0]), "the blank is no label"
-    error, _ = jit(checkify.checkify(jaxloss.checked(_loss)))(x, frames, labels, lengths)
-    assert "labels must be from 0 to 6 and not the blank, 0" in error.get()
-    left = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
-    ones = np.ones_like(labels)
-    np.testing.assert_array_equal(np.isnan(jit(jaxloss.ctc_loss)(x, paddings, ones, left)), [True, False, False])
+    np.testing.assert_array_equal(np.isnan(by_paddings), [True, False, False])
 
 
 @pytest.mark.parametrize(
     ("error", "words", "change"),
     [
         (ValueError, ["logits (30,)", "two axes"], {"logits": np.zeros(30, np.float32)}),
-        (ValueError, ["labels (5, 8)", "logits (6, 30, 7)"], {"labels": np.ones((5, 8), np.int32)}),
         (ValueError, ["labels (8,)"], {"labels": np.ones(8, np.int32)}),
         (TypeError, ["labels", "float32", "integers"], {"labels": np.ones((6, 8), np.float32)}),
-        (TypeError, ["logits", "int32"], {"logits": np.zeros((6, 30, 7), np.int32)}),
         (ValueError, ["logit_paddings (6, 29)", "(6, 30)"], {"logit_paddings": np.zeros((6, 29))}),
         (ValueError, ["label_paddings (6, 7)", "(6, 8)"], {"label_paddings": np.zeros((6, 7))}),
         (ValueError, ["blank_id 7", "7 classes"], {"blank_id": 7}),
-        (ValueError, ["blank_id", "-1"], {"blank_id": -1}),
-        (TypeError, ["blank_id", "0.5"], {"blank_id": 0.5}),
-        (ValueError, ["where (5,)"], {"where": np.ones(5, bool)}),
     ],
 )
 def test_bad_input_is_refused(error, words, change):
@@ -378,21 +362,24 @@ def test_bad_input_is_refused(error, words, change):
         assert word in str(raised.value)
 
 
-def test_the_class_form_takes_lengths_or_paddings():
+def test_function_and_form_take_lengths_or_paddings():
     x, frames, labels, lengths = _inputs()
     loss = jaxloss.CTCLoss()
     paddings = {"logit_paddings": np.arange(30) >= frames[:, None], "label_paddings": np.arange(8) >= lengths[:, None]}
+    of_lengths = {"logit_lengths": frames, "label_lengths": lengths}
 
     @jit
     def run(x):
-        by_lengths = loss(x, labels, logit_lengths=frames, label_lengths=lengths)
-        return by_lengths, loss(x, labels, **paddings), loss(x, labels), loss.total(x, labels, **paddings)
+        each = jaxloss.ctc_loss(x, None, labels, None, **of_lengths), jaxloss.ctc_loss(x, labels=labels, **paddings)
+        all_of_them = _loss(x, [30] * 6, labels, [8] * 6)
+        reduced = [loss(x, labels, **how) for how in (of_lengths, paddings, {})]
+        return each, all_of_them, reduced, loss.total(x, labels, **paddings)
 
-    by_lengths, by_paddings, of_all, (numerator, denominator) = run(x)
-    np.testing.assert_allclose(by_lengths, _losses(x, frames, labels, lengths).mean(), rtol=1e-6)
-    np.testing.assert_allclose(by_paddings, by_lengths, rtol=1e-6)
-    np.testing.assert_allclose(of_all, _losses(x, [30] * 6, labels, [8] * 6).mean(), rtol=1e-6)
-    np.testing.assert_allclose(numerator / denominator, by_lengths, rtol=1e-6)
+    (each, by_paddings), all_of_them, reduced, (numerator, denominator) = run(x)
+    np.testing.assert_allclose(by_paddings, each, rtol=1e-6)
+    means = [each.mean(), each.mean(), all_of_them.mean()]
+    np.testing.assert_allclose(reduced, means, rtol=1e-6)
+    np.testing.assert_allclose(numerator / denominator, means[0], rtol=1e-6)
     for error, wrong in (
         (ValueError, {"logit_lengths": frames, **paddings}),
         (ValueError, {"label_lengths": lengths[:5]}),
@@ -472,74 +459,18 @@ def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
         )
 
 
-def test_a_length_that_cannot_be_is_nan_without_a_slope_and_an_error_under_checked():
-    x, _, labels, _ = _inputs(batch=6, frames=5, length=3)
-    frames, lengths = np.array([5, 6, -1, 5, 5, 0]), np.array([3, 3, 3, 4, -3, 0])
-    where = np.array([True, False] * 3)
-
-    @jit
-    def run(x, frames, lengths, where):
-        loss = lambda x, **o: jaxloss.ctc_loss(x, None, labels, None, logit_lengths=frames, label_lengths=lengths, **o)
-        after = lambda x: 1024 * jnp.where(jnp.isnan(loss(x)), 0, loss(x)).sum()
-        error, masked = checkify.checkify(jaxloss.checked(loss))(x, where=where)
-        return loss(x), jax.grad(after)(x), masked, error
-
-    losses, slope, masked, error = run(x, frames, lengths, where)
-    np.testing.assert_array_equal(np.isnan(losses), [False, True, True, True, True, False])
-    assert np.isfinite(slope).all()
-    np.testing.assert_array_equal(np.any(slope, (1, 2)), [True, False, False, False, False, False])
-    np.testing.assert_array_equal(np.isnan(masked), [False, False, True, False, True, False])
-    assert "ctc_loss: logit_lengths must be from 0 to 5" in error.get()
-    *_, error = run(x, np.maximum(frames, 0), lengths, where)
-    assert "ctc_loss: label_lengths must be from 0 to 3" in error.get()
-    *_, error = run(x, np.maximum(frames, 0), lengths, lengths == 3)
-    assert "logit_lengths" in error.get()
-    *_, error = run(x, frames, lengths, frames == 5)
-    assert "label_lengths" in error.get()
-    *_, error = run(x, frames, lengths, np.array([True, False, False, False, False, True]))
-    assert error.get() is None
-
-
-def test_lengths_are_paddings_by_another_name_and_structure_is_checked():
-    x, frames, labels, lengths = _inputs()
-    padded = np.arange(30) >= frames[:, None], np.arange(8) >= lengths[:, None]
-    by_paddings = jit(lambda x: jaxloss.ctc_loss(x, padded[0], labels, padded[1]))(x)
-    by_lengths = jaxloss.ctc_loss(x, None, labels, None, logit_lengths=frames, label_lengths=lengths)
-    np.testing.assert_allclose(by_lengths, by_paddings, rtol=1e-6)
-    with pytest.raises(ValueError, match="zero_infinity must be one of False, True, got 'no'"):
-        jaxloss.ctc_loss(x, None, labels, None, zero_infinity="no")
-
-
-def test_a_second_eager_call_compiles_nothing():
-    from tests.fused.test_programs import compilations
-
-    x, frames, labels, lengths = _inputs(batch=2, frames=6, length=2)
-    f = lambda x: _loss(x, np.minimum(frames, 6), labels, np.minimum(lengths, 2)).sum()
-    x = jnp.asarray(x)
-    for call in (lambda: f(x), lambda: jax.value_and_grad(f)(x), lambda: jax.jvp(f, (x,), (x,))):
-        call()
-        assert not compilations(call)
-
-
 def test_any_number_of_sequences_frames_classes_and_labels_is_one_artifact():
-    x, _, labels, _ = _inputs(batch=3, frames=9, length=3)
-    paddings = np.zeros((3, 9), np.float32), np.zeros((3, 3), np.float32)
+    """With the labels, which tests/sweeps/test_export.py leaves as they are; it calls what is exported."""
     step = jax.jit(lambda x, a, y, c: jax.value_and_grad(lambda x: jaxloss.ctc_loss(x, a, y, c).mean())(x))
     scope = jax.export.SymbolicScope()
     shapes = [jax.export.symbolic_shape(shape, scope=scope) for shape in ("b, t, k", "b, t", "b, s", "b, s")]
     dtypes = np.float32, np.float32, np.int32, np.float32
     arguments = [jax.ShapeDtypeStruct(*pair) for pair in zip(shapes, dtypes, strict=True)]
-    got = jax.export.export(step)(*arguments).call(x, paddings[0], labels, paddings[1])
-    for a, e in zip(got, step(x, paddings[0], labels, paddings[1]), strict=True):
-        np.testing.assert_allclose(a, e, rtol=1e-6, atol=1e-7)
-
-
-def test_valid_input_makes_no_nan_on_the_way():
-    x, frames, labels, lengths = _inputs(batch=3, frames=9, length=3)
-    x[0, -1], x[1, 2, 6], x[2, 3] = np.nan, -np.inf, 80 * (np.arange(7) == 0)
-    frames, lengths = np.array([8, 9, 9]), np.array([0, 3, 2])
-    step = jax.value_and_grad(lambda x: _loss(x, frames, np.maximum(labels % 6, 1), lengths).sum())
-    x = jnp.asarray(x)
-    with jax.debug_nans(True):
-        for run in (step, jit(step)):
-            assert all(np.isfinite(leaf).all() for leaf in run(x))
+    exported = jax.export.export(step)(*arguments)
+    assert [a.shape for a in exported.out_avals] == [(), shapes[0]]
+    if cases.EVERY:
+        x, _, labels, _ = _inputs(batch=3, frames=9, length=3)
+        paddings = np.zeros((3, 9), np.float32), np.zeros((3, 3), np.float32)
+        got = exported.call(x, paddings[0], labels, paddings[1])
+        for a, e in zip(got, step(x, paddings[0], labels, paddings[1]), strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-6, atol=1e-7)
