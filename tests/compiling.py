@@ -1,28 +1,19 @@
-"""A `jit` for tests of structure: what is masked, sharded or batched does not depend on how good the machine code is.
-
-Tests of accuracy and of memory use `jax.jit`, as users do.
-"""
+"""How tests compile: quickly, or as users do; and what a compiled program sends between devices."""
 
 import math
 import re
 from functools import partial
 
 import jax
+import jaxlib
 
-# XLA's older generator of loops takes half the time; where it is gone (from JAX 0.12 on) it is not asked for.
-_WISHES = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-
-
-def _known(option, value):
-    try:
-        jax.jit(lambda: 0, compiler_options={option: value})()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
-
-
-OPTIONS = {option: value for option, value in _WISHES.items() if _known(option, value)}
-jit = partial(jax.jit, compiler_options=OPTIONS)
+# tests/conftest.py turns most optimizations off: what is masked, sharded or batched does not depend on them.
+jit = jax.jit
+_AS_USERS = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+if jaxlib.version.__version_info__ < (0, 12):
+    _AS_USERS["xla_cpu_use_fusion_emitters"] = True
+optimized = partial(jax.jit, compiler_options=_AS_USERS)
+"""`jax.jit` for tests of accuracy and of memory: the programs that users get."""
 
 
 def sent(compiled):

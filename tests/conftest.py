@@ -2,32 +2,29 @@
 
 import os
 import pathlib
+from importlib.metadata import version
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+# Compilation is most of the time of these tests, and what they ask is rarely how good the machine code is: a test of
+# accuracy or of memory asks for the programs that users get by `compiling.optimized`. Before 0.12 jaxlib has an older
+# generator of loops too, which takes a third of the time.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_force_host_platform_device_count=8"
+    + (" --xla_cpu_use_fusion_emitters=false" if int(version("jaxlib").split(".")[1]) < 12 else "")
+)
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Compilations, short ones too, are kept from run to run and shared by the workers of a run.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
-import pytest
 
 from tests import cases
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-
-
-@pytest.fixture(autouse=True)
-def optimized_where_asked(request):
-    """Compilation is most of the time of these tests, and what they ask is rarely how good the machine code is.
-
-    A test of accuracy or of memory is marked `optimized`: it gets the programs that users get.
-    """
-    jax.config.update("jax_disable_most_optimizations", request.node.get_closest_marker("optimized") is None)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_addoption(parser):

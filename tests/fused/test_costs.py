@@ -11,7 +11,7 @@ import pytest
 
 from jaxloss import linear_softmax_cross_entropy
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 from tests.fused import oracle
 from tests.fused.layers import CHUNKED, MODES, inputs, normal
 
@@ -89,7 +89,7 @@ def test_a_float32_kernel_may_be_multiplied_in_half_precision_and_float64_stays(
 
 def temporaries(loss, *shapes):
     """Of value and gradient, compiled as users compile them."""
-    compiled = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(*abstract(*shapes)).compile()
+    compiled = optimized(jax.value_and_grad(loss, (0, 1))).lower(*abstract(*shapes)).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 

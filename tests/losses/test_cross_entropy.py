@@ -11,7 +11,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import CLASS_WEIGHTS, CLASSES, LABELS, LOGITS, MASSES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 
 WEIGHTS = (0.5, 1.0, 2.0, 0.25, 3.0)
 
@@ -140,7 +140,7 @@ def test_the_largest_of_many_small_probabilities_keeps_its_digits():
     rng = np.random.default_rng(0)
     x, y = rng.normal(0, 0.01, (3, 8192)).astype(np.float32), cases.distribution(rng, (3, 8192))
     y[0] = 1 / 8192
-    gradient = jax.jit(jax.grad(lambda x: jaxloss.softmax_cross_entropy(x, y).sum()))(x)
+    gradient = optimized(jax.grad(lambda x: jaxloss.softmax_cross_entropy(x, y).sum()))(x)
     e = np.exp(x.astype(np.float64))
     p = e / e.sum(-1, keepdims=True)
     mass = y.sum(-1, keepdims=True, dtype=np.float64)
@@ -156,7 +156,7 @@ def test_a_confident_example_keeps_its_loss_and_derivatives():
         lambda x: -jaxloss.log_softmax(x)[1],
     )
     bent = lambda x: labels(x, 1), lambda x: dense(x, jnp.array([0.2, 0.5, 0.3]))
-    run = jax.jit(lambda x, z: ([jax.value_and_grad(f)(x) for f in losses], [jax.hessian(f)(z) for f in bent]))
+    run = optimized(lambda x, z: ([jax.value_and_grad(f)(x) for f in losses], [jax.hessian(f)(z) for f in bent]))
     first, second = run(jnp.array([0.0, 40.0, 0.0]), jnp.array([0.0, 30.0, 1.0]))
     for value, slope in first:
         np.testing.assert_allclose(value, 2 * np.exp(-40.0), rtol=1e-6)
@@ -175,7 +175,10 @@ def test_rows_of_fifty_thousand_classes_keep_their_digits():
     labels, dense = jaxloss.softmax_cross_entropy_with_integer_labels, jaxloss.softmax_cross_entropy
     losses = lambda x: (labels(x, t), dense(x, y), labels(x, t, label_smoothing=s))
     totals = [lambda x, i=i: losses(x)[i].sum() for i in range(3)]
-    alone, (values, slopes) = jax.jit(losses)(x), jax.jit(lambda x: (losses(x), [jax.grad(f)(x) for f in totals]))(x)
+    alone, (values, slopes) = (
+        optimized(losses)(x),
+        optimized(lambda x: (losses(x), [jax.grad(f)(x) for f in totals]))(x),
+    )
     for i in range(2):
         others = np.delete(np.float64(x[i]), t[i])
         rest = math.fsum(np.exp(others - np.float64(x[i, t[i]])))
@@ -408,7 +411,7 @@ def test_a_loss_is_finite_as_far_as_its_numbers_are():
         (lambda x: jaxloss.kl_divergence_with_log_targets(x, jnp.log(jnp.float32([0.5, 0.5]))), [0, -1e30], 5e29),
     ]
     run = lambda *inputs: [loss(x) for (loss, _, _), x in zip(pairs, inputs, strict=True)]
-    for how in (jax.jit, lambda f: f) if cases.EVERY else (jax.jit,):
+    for how in (optimized, lambda f: f) if cases.EVERY else (optimized,):
         answers = how(run)(*(np.float32(x) for _, x, _ in pairs))
         np.testing.assert_allclose(answers, [expected for *_, expected in pairs], rtol=1e-6)
 
@@ -427,8 +430,8 @@ def test_a_value_is_the_same_alone_and_with_its_gradient_at_every_infinity(class
         "log_softmax": lambda x: -jaxloss.log_softmax(x)[:, 0],
     }
     of_sum = lambda loss: lambda x: (lambda values: (values.sum(), values))(loss(x))
-    values = jax.jit(lambda x: {name: loss(x) for name, loss in losses.items()})(x)
-    beside = jax.jit(lambda x: {name: jax.grad(of_sum(loss), has_aux=True)(x) for name, loss in losses.items()})(x)
+    values = optimized(lambda x: {name: loss(x) for name, loss in losses.items()})(x)
+    beside = optimized(lambda x: {name: jax.grad(of_sum(loss), has_aux=True)(x) for name, loss in losses.items()})(x)
     for name, (_, got) in beside.items():
         np.testing.assert_allclose(got, values[name], rtol=1e-6, err_msg=name)
     assert not np.isnan(values["labels"]).any()

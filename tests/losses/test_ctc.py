@@ -14,7 +14,7 @@ from jax.experimental import checkify
 import jaxloss
 from tests import cases, ulp
 from tests.cases import FRAME_COUNTS, LOGITS, SYMBOL_COUNTS, SYMBOLS, Case
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 
 FRAMES, CLASSES = 5, 4
 
@@ -129,7 +129,7 @@ def test_value_gradient_and_curvature_are_those_of_the_enumeration():
     direction = np.random.default_rng(1).choice([-1.0, 0.5, 2.0], x[0].size).astype(np.float32)
     v = np.broadcast_to(direction.reshape(x[0].shape), x.shape)
 
-    @jax.jit
+    @optimized
     def run(x):
         loss = lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings)
         return loss(x), *jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (v,))
@@ -298,7 +298,7 @@ def test_a_third_of_the_memory_of_optax(shape, share):
     paddings = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((batch, frames), (batch, length))]
 
     def temporaries(loss):
-        step = jax.jit(jax.value_and_grad(lambda x, a, y, b: jnp.mean(loss(x, a, y, b))))
+        step = optimized(jax.value_and_grad(lambda x, a, y, b: jnp.mean(loss(x, a, y, b))))
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             lowered = step.lower(x, paddings[0], labels, paddings[1])
         return lowered.compile().memory_analysis().temp_size_in_bytes
@@ -428,7 +428,7 @@ def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
         logits[i, : len(x), : x.shape[1]], labels[i, : len(said)] = x, said
     lengths = np.array([len(x) for x, _ in rows]), np.array([len(said) for _, said in rows])
 
-    @jax.jit
+    @optimized
     def run(x):
         loss = lambda x: _loss(x, lengths[0], labels, lengths[1])
         gradient, curvature = jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (jnp.float32(direction),))

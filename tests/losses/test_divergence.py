@@ -7,7 +7,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import DISTRIBUTIONS, LOG_DISTRIBUTIONS, LOGITS, MASSES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 from tests.losses.test_cross_entropy import log_softmax
 from tests.losses.test_probabilities import probability_rows
 
@@ -204,7 +204,7 @@ def test_log_targets_of_minus_infinity_have_curvatures():
 def test_js_from_logits_with_masked_outcomes():
     x, z = jnp.array([1.0, jnp.nan, 2.0]), jnp.array([0.5, jnp.nan, -1.0])
     where = jnp.array([True, False, True])
-    loss = jax.jit(jax.value_and_grad(jaxloss.js_divergence_from_logits))
+    loss = optimized(jax.value_and_grad(jaxloss.js_divergence_from_logits))
     (got, slope), (expected, _) = loss(x, z, where=where), loss(x[::2], z[::2])
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert jnp.isfinite(slope).all()
@@ -220,7 +220,7 @@ def test_a_sum_over_many_outcomes_is_that_of_its_parts(fn):
     t[:, ::5], log_p[:, ::10], log_p[:, 7] = 0, -np.inf, -1e4
     with np.errstate(divide="ignore"):
         t = np.log(t) if fn is jaxloss.kl_divergence_with_log_targets else t
-    run = jax.jit(lambda log_p, t: (fn(log_p, t), jax.grad(lambda log_p: fn(log_p, t).sum())(log_p)))
+    run = optimized(lambda log_p, t: (fn(log_p, t), jax.grad(lambda log_p: fn(log_p, t).sum())(log_p)))
     losses, slopes = run(log_p, t)
     parts, slopes_of_parts = run(log_p.reshape(6, 4, 10), t.reshape(6, 4, 10))
     np.testing.assert_allclose(losses, np.sum(parts, 1), rtol=1e-6)

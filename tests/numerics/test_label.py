@@ -11,7 +11,7 @@ import jaxloss
 from jaxloss import numerics
 from jaxloss.numerics import label
 from tests import cases
-from tests.compiling import jit, sent
+from tests.compiling import jit, optimized, sent
 
 MANY, ROWS = label.MANY, 8
 WEIGHTS = np.linspace(0.5, 2, MANY).astype(np.float32)
@@ -43,7 +43,7 @@ def test_the_element_at_the_label_is_found_and_left_out_along_any_axis(classes, 
     one_hot = (np.arange(classes).reshape(np.insert([1, 1], axis, -1)) == labels).astype(np.float32)
     own = (x * one_hot).sum(axis, keepdims=True)
 
-    @jax.jit
+    @optimized
     def run(x, t, labels):
         found, tangent = jax.jvp(lambda x: numerics.label_value(x, labels, axis), (x,), (t,))
         slopes = [(2 * x, found), (x, -found)]
@@ -112,7 +112,7 @@ def test_gradients_are_the_textbooks_with_all_digits_of_a_confident_row(classes)
     x, labels = _rows()
     x, labels, options = x[:, :classes], labels % classes, {**OPTIONS["all"], "class_weights": WEIGHTS[:classes]}
     loss = lambda x, **o: jaxloss.softmax_cross_entropy_with_integer_labels(x, labels, **o).sum()
-    plain, of_all = jax.jit(lambda x: (jax.grad(loss)(x), jax.grad(lambda x: loss(x, **options))(x)))(x)
+    plain, of_all = optimized(lambda x: (jax.grad(loss)(x), jax.grad(lambda x: loss(x, **options))(x)))(x)
     slope, p, lse = _textbook(x, labels)
     if classes == MANY:
         assert abs(slope[4, labels[4]]) < 1e-10
@@ -170,7 +170,7 @@ def test_classes_spread_by_hand_over_devices_are_found_by_index():
 
 
 def test_the_label_is_an_index_on_cpu_and_over_many_classes_alone():
-    step = jax.jit(jax.grad(lambda x, t: jaxloss.softmax_cross_entropy_with_integer_labels(x, t).sum()))
+    step = optimized(jax.grad(lambda x, t: jaxloss.softmax_cross_entropy_with_integer_labels(x, t).sum()))
 
     def scatters(classes, platform):
         x, t = jax.ShapeDtypeStruct((4, classes), jnp.float32), jax.ShapeDtypeStruct((4,), jnp.int32)

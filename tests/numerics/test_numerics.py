@@ -10,7 +10,7 @@ import pytest
 
 from jaxloss import numerics
 from tests import ulp
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 
 REALS = np.concatenate([s * 10.0 ** np.arange(-8, 1.6, 0.2) for s in (-1, 1)]).astype(np.float32)
 POSITIVE = REALS[REALS > 0]
@@ -42,7 +42,7 @@ def test_a_primitive_of_one_argument(name, truth, points, value, slope):
     """In float32 and in float64, at the same points, whose truth is the slow part."""
     mp.mp.dps = ulp.DIGITS
     f, answers = getattr(numerics, name), {}
-    both = jax.jit(lambda x: (f(x), jax.vmap(jax.grad(f))(x)))
+    both = optimized(lambda x: (f(x), jax.vmap(jax.grad(f))(x)))
     answers[np.float32] = jax.tree.map(np.asarray, both(jnp.asarray(points, np.float32)))
     with jax.enable_x64(True):
         answers[np.float64] = jax.tree.map(np.asarray, both(jnp.asarray(points, np.float64)))
@@ -124,7 +124,7 @@ def test_the_closed_ends_of_the_domain():
         own = zip(ENDS, arguments, strict=True)
         return [jax.value_and_grad(getattr(numerics, name), tuple(range(len(s))))(*a) for (name, *_, s), a in own]
 
-    answers = jax.jit(run)(*([jnp.float32(a) for a in end[1]] for end in ENDS))
+    answers = optimized(run)(*([jnp.float32(a) for a in end[1]] for end in ENDS))
     for (name, arguments, value, slopes), (got, got_slopes) in zip(ENDS, answers, strict=True):
         what = f"{name}{arguments}"
         np.testing.assert_allclose(got, value, rtol=1e-6, err_msg=what)
@@ -133,7 +133,7 @@ def test_the_closed_ends_of_the_domain():
 
 def test_log_sum_exp_of_rows_of_any_kind():
     rows = np.float32([[-np.inf, -np.inf], [np.inf, 0], [1e4, 1e4], [0, -np.inf], [-3e38, 3e38]])
-    values, slopes = map(np.asarray, jax.jit(jax.vmap(jax.value_and_grad(numerics.logsumexp)))(rows))
+    values, slopes = map(np.asarray, optimized(jax.vmap(jax.value_and_grad(numerics.logsumexp)))(rows))
     np.testing.assert_allclose(values, [-np.inf, np.inf, 1e4 + np.log(2), 0, 3e38], rtol=1e-6)
     np.testing.assert_allclose(slopes[[0, 2, 3, 4]], [[0, 0], [0.5, 0.5], [1, 0], [0, 1]])
 
@@ -157,7 +157,7 @@ def test_softmax_and_its_logarithm_to_the_second_derivative(absent):
     functions = [numerics.softmax, numerics.log_softmax]
     bent = [*functions, crossed, jax.grad(numerics.logsumexp)]
 
-    @jax.jit
+    @optimized
     @jax.vmap
     def run(x):
         return [f(x) for f in functions], [[d(f)(x) for f in bent] for d in (jax.jacfwd, jax.jacrev)]
@@ -176,7 +176,7 @@ def test_absent_classes_change_nothing_however_many():
     x = np.float32([[inf, 0, 1], [inf, inf, 0], [-inf, -inf, -inf], [3e38, -3e38, 0], [3e-8, 0, -1], [30, 0, 1]])
     absent, shares = ((0, 0), (0, 300)), np.float32([[0.5, 0.2, 0.3]])
 
-    @jax.jit
+    @optimized
     def run(x, shares):
         value, pull_back = jax.vjp(numerics.log_softmax, x)
         return value, pull_back(jnp.broadcast_to(shares, x.shape))[0], numerics.softmax(x)
@@ -190,7 +190,7 @@ def test_absent_classes_change_nothing_however_many():
 def test_the_complement_of_a_probability_near_one_keeps_its_digits():
     x = jnp.array([50.0, 0.0, 1.0])
     rest = np.exp(-50.0) + np.exp(-49.0)
-    value, slope = jax.jit(jax.value_and_grad(lambda x: numerics.softmax_complement(x)[0]))(x)
+    value, slope = optimized(jax.value_and_grad(lambda x: numerics.softmax_complement(x)[0]))(x)
     np.testing.assert_allclose(value, rest, rtol=1e-5)
     np.testing.assert_allclose(slope, [-rest, np.exp(-50.0), np.exp(-49.0)], rtol=1e-5)
 
@@ -198,10 +198,10 @@ def test_the_complement_of_a_probability_near_one_keeps_its_digits():
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_the_norm_neither_overflows_nor_has_a_nan_slope(scale):
     x = np.float32([[3, -4], [0, 0]]) * np.float32(scale)
-    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(numerics.norm)))(x)
+    values, slopes = optimized(jax.vmap(jax.value_and_grad(numerics.norm)))(x)
     np.testing.assert_allclose(values, [5 * scale, 0], rtol=1e-6)
     np.testing.assert_allclose(slopes, [[0.6, -0.8], [0, 0]], rtol=1e-6)
-    curvature = jax.jit(jax.hessian(numerics.norm))(x[0])
+    curvature = optimized(jax.hessian(numerics.norm))(x[0])
     np.testing.assert_allclose(curvature, np.array([[16, 12], [12, 9]]) / 125 / scale, rtol=1e-5)
 
 
@@ -209,7 +209,7 @@ def test_the_deviance_does_not_cancel_where_the_rate_is_nearly_the_count():
     mp.mp.dps = ulp.DIGITS
     k = np.float32([1e3, 1e6, 1e8])
     x = (np.log(k.astype(np.float64)) + 3e-4).astype(np.float32)
-    got = jax.jit(numerics.half_deviance_log_rate)(x, k)
+    got = optimized(numerics.half_deviance_log_rate)(x, k)
     for g, a, b in zip(got, map(ulp.exact, x), map(ulp.exact, k), strict=True):
         assert ulp.ulps(g, mp.exp(a) - b - b * (a - mp.log(b))) < 16
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests import cases, ulp
 from tests.cases import Case, Limit
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 
 HARD = cases.with_grid()
 
@@ -53,7 +53,7 @@ def _answers(index: int):
             gradient, curvature = jax.jvp(jax.grad(total), (some,), (along,))
             return case.loss({**arrays, **some}), gradient, curvature
 
-        answers.append(jax.tree.map(np.asarray, jax.jit(run)({k: arrays[k] for k in wrt})))
+        answers.append(jax.tree.map(np.asarray, optimized(run)({k: arrays[k] for k in wrt})))
     return answers
 
 
@@ -75,7 +75,6 @@ def _check(limit: Limit, got, truth, unit, where, worst):
             worst[kind] = (error, where, got, mp.nstr(truth, 12))
 
 
-@pytest.mark.optimized
 @pytest.mark.parametrize("what", ["value", "gradient", "second"])
 @pytest.mark.parametrize("index", range(len(HARD)), ids=lambda i: HARD[i].id)
 def test_float32(index, what):

@@ -14,7 +14,7 @@ import pytest
 
 from tests import cases
 from tests.cases import Case
-from tests.compiling import jit
+from tests.compiling import jit, optimized
 
 ROWS = 2
 EPS = float(np.finfo(np.float32).eps)
@@ -66,7 +66,6 @@ def _truth(case: Case, arrays, options):
         return jax.tree.map(np.asarray, _textbook(case)(smooth, own, numbers))
 
 
-@pytest.mark.optimized
 @pytest.mark.parametrize("classes", SIZES if cases.EVERY else (1, 50257))
 @each_loss
 def test_values_and_gradients_are_those_of_float64(case, classes):
@@ -78,7 +77,7 @@ def test_values_and_gradients_are_those_of_float64(case, classes):
         smooth = {k: arrays[k] for k in case.differentiable}
         return jax.grad(lambda smooth: case.loss({**arrays, **smooth}, options).sum())(smooth)
 
-    compiled = jax.jit if classes > 5 else jit  # a few classes are other loops, which test_accuracy.py looks at
+    compiled = optimized if classes > 5 else jit  # a few classes are other loops, which test_accuracy.py looks at
     value, slope = compiled(case.loss), compiled(gradient)
     both = compiled(lambda *inputs: (case.loss(*inputs), gradient(*inputs)))
     for way, arrays, options in _ways(case, classes):

@@ -134,10 +134,9 @@ def test_padding_may_be_masked_after_the_loss(case):
             return after(losses)
 
         smooth = {k: x for k, x in arrays.items() if k in case.differentiable} | numbers
-        ways = (lambda x: jnp.mean(x, where=keep), lambda x: 1024 * jnp.sum(jnp.where(keep, x, 0 * x.shape[0])))
-        ones = jax.tree.map(jnp.ones_like, smooth)
-        first = [jax.value_and_grad(masked)(smooth, after) for after in ways]
-        return first, jax.jvp(jax.grad(lambda smooth: masked(smooth, ways[0])), (smooth,), (ones,))[1]
+        after = lambda x: jnp.mean(x, where=keep) + 1024 * jnp.sum(jnp.where(keep, x, 0 * x.shape[0]))
+        step = jax.value_and_grad(lambda smooth: masked(smooth, after))
+        return jax.jvp(step, (smooth,), (jax.tree.map(jnp.ones_like, smooth),))
 
     expected = run(arrays)
     for name, value in bad:
@@ -152,7 +151,8 @@ def test_padding_may_be_masked_after_the_loss(case):
 REDUCTIONS = ("mean", "sum", "sum_over_batch_size", "none")
 
 
-@one_of_each
+# How losses are reduced does not depend on the loss.
+@pytest.mark.parametrize("case", cases.richest() if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
 def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(case):
     arrays = case.draw(seed=5, batch=BATCH)
     p = arrays[case.predictions]
@@ -260,15 +260,13 @@ def test_no_reduction_has_a_slope_where_nothing_is_kept(case, reduction):
 @one_of_each
 def test_an_empty_batch_has_loss_zero(case):
     arrays = case.draw(batch=(0,))
-    reductions = ("mean", "sum", "sum_over_batch_size")
 
     @jit
     def run(arrays):
         mean = lambda p: case.reduced(case.make(), {**arrays, case.predictions: p})
-        values = [case.reduced(case.make(reduction=r), arrays) for r in reductions]
-        return jax.grad(mean)(arrays[case.predictions]), case.loss(arrays), values
+        return jax.value_and_grad(mean)(arrays[case.predictions]), case.loss(arrays)
 
-    gradient, losses, values = run(arrays)
+    (value, gradient), losses = run(arrays)
+    assert value == 0
     assert gradient.shape == arrays[case.predictions].shape
     assert losses.shape == (0,)
-    assert values == [0, 0, 0]

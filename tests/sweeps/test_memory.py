@@ -8,8 +8,8 @@ import pytest
 
 import jaxloss
 from tests import cases
+from tests.compiling import optimized
 
-pytestmark = pytest.mark.optimized
 ROWS, CLASSES = 512, 32000
 LOGITS = jax.ShapeDtypeStruct((ROWS, CLASSES), jnp.float32)
 LABELS = jax.ShapeDtypeStruct((ROWS,), jnp.int32)
@@ -17,7 +17,7 @@ BYTES = ROWS * CLASSES * 4
 
 
 def _temporaries(f, *arguments):
-    return jax.jit(f).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+    return optimized(f).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
 
 
 WEIGHTS = np.linspace(0.5, 2, CLASSES).astype(np.float32)
