@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any
@@ -82,6 +83,12 @@ def described(x: Any) -> str:
 
 
 _functions: set[str] = set()
+_called: ContextVar[str | None] = ContextVar("jaxloss_called", default=None)
+
+
+def called(name: str) -> str:
+    """The public function that was called, which may call the one of this name."""
+    return _called.get() or name
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,6 +97,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        token = _called.set(called(name))
         try:
             return function(*args, **kwargs)
         except (TypeError, ValueError) as error:
@@ -102,6 +110,8 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
                 if answer:
                     raise TypeError(answer) from None
             raise
+        finally:
+            _called.reset(token)
 
     return call
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import checkify
 
+from jaxloss._answers import called
 from jaxloss._types import Array
 from jaxloss.numerics import nan_unless
 
@@ -35,7 +36,7 @@ def is_checking() -> bool:
 def required(name: str, inside: Array, rule: str) -> None:
     """Under `checked`, an error unless all of `inside` is True."""
     if _checking.get():
-        checkify.check(jnp.all(inside), f"{name}: {rule}")
+        checkify.check(jnp.all(inside), f"{called(name)}: {rule}")
 
 
 def valued(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
