@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 from jaxloss import _fields
 from jaxloss._answers import called_like_a_function
-from jaxloss._check import fitted, inert, mask, real
+from jaxloss._check import class_axes, fitted, inert, mask, real
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
 from jaxloss.keras._reduction import REDUCTIONS, ReductionName
@@ -195,6 +195,18 @@ class Form(Loss):
     def _options(self) -> dict[str, Any]:
         common = ("reduction", "name", "dtype")
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
+
+    def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
+        """The losses; a mask has their shape, which lacks the axis of this loss."""
+        axis = getattr(self, "axis", -1)
+        if not masks or axis == -1:
+            return super()._masked(y_true, y_pred, masks)
+        (own,) = class_axes(type(self).__name__, "y_pred", y_pred, axis)
+        whole = [x.ndim == y_pred.ndim for x in (y_true, y_pred)]  # labels may lack the axis
+        rows = [jnp.moveaxis(x, own, -1) if has else x for x, has in zip((y_true, y_pred), whole, strict=True)]
+        for where in masks:
+            rows = [without(where, x) for x in rows]
+        return self.call(*(jnp.moveaxis(x, -1, own) if has else x for x, has in zip(rows, whole, strict=True)))
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
         """One value for each sample: the function with this loss's options."""
