@@ -45,7 +45,7 @@ def operands(name: str, **arrays: Any) -> tuple[tuple[Array, ...], Any]:
 def broadcast(name: str, **arrays: Array) -> list[Array]:
     """The arrays in the shape that they broadcast to."""
     try:
-        shape = np.broadcast_shapes(*(x.shape for x in arrays.values()))
+        shape = jnp.broadcast_shapes(*(x.shape for x in arrays.values()))
     except ValueError as error:
         shapes = " and ".join(f"{argument} {x.shape}" for argument, x in arrays.items())
         raise ValueError(f"{name}: {shapes} do not broadcast: reshape one.") from error

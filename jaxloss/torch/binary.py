@@ -3,6 +3,8 @@ r"""Cross-entropies of binary targets, from probabilities and from logits."""
 from dataclasses import InitVar, dataclass
 from typing import Any
 
+import jax.numpy as jnp
+
 from jaxloss import numerics
 from jaxloss._checked import expected, valued
 from jaxloss._types import Array, Floats, Numbers
@@ -51,8 +53,10 @@ def binary_cross_entropy(
     (p, y), dtype = operands(name, input=input, target=target)
     same_shape(name, p, y)
     p, y = numerics.aligned(p, y)
+    inside = (p >= 0) & (p <= 1)
+    p = jnp.where(inside, p, jnp.full_like(p, 0.5))  # the slope in the target would be nan, not 0
     values = _weighed(name, numerics.bounded_bernoulli_nll(p, y), weight)
-    values = valued(name, values, lambda: (p >= 0) & (p <= 1), "input must be in [0, 1]")
+    values = valued(name, values, lambda: inside, "input must be in [0, 1]")
     return reduced(valued(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxloss import losses, numerics
 from jaxloss._check import integers, option
 from jaxloss._checked import valued
+from jaxloss._options import option
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.torch._loss import Loss
 from jaxloss.torch._rules import Reduction, chosen, operands, reduced
@@ -55,6 +56,8 @@ def ctc_loss(
     """
     name = "ctc_loss"
     reduction = chosen(name, reduction)
+    option(name, "blank", blank)
+    option(name, "zero_infinity", zero_infinity)
     (x,), dtype = operands(name, log_probs=log_probs)
     if x.ndim not in (2, 3):
         raise ValueError(f"{name}: log_probs must have shape (T, N, C) or (T, C), got {x.shape}.")
@@ -62,7 +65,7 @@ def ctc_loss(
     x = x[None] if single else jnp.swapaxes(x, 0, 1)
     batch, frames, _ = x.shape
     y = y[None] if single and y.ndim == 1 else y
-    if y.ndim not in (1, 2) or (y.ndim == 2 and len(y) != batch):
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[0] != batch):
         raise ValueError(f"{name}: targets must be padded, ({batch}, S), or concatenated, got shape {y.shape}.")
     heard = _lengths(name, "input_lengths", input_lengths, batch, single)
     said = _lengths(name, "target_lengths", target_lengths, batch, single)
