@@ -150,6 +150,7 @@ _SWITCH = Choice((False, True))
 # An option means the same wherever it stands; where it does not, its function is named too.
 _RULES: dict[str, Rule] = {
     "alpha": Number(low=0),
+    "apply_class_balancing": _SWITCH,
     "axis": Axis(),
     "axis_name": AxisNames(),
     "beta": Number(low=0),
@@ -162,6 +163,7 @@ _RULES: dict[str, Rule] = {
     "compute_dtype": FloatingDtype(),
     "delta": Number(low=0, open_low=True),
     "eps": Number(low=0),
+    "from_logits": _SWITCH,
     "full": _SWITCH,
     "gamma": Number(low=0),
     "ignore_class": Integer(),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxloss import losses
 from jaxloss._check import number
+from jaxloss._options import option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -36,6 +37,7 @@ def binary_crossentropy(
         0.916 0.714
     """
     name = "binary_crossentropy"
+    option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
     if from_logits:
         values = losses.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
@@ -78,6 +80,8 @@ def binary_focal_crossentropy(
         0.330 0.206
     """
     name = "binary_focal_crossentropy"
+    option(name, "from_logits", from_logits)
+    option(name, "apply_class_balancing", apply_class_balancing)
     t, p, dtype = pair(name, y_true, y_pred)
     power, weight = number(name, "gamma", gamma, p.dtype), number(name, "alpha", alpha, p.dtype)
     if from_logits:

@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses
-from jaxloss._check import class_axes, counted, floats, number, option, per_class, real, without
+from jaxloss._check import class_axes, counted, floats, number, per_class, real, without
+from jaxloss._options import option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import indices, normalized, pair, predicted
@@ -36,12 +37,13 @@ def categorical_crossentropy(
         [0.0513 2.3026]
     """
     name = "categorical_crossentropy"
+    option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
     class_axes(name, "y_pred", p, axis)
     if from_logits:
         values = losses.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     else:
-        p = normalized(p, axis)
+        p = normalized(name, p, axis)
         values = losses.categorical_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     return values.astype(dtype)
 
@@ -77,6 +79,8 @@ def categorical_focal_crossentropy(
         [3.0000e-05 4.6627e-01]
     """
     name = "categorical_focal_crossentropy"
+    option(name, "from_logits", from_logits)
+    number(name, "label_smoothing", label_smoothing, jnp.float32)
     t, p, dtype = pair(name, y_true, y_pred)
     axes, power = class_axes(name, "y_pred", p, axis), number(name, "gamma", gamma, p.dtype)
     number(name, "label_smoothing", label_smoothing, p.dtype)
@@ -86,7 +90,7 @@ def categorical_focal_crossentropy(
     weights = real(name, "alpha", option(name, "alpha", alpha))
     if weights.ndim:
         weights = per_class(name, "alpha", weights, p.shape, axes, p.dtype)
-    p = normalized(p, axis)
+    p = normalized(name, p, axis)
     weights = weights.astype(p.dtype) * (1 - p) ** power
     # The cross-entropy of labels that are weighed class by class.
     smooth = losses.smooth_labels(t, label_smoothing, axis=axis)
@@ -117,6 +121,7 @@ def sparse_categorical_crossentropy(
         [0.0513 2.3026]
     """
     name = "sparse_categorical_crossentropy"
+    option(name, "from_logits", from_logits)
     p = predicted(name, y_pred)
     labels = _labels(name, y_true, p, axis)
     dtype, p = p.dtype, floats(name, "y_pred", p)
@@ -124,7 +129,7 @@ def sparse_categorical_crossentropy(
     if from_logits:
         values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
     else:
-        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
+        values = losses.sparse_categorical_cross_entropy(normalized(name, p, axis), labels, axis, ignore_index=ignored)
     return values.astype(dtype)
 
 

@@ -44,7 +44,7 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
 
 def _ctc(y_true: Any, y_pred: Any, live: Array | None = None) -> Array:
     t, p = real("ctc", "y_true", y_true), floats("ctc", "y_pred", y_pred)
-    if t.ndim != 2 or p.ndim != 3 or len(t) != len(p):
+    if t.ndim != 2 or p.ndim != 3 or t.shape[0] != p.shape[0]:
         raise ValueError(
             f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
             "for other ranks use jaxloss.ctc_loss."

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import losses, numerics
-from jaxloss._check import integers, option
+from jaxloss._check import integers
 from jaxloss._checked import valued
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Labels
