@@ -21,7 +21,7 @@ optimized = partial(jax.jit, compiler_options=_AS_USERS)
 
 @contextmanager
 def quickly():
-    """In this context everything is compiled as `jit` does, each operation of an eager call and what others compile too.
+    """In this context all is compiled as `jit` does: each operation of an eager call, and what others compile.
 
     JAX has no public setting for that. Where the private function is gone, tests only take longer.
     """
