@@ -126,9 +126,12 @@ class Row:
 
     def given(self) -> dict[str, Any]:
         """The options."""
-        rng = np.random.default_rng(12)
-        draw = lambda option: option(rng, self._batch, self._sizes) if isinstance(option, Domain) else option
-        return {name: draw(option) for name, option in self.options.items()}
+
+        def value(name, option):
+            rng = np.random.default_rng([*name.encode()])  # the same whatever other options there are
+            return option(rng, self._batch, self._sizes) if isinstance(option, Domain) else option
+
+        return {name: value(name, option) for name, option in self.options.items()}
 
     def make(self, options: dict[str, Any] | None = None, **fields: Any) -> Any:
         return self.form(**{**self.given(), **(options or {})}, **fields)
@@ -214,6 +217,16 @@ def second(domain: Domain, axes: str) -> Domain:
         return np.moveaxis(domain.draw(rng, (shape[0], *shape[2:], shape[1]), sizes), -1, 1)
 
     return replace(domain, draw=draw, axes=axes)
+
+
+def ignoring(share: float, index: int = -100) -> Domain:
+    """Class indices, of which a share is ignored."""
+
+    def draw(rng, shape, sizes):
+        drawn = cases.labels(rng, shape, sizes)
+        return np.where(rng.random(shape) < share, np.int32(index), drawn)
+
+    return replace(cases.LABELS, draw=draw)
 
 
 def plainest(rows: Iterable[Row]) -> list[Row]:

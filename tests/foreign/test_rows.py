@@ -88,6 +88,24 @@ def test_every_option_is_given_and_refused(row):
     assert set(_options(row)) == {name for other in rows for name in other.bad_options}
 
 
+@of([row for row in ROWS if row.options])
+def test_every_option_of_a_row_makes_a_difference(row):
+    """An option that changes nothing may as well not have been passed on: give the row arrays that it matters to."""
+    arrays, expected, names = row.draw(), jax.eval_shape(row.losses, row.draw()), []
+
+    def lacking(name):
+        return dataclasses.replace(row, options={k: v for k, v in row.options.items() if k != name}).losses(arrays)
+
+    for name in row.options:
+        try:  # without their axis some labels do not even fit
+            names += [name] if jax.eval_shape(lambda name=name: lacking(name)).shape == expected.shape else []
+        except ValueError:
+            assert name == "axis"
+    expected, without = jit(lambda: (row.losses(arrays), {name: lacking(name) for name in names}))()
+    for name, value in without.items():
+        assert not np.allclose(value, expected, rtol=1e-4), name
+
+
 BAD = [
     pytest.param(row, name, value, id=f"{row.peer}-{row.id}-{name}-{np.shape(value) or value}")
     for row in ROWS

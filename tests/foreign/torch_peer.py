@@ -5,7 +5,7 @@ import dataclasses
 import inspect
 import json
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ import numpy as np
 import jaxloss.torch as ours
 from jaxloss.torch import functional as F
 from tests import cases
-from tests.cases import LABELS, Domain
+from tests.cases import Domain
 from tests.foreign.rows import Row, floating
 
 
@@ -127,16 +127,6 @@ def _tensor(x: np.ndarray, **more: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------------------- domains
-
-
-def ignoring(share, index=-100):
-    """Class indices, of which a share is ignored."""
-
-    def draw(rng, shape, sizes):
-        drawn = cases.labels(rng, shape, sizes)
-        return np.where(rng.random(shape) < share, np.int32(index), drawn)
-
-    return replace(LABELS, draw=draw)
 
 
 def log_softmax(rng, shape, sizes):

@@ -8,8 +8,8 @@ import jaxloss.torch as ours
 from jaxloss.torch import functional as F
 from tests import cases
 from tests.cases import BITS, COUNTS, LOG_ODDS, LOG_RATES, LOGITS, MASSES, RATES, REALS, Domain
-from tests.foreign.rows import second
-from tests.foreign.torch_peer import TorchRow, ignoring, log_softmax, numbers, symbols
+from tests.foreign.rows import ignoring, second
+from tests.foreign.torch_peer import TorchRow, log_softmax, numbers, symbols
 
 ELEMENTS = {"input": REALS.over("...d"), "target": REALS.over("...d")}
 WEIGHT = Domain(lambda rng, shape, sizes: rng.uniform(0.2, 2, shape).astype(np.float32), "...d")
@@ -103,7 +103,7 @@ ROWS = [
     TorchRow(
         F.cross_entropy,
         ours.CrossEntropyLoss,
-        CLASSED,
+        {**CLASSED, "target": ignoring(0.4, 2)},
         {**SMOOTH, "ignore_index": 2, "weight": CLASS_WEIGHTS},
         {"ignore_index": (0.5, "pad")},
         thorough=True,
@@ -166,7 +166,8 @@ ROWS = [
     TorchRow(
         F.ctc_loss,
         ours.CTCLoss,
-        {**SEQUENCES, "targets": symbols(2)},
+        # The first sequence has fewer frames than labels.
+        {**SEQUENCES, "targets": symbols(2), "input_lengths": numbers(3, 8, 9)},
         {"blank": 2, "zero_infinity": True},
         BAD_CTC,
         name="blank",
