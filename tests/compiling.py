@@ -1,11 +1,8 @@
 """How tests compile: quickly, or as users do; and what a compiled program sends between devices."""
 
-import importlib
 import math
 import re
-from contextlib import contextmanager
 from functools import partial
-from unittest import mock
 
 import jax
 import jaxlib
@@ -17,26 +14,6 @@ if jaxlib.version.__version_info__ < (0, 12):
     _AS_USERS["xla_cpu_use_fusion_emitters"] = True
 optimized = partial(jax.jit, compiler_options=_AS_USERS)
 """`jax.jit` for tests of accuracy and of memory: the programs that users get."""
-
-
-@contextmanager
-def quickly():
-    """In this context all is compiled as `jit` does: each operation of an eager call, and what others compile.
-
-    JAX has no public setting for that. Where the private function is gone, tests only take longer.
-    """
-    module = importlib.import_module("jax._src.compiler")
-    given = getattr(module, "get_compile_options", None)
-    if given is None:
-        yield
-        return
-
-    def wished(*args, env_options_overrides=None, **more):
-        return given(*args, env_options_overrides={**OPTIONS, **(env_options_overrides or {})}, **more)
-
-    with mock.patch.object(module, "get_compile_options", wished):
-        yield
-    jax.clear_caches()  # so that no test of accuracy finds a program that was compiled here
 
 
 def sent(compiled):

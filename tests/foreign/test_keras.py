@@ -1,5 +1,6 @@
 """What is special in `jaxloss.keras`: where Keras is wrong, what is right."""
 
+import inspect
 import itertools
 from functools import partial
 
@@ -123,3 +124,51 @@ def test_a_blank_among_the_labels_of_ctc_is_a_symbol():
     np.testing.assert_allclose(value, -np.log(total), rtol=1e-5)
     np.testing.assert_allclose(slope.ravel(), differences, atol=2e-4)
     assert np.isnan(beyond).all()
+
+
+ALONG_AN_AXIS = (
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "sparse_categorical_crossentropy",
+)
+
+
+@pytest.mark.parametrize("name", ALONG_AN_AXIS)
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_an_option_that_cannot_be_is_refused_by_its_name(name, from_logits):
+    """Of probabilities as of logits, and not by what is called with it."""
+    bad = {
+        "axis": [(3, ValueError), ("classes", TypeError), (0.5, TypeError)],
+        "gamma": [(-1.0, ValueError), ("two", TypeError), ([1.0, 2.0, 3.0], ValueError)],
+        "label_smoothing": [(1.5, ValueError), ("much", TypeError)],
+    }
+    loss, p = getattr(ours, name), np.full((2, 3), 0.5, np.float32)
+    t = np.ones(2, np.int32) if name.startswith("sparse") else np.ones((2, 3), np.float32)
+    for option in bad.keys() & inspect.signature(loss).parameters.keys():
+        for value, error in bad[option]:
+            options = {option: value, "from_logits": from_logits}
+            with pytest.raises(error, match=f"{name}: {option} "):
+                jax.eval_shape(lambda p, options=options: loss(t, p, **options), p)
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "shape"),
+    [
+        (["y_true (2,)", "y_pred (2, 3, 3)"], (2,), (2, 3, 3)),
+        (["y_true (2,)", "y_pred (3, 3)"], (2,), (3, 3)),
+        (["y_pred (2, 0)", "no class"], (2,), (2, 0)),
+    ],
+)
+def test_labels_that_do_not_fit_say_so(words, labels, shape):
+    with pytest.raises(ValueError, match="sparse_categorical_crossentropy: ") as raised:
+        ours.sparse_categorical_crossentropy(np.zeros(labels, np.int32), np.full(shape, 0.5, np.float32))
+    for word in words:
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 6, 4)])
+def test_a_mask_of_frames_that_does_not_fit_says_so(shape):
+    with pytest.raises(ValueError, match=r"CTC: mask .*frames \(2, 6\)"):
+        ours.CTC()(np.ones((2, 3), np.int32), np.zeros((2, 6, 4), np.float32), mask=np.ones(shape, bool))

@@ -12,7 +12,7 @@ import pytest
 import jaxloss
 import jaxloss.torch as ours
 from jaxloss.torch import functional as F
-from tests.cases import normal
+from tests.cases import normal, positive
 from tests.compiling import jit
 from tests.foreign.collection import missing
 from tests.foreign.rows import plainest
@@ -175,6 +175,23 @@ def test_a_traced_beta_of_zero_is_the_absolute_error():
     np.testing.assert_allclose(slope, of_slope, rtol=1e-6)
 
 
+SHARED = [(), (1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 2), (3, 4, 1), (3, 1, 2), (3, 4), (3, 4, 2)]
+
+
+@pytest.mark.parametrize("shape", SHARED)
+def test_a_variance_may_be_the_same_along_any_axes(shape):
+    rng = np.random.default_rng(0)
+    x, y, variance = normal(rng, (3, 4, 2)), normal(rng, (3, 4, 2)), np.asarray(positive(rng, shape), np.float32)
+    along = variance[..., None] if shape == (3, 4) else variance
+    run = jit(jax.value_and_grad(lambda v, x: F.gaussian_nll_loss(x, y, v, reduction="sum")))
+    value, slope = run(variance, x)
+    error = (x.astype(np.float64) - y) ** 2
+    np.testing.assert_allclose(value, 0.5 * np.sum(np.log(along) + error / along), rtol=1e-5)
+    terms = np.broadcast_to(0.5 * (1 / along - error / along.astype(np.float64) ** 2), x.shape)
+    axes = tuple(i for i, n in enumerate(along.shape) if n != x.shape[i]) if along.ndim else None
+    np.testing.assert_allclose(slope, terms.sum(axes).reshape(shape) if shape != (3, 4) else terms.sum(-1), rtol=1e-4)
+
+
 # ------------------------------------------------------------------------------------------------------------- errors
 
 X, Y = np.zeros((3, 4), np.float32), np.zeros((3, 4), np.float32)
@@ -198,7 +215,12 @@ ERRORS = [
     (F.nll_loss, (X, LABELS), {"weight": "heavy"}, TypeError, ["weight"]),
     (F.kl_div, (X, Y[:2]), {"reduction": "sum"}, ValueError, ["do not broadcast"]),
     (F.gaussian_nll_loss, (X, Y, Y[:, 0, None, None]), {}, ValueError, ["var", "(3, 1, 1)"]),
-    (F.gaussian_nll_loss, (X, Y, Y[:1, :1]), {}, ValueError, ["var", "(1, 1)"]),
+    (F.gaussian_nll_loss, (X, Y, Y[:2, :1]), {}, ValueError, ["var", "(2, 1)"]),
+    (F.gaussian_nll_loss, (X, Y, [[1.0], [1.0, 2.0]]), {}, TypeError, ["var", "list"]),
+    (F.cross_entropy, (X, [[1.0], [1.0, 2.0]]), {}, TypeError, ["target", "list"]),
+    (F.cross_entropy, (X[:, :0], LABELS), {}, ValueError, ["input (3, 0)", "no class"]),
+    (F.cross_entropy, (X[:, :0], Y[:, :0]), {}, ValueError, ["input (3, 0)", "no class"]),
+    (F.nll_loss, (X[:, :0], LABELS), {}, ValueError, ["input (3, 0)", "no class"]),
     (F.gaussian_nll_loss, (X, Y, -1.0), {}, ValueError, ["var", "-1"]),
     (F.ctc_loss, (LP[..., None], LABELS, LABELS, LABELS), {}, ValueError, ["log_probs"]),
     (F.ctc_loss, (LP, LABELS[:, None][:2], LABELS, LABELS), {}, ValueError, ["targets", "(2, 1)"]),
@@ -211,7 +233,8 @@ ERRORS = [
 def test_bad_input_is_refused_while_tracing(loss, arguments, options, error, words):
     with pytest.raises(error) as raised:
         jax.eval_shape(lambda: loss(*arguments, **options))
-    for word in (loss.__name__, *words):
+    assert str(raised.value).startswith(f"{loss.__name__}: ")
+    for word in words:
         assert word in str(raised.value)
 
 

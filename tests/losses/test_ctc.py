@@ -17,7 +17,7 @@ from tests.cases import FRAME_COUNTS, LOGITS, SYMBOL_COUNTS, SYMBOLS, Case
 from tests.compiling import jit, optimized
 
 FRAMES, CLASSES = 5, 4
-exact = optimized if cases.EVERY else jit  # its recursion takes long to compile
+compiled = optimized if cases.EVERY else jit  # its recursion takes long to compile
 
 
 def forward(x, labels, frames, length, blank_id=0, zero_infinity=False, log_epsilon=None):
@@ -429,7 +429,7 @@ def test_a_label_sequence_that_is_nearly_certain_keeps_every_digit():
         logits[i, : len(x), : x.shape[1]], labels[i, : len(said)] = x, said
     lengths = np.array([len(x) for x, _ in rows]), np.array([len(said) for _, said in rows])
 
-    @exact
+    @compiled
     def run(x):
         loss = lambda x: _loss(x, lengths[0], labels, lengths[1])
         gradient, curvature = jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (jnp.float32(direction),))

@@ -4,15 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from tests.compiling import quickly
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled_quickly():
-    """Eager calls of other shapes in every test: all that they do is compile."""
-    with quickly():
-        yield
-
 
 @pytest.fixture(autouse=True)
 def ordinary_promotion():
