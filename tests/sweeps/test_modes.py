@@ -15,8 +15,11 @@ from tests.cases import Case
 from tests.compiling import jit
 from tests.sweeps.test_accuracy import exact
 
-each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+# What is slow, as operations one by one are, is asked of a case of each kind in the quick tier.
+one_of_a_kind = pytest.mark.parametrize(
+    "case", cases.richest() if cases.EVERY else cases.kinds(), ids=lambda case: case.id
+)
 
 
 def _call(case: Case):
@@ -54,8 +57,9 @@ def _at_valid_ends(case: Case):
 
 
 # The eager values of every loss are in test_python_numbers_and_lists_are_arrays.
-@pytest.mark.parametrize("case", cases.richest() if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
+@one_of_a_kind
 def test_eager_compiled_and_without_jit(case):
+    case = case.sized(t=4, s=1)  # without `jit` each frame is a step of Python's
     arrays = _on_device(case.draw(seed=41))
     where = jnp.arange(cases.BATCH) % 3 != 1
     losses, gradient = _call(case)
@@ -73,7 +77,7 @@ def test_eager_compiled_and_without_jit(case):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * scale, err_msg=way)
 
 
-@one_of_each
+@one_of_a_kind
 def test_no_nan_is_made_on_the_way(case):
     """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
     ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
