@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxloss import losses
 from jaxloss._check import number
+from jaxloss._checked import valued
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
@@ -89,11 +90,14 @@ def binary_focal_crossentropy(
         values = losses.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
         return mean(name, values, dtype, axis)
     p = jnp.clip(p, EPSILON, 1 - EPSILON)
+    inside = (t >= 0) & (t <= 1)
+    t = jnp.where(inside, t, jnp.full_like(t, 0.5))  # a power of a negative number would have a slope of nan, not 0
     values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     t = t + label_smoothing * (0.5 - t)
     values = values * (t * (1 - p) + (1 - t) * p) ** power
     if apply_class_balancing:
         values = values * (t * weight + (1 - t) * (1 - weight))
+    values = valued(name, values, lambda: inside, "y_true must be in [0, 1]")
     return mean(name, values, dtype, axis)
 
 

@@ -57,7 +57,9 @@ class KerasRow(Row):
         found = {"function": getattr(library, self.fn.__name__)(*self.ordered(arrays), **options)} if fully else {}
         for reduction, what in self._ways(weights):
             loss = getattr(library, self.form.__name__)(**options, reduction=reduction)
-            found[f"{reduction}, weights {what}"] = loss(*self.ordered(arrays), sample_weight=weights[what])
+            value = loss(*self.ordered(arrays), sample_weight=weights[what])
+            # Of such a weight Keras leaves its axis to losses that are not reduced.
+            found[f"{reduction}, weights {what}"] = value.sum() if what == "a trailing axis" else value
         return found
 
     def _weights(self, arrays):

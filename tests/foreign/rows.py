@@ -234,6 +234,6 @@ def plainest(rows: Iterable[Row]) -> list[Row]:
     return list({row.fn: row for row in sorted(rows, key=lambda row: -len(row.options))}.values())
 
 
-def richest(rows: Iterable[Row]) -> list[Row]:
-    """Of each function the row with the most options."""
-    return list({row.fn: row for row in sorted(rows, key=lambda row: len(row.options))}.values())
+def richest(rows: Iterable[Row], by: Callable[[Row], Any] = lambda row: None) -> list[Row]:
+    """Of each function, or of each kind of its rows, the row with the most options."""
+    return list({(row.fn, by(row)): row for row in sorted(rows, key=lambda row: len(row.options))}.values())

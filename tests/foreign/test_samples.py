@@ -95,7 +95,15 @@ def test_lists_and_numbers_are_taken_as_arrays_are_eagerly_as_compiled(row):
     np.testing.assert_allclose(row.losses(plain, options), expected, rtol=1e-5, atol=1e-6)
 
 
-OUTSIDE = [row for row in EACH if row.samples and any(domain.outside for domain in row.arrays.values())]
+def _outside(row):
+    """What is outside of the domain of the arrays that have an entry for each sample."""
+    batched = [name for name, axis in row.axes().items() if axis is not None]
+    return [(name, value) for name in batched for value in row.arrays[name].outside]
+
+
+# A function of several kinds of arrays, as of probabilities and of logits, has a branch for each.
+KINDS = WITH_FORM if cases.EVERY else richest(WITH_FORM, by=lambda row: tuple(d.draw for d in row.arrays.values()))
+OUTSIDE = [row for row in KINDS if _outside(row)]
 
 
 @of(OUTSIDE)
@@ -109,14 +117,13 @@ def test_a_value_outside_the_domain_is_nan_in_its_sample_and_an_error_under_chec
     (error, clean), _ = run(row.draw(4))
     assert error.get() is None
     others = np.arange(row.samples) != SPOILED
-    for name, domain in row.arrays.items():
-        for value in domain.outside:
-            (error, got), slopes = run(row.spoiled(row.draw(4), name, value, SPOILED))
-            assert row.fn.__name__ in (error.get() or ""), (name, value)
-            assert "must" in error.get()
-            np.testing.assert_allclose(got[others], clean[others], rtol=1e-6)
-            assert np.any(np.isnan(got[SPOILED])) or domain.tolerated, (name, value)
-            assert all(np.isfinite(slope).all() for slope in slopes.values()), (name, value)
+    for name, value in _outside(row):
+        (error, got), slopes = run(row.spoiled(row.draw(4), name, value, SPOILED))
+        assert row.fn.__name__ in (error.get() or ""), (name, value)
+        assert "must" in error.get()
+        np.testing.assert_allclose(got[others], clean[others], rtol=1e-6)
+        assert np.any(np.isnan(got[SPOILED])) or row.arrays[name].tolerated, (name, value)
+        assert all(np.isfinite(slope).all() for slope in slopes.values()), (name, value)
 
 
 @of(richest(WITH_FORM))
