@@ -83,6 +83,7 @@ def described(x: Any) -> str:
 
 
 _functions: set[str] = set()
+# The outermost public function of a call: a drop-in calls native ones, whose errors would carry their own names.
 _called: ContextVar[str | None] = ContextVar("jaxloss_called", default=None)
 
 

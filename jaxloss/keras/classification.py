@@ -80,7 +80,6 @@ def categorical_focal_crossentropy(
     """
     name = "categorical_focal_crossentropy"
     option(name, "from_logits", from_logits)
-    number(name, "label_smoothing", label_smoothing, jnp.float32)
     t, p, dtype = pair(name, y_true, y_pred)
     axes, power = class_axes(name, "y_pred", p, axis), number(name, "gamma", gamma, p.dtype)
     number(name, "label_smoothing", label_smoothing, p.dtype)

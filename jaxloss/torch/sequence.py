@@ -56,8 +56,7 @@ def ctc_loss(
     """
     name = "ctc_loss"
     reduction = chosen(name, reduction)
-    option(name, "blank", blank)
-    option(name, "zero_infinity", zero_infinity)
+    blank, zero_infinity = option(name, "blank", blank), option(name, "zero_infinity", zero_infinity)
     (x,), dtype = operands(name, log_probs=log_probs)
     if x.ndim not in (2, 3):
         raise ValueError(f"{name}: log_probs must have shape (T, N, C) or (T, C), got {x.shape}.")
@@ -72,10 +71,9 @@ def ctc_loss(
     inside = (heard >= 0) & (heard <= frames) & (said >= 0)
     inside &= said <= y.shape[1] if y.ndim == 2 else jnp.sum(said) == y.size
     y = y if y.ndim == 2 else _padded(y, said, frames)
-    blank = option(name, "blank", blank)
     if blank >= x.shape[-1]:
         raise ValueError(f"{name}: blank {blank} is out of range: with {x.shape[-1]} classes it is below that.")
-    loss = losses.CTCLoss(blank_id=blank, zero_infinity=option(name, "zero_infinity", zero_infinity))
+    loss = losses.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
     # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
     counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
     values = loss.losses(x, y, **counts)
