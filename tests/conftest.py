@@ -1,5 +1,6 @@
 """Eight host devices, strict promotion, a compilation cache: set before jax is imported; and how much is swept."""
 
+import gc
 import os
 import pathlib
 from importlib.metadata import version
@@ -23,6 +24,8 @@ import jax
 
 from tests import cases
 
+# What has been traced stays, and is looked through at every collection.
+gc.set_threshold(100_000, 50, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
