@@ -31,7 +31,7 @@ def sum_of_chunks(weighted: Callable[[Any, Any], jax.Array], shared: Any, rows: 
 
 
 @rule(sum_of_chunks)
-def _(weighted, primals, tangents):
+def _sum_of_chunks_jvp(weighted, primals, tangents):
     leaves, tree = jax.tree.flatten(primals)
     slopes = tree.flatten_up_to(tangents)
     shared = len(jax.tree.leaves(primals[0]))

@@ -79,7 +79,7 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
 
 
 @rule(from_chunks)
-def _(how, size, primals, tangents):
+def _from_chunks_jvp(how, size, primals, tangents):
     sums = from_chunks(*primals, how, size)
     # Where the rest is nothing, or too little to be a number, its slope is 0.
     largest = float(jnp.finfo(how.add).max)
@@ -135,7 +135,7 @@ def _widened(narrow: jax.Array, wide: jax.Array) -> jax.Array:
 
 
 @rule(_widened)
-def _(primals, tangents):
+def _widened_jvp(primals, tangents):
     return _widened(*primals), tangents[1]
 
 
@@ -180,7 +180,7 @@ def _log_rest(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 @rule(_log_rest)
-def _(primals, tangents):
+def _log_rest_jvp(primals, tangents):
     z, columns, labels = primals
     # The exponentials serve both the sum and the slope: one tile holds the logits, them, and the slope in turn.
     top = _top(z)
@@ -222,7 +222,7 @@ def _own_by_bounds(z: jax.Array, columns: jax.Array, labels: jax.Array, at: jax.
 
 
 @rule(_own)
-def _(primals, tangents):
+def _own_jvp(primals, tangents):
     _, columns, labels = primals
     # A product: the transpose of a select has a tile of zeros, which the loops around would keep for themselves.
     hit = columns == jnp.expand_dims(labels, 1)

@@ -169,7 +169,7 @@ def log_add(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @log_add.defjvp
-def _(primals, tangents):
+def _log_add_jvp(primals, tangents):
     value, lesser = log_add(*primals)
     of_a, of_b = _shares(lesser)
     a, b = tangents
@@ -276,7 +276,7 @@ def _posteriors(lesser: State, repeated: jax.Array, lengths: jax.Array) -> State
 
 
 @_posteriors.defjvp
-def _(primals, tangents):
+def _posteriors_jvp(primals, tangents):
     return jax.jvp(_posteriors_by_scan, primals, tangents)
 
 

@@ -22,7 +22,7 @@ def _logarithms(p: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @rule(bounded_bernoulli_nll)
-def _(primals, tangents):
+def _bounded_bernoulli_nll_jvp(primals, tangents):
     p, y = primals
 
     def in_y():

@@ -21,7 +21,7 @@ def times(weight: jax.Array, value: jax.Array) -> jax.Array:
 
 
 @rule(times)
-def _(primals, tangents):
+def _times_jvp(primals, tangents):
     weight, value = primals
     # The slope in the weight is the value, at weight 0 too: soft labels are learned through it.
     return times(weight, value), tangent(value, (lambda: value, tangents[0]), (lambda: weight, tangents[1]))
@@ -51,7 +51,7 @@ def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
 
 
 @rule(divide)
-def _(primals, tangents):
+def _divide_jvp(primals, tangents):
     numerator, denominator = primals
     inverse = divide((denominator != 0).astype(denominator.dtype), denominator)
     quotient = divide(numerator, denominator)
@@ -72,7 +72,7 @@ def _gated(x: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 @_gated.defjvp
-def _(primals, tangents):
+def _gated_jvp(primals, tangents):
     x, mask = primals
     return _gated(x, mask), keep(mask, tangents[0])
 
@@ -84,7 +84,7 @@ def norm(x: jax.Array, axis: int = -1) -> jax.Array:
 
 
 @rule(norm)
-def _(axis, primals, tangents):
+def _norm_jvp(axis, primals, tangents):
     length, direction = _scaled_norm(primals[0], axis)
     return length, jnp.sum(direction * tangents[0], axis)
 
@@ -109,7 +109,7 @@ def absolute(x: jax.Array) -> jax.Array:
 
 
 @rule(absolute)
-def _(primals, tangents):
+def _absolute_jvp(primals, tangents):
     (x,) = primals
     return absolute(x), jnp.sign(x) * tangents[0]
 
@@ -122,7 +122,7 @@ def huber(error: jax.Array, delta: jax.Array) -> jax.Array:
 
 
 @rule(huber)
-def _(primals, tangents):
+def _huber_jvp(primals, tangents):
     error, delta = primals
     limit = jnp.broadcast_to(delta, error.shape)
     core = jax.lax.clamp(-limit, error, limit)

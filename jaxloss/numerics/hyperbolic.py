@@ -21,7 +21,7 @@ def log_cosh(x: jax.Array) -> jax.Array:
 
 
 @rule(log_cosh)
-def _(primals, tangents):
+def _log_cosh_jvp(primals, tangents):
     (x,) = primals
     value = log_cosh(x)
     return value, _tanh_of(x, value) * tangents[0]
@@ -39,7 +39,7 @@ def _tanh_of(x: jax.Array, value: jax.Array) -> jax.Array:
 
 
 @rule(_tanh_of)
-def _(primals, tangents):
+def _tanh_of_jvp(primals, tangents):
     x, value = primals
     return _tanh_of(x, value), _squared_secant(x) * tangents[0]  # the value is one of x: no input of its own
 
@@ -52,7 +52,7 @@ def tanh(x: jax.Array) -> jax.Array:
 
 
 @rule(tanh)
-def _(primals, tangents):
+def _tanh_jvp(primals, tangents):
     (x,) = primals
     return tanh(x), _squared_secant(x) * tangents[0]
 

@@ -15,7 +15,7 @@ def xlogy(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 @rule(xlogy)
-def _(primals, tangents):
+def _xlogy_jvp(primals, tangents):
     x, y = primals
     value = xlogy(x, y)
     return value, tangent(value, (lambda: _log(x, y), tangents[0]), (lambda: divide(x, y), tangents[1]))
@@ -34,7 +34,7 @@ def xlog1py(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 @rule(xlog1py)
-def _(primals, tangents):
+def _xlog1py_jvp(primals, tangents):
     x, y = primals
     value = xlog1py(x, y)
     return value, tangent(
@@ -56,6 +56,6 @@ def xlogx(x: jax.Array) -> jax.Array:
 
 
 @rule(xlogx)
-def _(primals, tangents):
+def _xlogx_jvp(primals, tangents):
     (x,) = primals
     return xlogx(x), (jnp.log(x) + 1) * tangents[0]
