@@ -383,9 +383,14 @@ def extremes() -> list[Case]:
     """Of each loss and each of its named variants, the program with the fewest options and the one with the most."""
     found = {}
     for case in sorted(programs(), key=lambda case: len(case.options)):
-        variant = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
-        found.setdefault((case.fn, case.labels, variant), []).append(case)
+        found.setdefault(_variant(case), []).append(case)
     return [case for group in found.values() for case in (group[:1] + group[1:][-1:])]
+
+
+def _variant(case: Case) -> Any:
+    """A loss, or one of its named variants."""
+    named = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
+    return case.fn, case.labels, named
 
 
 def richest() -> list[Case]:
@@ -400,8 +405,7 @@ def with_grid() -> list[Case]:
     """The cases that know where they are hard; one of each loss's named variants, unless all are asked for."""
     found = {}
     for case in sorted((case for case in collect() if case.grid), key=lambda case: len(case.options)):
-        variant = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
-        found[case if EVERY else (case.fn, case.labels, variant)] = case
+        found[case if EVERY else _variant(case)] = case
     return list(found.values())
 
 
@@ -416,6 +420,11 @@ def kinds() -> list[Case]:
     for case in richest():
         found[tuple((d.axes, d.differentiable) for d in case.arrays.values())] = case
     return list(found.values())
+
+
+def each_kind() -> list[Case]:
+    """A case of each kind of inputs, and of each loss where all are asked for."""
+    return richest() if EVERY else kinds()
 
 
 def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:

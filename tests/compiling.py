@@ -1,16 +1,16 @@
 """How tests compile: quickly, or as users do; and what a compiled program sends between devices."""
 
 import math
+import os
 import re
 from functools import partial
 
 import jax
-import jaxlib
 
 # tests/conftest.py turns most optimizations off: what is masked, sharded or batched does not depend on them.
 jit = jax.jit
 _AS_USERS = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
-if jaxlib.version.__version_info__ < (0, 12):
+if "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
     _AS_USERS["xla_cpu_use_fusion_emitters"] = True
 optimized = partial(jax.jit, compiler_options=_AS_USERS)
 """`jax.jit` for tests of accuracy and of memory: the programs that users get."""

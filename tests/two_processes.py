@@ -16,6 +16,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from tests import cases
+from tests.compiling import jit
 
 DEVICES, PER_DEVICE = 4, 4
 
@@ -32,8 +33,6 @@ def inputs(case):
 def main(port, process):
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process)
-    from tests.compiling import jit  # which asks the compiler what it knows: not before JAX knows its devices
-
     assert (jax.device_count(), jax.local_device_count()) == (DEVICES, 2)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     # What the devices exchange are a numerator and a denominator, whatever the loss: one of each kind is enough.

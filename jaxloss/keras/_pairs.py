@@ -57,9 +57,8 @@ def mean(name: str, losses: Array, dtype: Any, axis: Any = -1) -> Array:
     return losses.astype(dtype)
 
 
-def normalized(name: str, p: Array, axis: Any) -> Array:
+def normalized(p: Array, axis: Any) -> Array:
     """Probabilities divided by their sum and clipped."""
-    axis = class_axes(name, "y_pred", p, axis)
     return jnp.clip(numerics.divide(p, jnp.sum(p, axis, keepdims=True)), EPSILON, 1 - EPSILON)
 
 

@@ -43,7 +43,7 @@ def categorical_crossentropy(
     if from_logits:
         values = losses.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     else:
-        p = normalized(name, p, axis)
+        p = normalized(p, axis)
         values = losses.categorical_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     return values.astype(dtype)
 
@@ -89,7 +89,7 @@ def categorical_focal_crossentropy(
     weights = real(name, "alpha", option(name, "alpha", alpha))
     if weights.ndim:
         weights = per_class(name, "alpha", weights, p.shape, axes, p.dtype)
-    p = normalized(name, p, axis)
+    p = normalized(p, axis)
     weights = weights.astype(p.dtype) * (1 - p) ** power
     # The cross-entropy of labels that are weighed class by class.
     smooth = losses.smooth_labels(t, label_smoothing, axis=axis)
@@ -128,7 +128,7 @@ def sparse_categorical_crossentropy(
     if from_logits:
         values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
     else:
-        values = losses.sparse_categorical_cross_entropy(normalized(name, p, axis), labels, axis, ignore_index=ignored)
+        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
     return values.astype(dtype)
 
 

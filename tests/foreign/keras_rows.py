@@ -38,10 +38,6 @@ class KerasRow(Row):
     reductions = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
     @property
-    def has_form(self):
-        return True
-
-    @property
     def labels(self):
         """Whether the targets are class indices."""
         return not self.arrays["y_true"].differentiable

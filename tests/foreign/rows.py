@@ -56,6 +56,11 @@ class Row:
     """How many times the peer is asked."""
 
     @property
+    def has_form(self) -> bool:
+        """Whether the class form has every option of the row."""
+        return True
+
+    @property
     def reductions(self) -> tuple[Any, ...]:
         raise NotImplementedError
 

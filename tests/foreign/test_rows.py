@@ -12,6 +12,7 @@ from tests.cases import Domain
 from tests.compiling import jit
 from tests.foreign.collection import EACH, ROWS, WITH_FORM, of
 from tests.foreign.rows import answered, floating, plainest, richest
+from tests.refusing import refused
 
 # Of the mean of the terms of a divergence, from either library.
 pytestmark = pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning")
@@ -117,14 +118,9 @@ BAD = [
 @pytest.mark.parametrize(("row", "name", "value"), BAD)
 def test_options_that_no_loss_can_have(row, name, value):
     arrays = row.draw()
-    with pytest.raises((ValueError, TypeError)) as raised:
-        jax.eval_shape(lambda: row.losses(arrays, {name: value}))
-    assert row.fn.__name__ in str(raised.value)
-    assert name in str(raised.value)
+    refused(lambda: jax.eval_shape(lambda: row.losses(arrays, {name: value})), row.fn.__name__, name)
     if row.has_form:
-        with pytest.raises((ValueError, TypeError)) as raised:
-            jax.eval_shape(lambda: row.reduced(row.make({name: value}), arrays))
-        assert name in str(raised.value)
+        refused(lambda: jax.eval_shape(lambda: row.reduced(row.make({name: value}), arrays)), name)
 
 
 @of(richest(ROWS))

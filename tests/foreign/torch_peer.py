@@ -35,7 +35,7 @@ class TorchRow(Row):
 
     @property
     def has_form(self):
-        """Whether the class form has every option: those of regressions have no weight."""
+        """Those of regressions have no weight."""
         return self.options.keys() <= {field.name for field in dataclasses.fields(self.form)}
 
     def losses(self, arrays, options=None):

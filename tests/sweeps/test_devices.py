@@ -105,7 +105,7 @@ def _value_and_slope(mean, predictions):
 
 
 # Every loss is on meshes below; what is sent over a named axis are a numerator and a denominator, whatever the loss.
-@_every(cases.richest() if cases.EVERY else cases.kinds())
+@_every(cases.each_kind())
 def test_the_mean_over_a_named_axis_is_the_global_one(case):
     inputs = _inputs(case)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))

@@ -10,6 +10,7 @@ import jaxloss
 from tests import cases
 from tests.cases import Case
 from tests.compiling import jit
+from tests.refusing import refused
 
 each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
@@ -19,12 +20,9 @@ of_rows = pytest.mark.parametrize("case", [c for c in cases.richest() if c.class
 def _refused(error, case: Case, words, arrays, form=False, options=None, **more):
     """The call is refused while tracing, with the loss, and each of the words, in the message."""
     call = (lambda: case.reduced(case.make(options), arrays, **more)) if form else None
-    with pytest.raises(error) as raised:
-        jax.eval_shape(call or (lambda: case.loss(arrays, options, **more)))
-    message = str(raised.value)
     name = case.form.__name__ if form else case.fn.__name__
-    for word in (name, *words):
-        assert word in message, f"{word!r} is not in {message!r}"
+    traced = lambda: jax.eval_shape(call or (lambda: case.loss(arrays, options, **more)))
+    message = refused(traced, name, *words, error=error)
     assert message.endswith((".", ".\n", "?")) or ":" in message
 
 
@@ -102,10 +100,7 @@ OPTIONS = [
 )
 def test_options_that_no_loss_can_have(case, name, value):
     arrays = case.draw()
-    with pytest.raises((ValueError, TypeError)) as raised:
-        jax.eval_shape(lambda: case.loss(arrays, {name: value}))
-    assert case.fn.__name__ in str(raised.value)
-    assert name in str(raised.value)
+    refused(lambda: jax.eval_shape(lambda: case.loss(arrays, {name: value})), case.fn.__name__, name)
 
 
 # What only a call shows: which axes there are. A form may hold an array of numbers, to be swept by `vmap`.
@@ -116,10 +111,7 @@ AT_ONCE = [row for row in OPTIONS if row[1] not in ("axis", "vocab_axis_name") a
     ("case", "name", "value"), AT_ONCE, ids=[f"{c.form.__name__}-{n}-{np.shape(v) or v}" for c, n, v in AT_ONCE]
 )
 def test_a_form_checks_its_options_when_it_is_made(case, name, value):
-    with pytest.raises((ValueError, TypeError)) as raised:
-        case.form(**{name: value})
-    assert case.form.__name__ in str(raised.value)
-    assert name in str(raised.value)
+    refused(lambda: case.form(**{name: value}), case.form.__name__, name)
 
 
 @pytest.mark.parametrize("fn", {case.fn: None for case in cases.collect()}, ids=lambda fn: fn.__name__)

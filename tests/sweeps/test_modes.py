@@ -17,9 +17,7 @@ from tests.sweeps.test_accuracy import exact
 
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 # What is slow, as operations one by one are, is asked of a case of each kind in the quick tier.
-one_of_a_kind = pytest.mark.parametrize(
-    "case", cases.richest() if cases.EVERY else cases.kinds(), ids=lambda case: case.id
-)
+one_of_a_kind = pytest.mark.parametrize("case", cases.each_kind(), ids=lambda case: case.id)
 
 
 def _call(case: Case):
