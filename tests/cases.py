@@ -418,13 +418,19 @@ def kinds() -> list[Case]:
     """A case of each kind of inputs: for what does not depend on the loss."""
     found = {}
     for case in richest():
-        found[tuple((d.axes, d.differentiable) for d in case.arrays.values())] = case
+        found.setdefault(tuple((d.axes, d.differentiable) for d in case.arrays.values()), case)
     return list(found.values())
 
 
 def each_kind() -> list[Case]:
     """A case of each kind of inputs, and of each loss where all are asked for."""
     return richest() if EVERY else kinds()
+
+
+def each_plain_kind() -> list[Case]:
+    """The same without losses over frames or of a last layer, whose programs are long, unless all are asked for."""
+    plain = lambda case: {domain.axes for domain in case.arrays.values()} <= {"...", "...c"}
+    return [case for case in each_kind() if EVERY or plain(case)]
 
 
 def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:

@@ -6,13 +6,14 @@ import pytest
 
 from tests import cases
 from tests.foreign import keras_rows, torch_rows
-from tests.foreign.rows import richest
+from tests.foreign.rows import kinds, richest
 
 ROWS = [*torch_rows.ROWS, *keras_rows.ROWS]
 WITH_FORM = [row for row in ROWS if row.has_form]
 EACH = ROWS if cases.EVERY else richest(ROWS)
 """Of each function the row with the most options, and every row where all are asked for."""
 EACH_FORM = WITH_FORM if cases.EVERY else richest(WITH_FORM)
+EACH_KIND = richest(WITH_FORM) if cases.EVERY else kinds(EACH_FORM)
 missing = lambda peer: importlib.util.find_spec(peer) is None
 
 

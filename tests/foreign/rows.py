@@ -239,6 +239,12 @@ def plainest(rows: Iterable[Row]) -> list[Row]:
     return list({row.fn: row for row in sorted(rows, key=lambda row: -len(row.options))}.values())
 
 
+def kinds(rows: Iterable[Row]) -> list[Row]:
+    """Of each library a row of each kind of arrays: for what does not depend on the loss."""
+    kind = lambda row: (row.peer, *((domain.axes, domain.differentiable) for domain in row.arrays.values()))
+    return list({kind(row): row for row in rows}.values())
+
+
 def richest(rows: Iterable[Row], by: Callable[[Row], Any] = lambda row: None) -> list[Row]:
     """Of each function, or of each kind of its rows, the row with the most options."""
     return list({(row.fn, by(row)): row for row in sorted(rows, key=lambda row: len(row.options))}.values())

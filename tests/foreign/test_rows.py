@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests import cases
 from tests.cases import Domain
 from tests.compiling import jit
 from tests.foreign.collection import EACH, ROWS, WITH_FORM, of
@@ -41,7 +42,7 @@ def test_every_public_loss_has_a_row(peer):
 # ------------------------------------------------------------------------------------------------- beside the peer
 
 
-@of(ROWS, beside_peer=True)
+@of(ROWS if cases.EVERY else [row for row in ROWS if row in EACH or row.thorough], beside_peer=True)
 def test_values_and_slopes_are_the_peers(row):
     """Of the function and the form, with every option and weight, and of each function under every reduction."""
 

@@ -9,8 +9,8 @@ from jax.experimental import checkify
 import jaxloss
 from tests import cases
 from tests.compiling import jit
-from tests.foreign.collection import EACH, EACH_FORM, WITH_FORM, of
-from tests.foreign.rows import answered, floating, richest
+from tests.foreign.collection import EACH_FORM, EACH_KIND, of
+from tests.foreign.rows import answered, floating
 
 # Of the mean of the terms of a divergence, from either library.
 pytestmark = pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning")
@@ -64,7 +64,7 @@ def test_what_is_left_out_changes_nothing_and_the_mean_of_nothing_is_zero(row):
             assert not any(np.any(x) for x in jax.tree.leaves((values, slopes)))
 
 
-@of([row for row in EACH_FORM if row.samples])
+@of([row for row in EACH_KIND if row.samples])
 def test_a_batch_is_its_samples_and_numbers_of_a_form_are_traced(row):
     """`vmap` over samples and over batches; the form as an argument is the form in a closure."""
     draws = [row.draw(seed) for seed in range(2)]
@@ -85,7 +85,7 @@ def test_a_batch_is_its_samples_and_numbers_of_a_form_are_traced(row):
     np.testing.assert_allclose(got["samples"], got["losses"], rtol=1e-5)
 
 
-@of(EACH)
+@of(EACH_KIND)
 def test_lists_and_numbers_are_taken_as_arrays_are_eagerly_as_compiled(row):
     arrays = row.draw(1)
     listed = lambda x: np.asarray(x).tolist() if np.ndim(x) else x
@@ -101,9 +101,7 @@ def _outside(row):
     return [(name, value) for name in batched for value in row.arrays[name].outside]
 
 
-# A function of several kinds of arrays, as of probabilities and of logits, has a branch for each.
-KINDS = WITH_FORM if cases.EVERY else richest(WITH_FORM, by=lambda row: tuple(d.draw for d in row.arrays.values()))
-OUTSIDE = [row for row in KINDS if _outside(row)]
+OUTSIDE = [row for row in EACH_FORM if _outside(row)]
 
 
 @of(OUTSIDE)
@@ -126,7 +124,7 @@ def test_a_value_outside_the_domain_is_nan_in_its_sample_and_an_error_under_chec
         assert all(np.isfinite(slope).all() for slope in slopes.values()), (name, value)
 
 
-@of(richest(WITH_FORM))
+@of(EACH_KIND)
 def test_value_and_slope_are_exported_for_every_platform(row):
     """With a batch of any size: one program with the lowering rules of all platforms in it."""
     arrays = row.draw()

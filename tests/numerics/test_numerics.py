@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxloss import numerics
-from tests import ulp
+from tests import cases, ulp
 from tests.compiling import jit, optimized
 
 REALS = np.concatenate([s * 10.0 ** np.arange(-8, 1.6, 0.2) for s in (-1, 1)]).astype(np.float32)
@@ -62,7 +62,8 @@ def test_primitives_are_twice_differentiable_in_both_modes():
 
     def orders(f, x):
         modes = [jax.grad(jax.grad(f)), jax.jacfwd(jax.grad(f)), jax.jacfwd(jax.jacfwd(f)), jax.jacrev(jax.jacfwd(f))]
-        return [mode(x) for mode in modes], (jax.grad(f)(x + h) - jax.grad(f)(x - h)) / (2 * h)
+        found = [mode(x) for mode in (modes if cases.EVERY else modes[:2])]
+        return found, (jax.grad(f)(x + h) - jax.grad(f)(x - h)) / (2 * h)
 
     run = jit(lambda x: {row[0]: jax.vmap(lambda x: orders(getattr(numerics, row[0]), x))(x) for row in ONE})
     for name, (found, numeric) in run(x).items():

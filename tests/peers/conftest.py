@@ -1,8 +1,12 @@
-"""Their tests are run as their authors run them: under JAX's ordinary rules of promotion."""
+"""Their tests are run as their authors run them: under JAX's ordinary rules of promotion. `--every` collects them."""
 
 import jax
 import numpy as np
 import pytest
+
+from tests import cases
+
+collect_ignore_glob = [] if cases.EVERY else ["test_*.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def _masks(case: Case) -> dict[str, np.ndarray]:
     losses = rng.uniform(size=BATCH) < 0.6
     losses[0], losses[1] = True, False
     masks = {"losses": losses}
-    if cases.EVERY or not case.elements:
+    if cases.EVERY:
         masks["samples"] = np.array([True, False, True, True, False, True])
     if case.elements:
         elements = rng.uniform(size=(*BATCH, CLASSES)) < 0.7
@@ -54,13 +54,14 @@ def _seen(case: Case, second_order: str, arrays, options, where, weights):
         return case.reduced(case.make(options), own, where=where, weights=weights)
 
     own, given = call(smooth)
-    answers = {"losses": case.loss(own, given, where=where), "mean": mean(smooth)}
-    gradient, ones = jax.grad(mean), jax.tree.map(jnp.ones_like, smooth)
+    losses = case.loss(own, given, where=where)
+    step, ones = jax.value_and_grad(mean), jax.tree.map(jnp.ones_like, smooth)
     if second_order == "reverse":  # as a penalty on the gradient differentiates
-        slopes, back = jax.vjp(gradient, smooth)
-        return answers, {"slopes": slopes, "curvatures": back(ones)[0]}
-    slopes, curvatures = jax.jvp(gradient, (smooth,), (ones,))
-    return answers, {"slopes": slopes, "curvatures": curvatures}
+        (value, slopes), back = jax.vjp(step, smooth)
+        (curvatures,) = back((jnp.zeros_like(value), ones))
+    else:
+        (value, slopes), (_, curvatures) = jax.jvp(step, (smooth,), (ones,))
+    return {"losses": losses, "mean": value}, {"slopes": slopes, "curvatures": curvatures}
 
 
 @each_loss

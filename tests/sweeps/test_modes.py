@@ -18,6 +18,7 @@ from tests.sweeps.test_accuracy import exact
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 # What is slow, as operations one by one are, is asked of a case of each kind in the quick tier.
 one_of_a_kind = pytest.mark.parametrize("case", cases.each_kind(), ids=lambda case: case.id)
+plain_one_of_a_kind = pytest.mark.parametrize("case", cases.each_plain_kind(), ids=lambda case: case.id)
 
 
 def _call(case: Case):
@@ -55,7 +56,7 @@ def _at_valid_ends(case: Case):
 
 
 # The eager values of every loss are in test_python_numbers_and_lists_are_arrays.
-@one_of_a_kind
+@plain_one_of_a_kind
 def test_eager_compiled_and_without_jit(case):
     case = case.sized(t=4, s=1)  # without `jit` each frame is a step of Python's
     arrays = _on_device(case.draw(seed=41))
@@ -75,7 +76,7 @@ def test_eager_compiled_and_without_jit(case):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * scale, err_msg=way)
 
 
-@one_of_a_kind
+@plain_one_of_a_kind
 def test_no_nan_is_made_on_the_way(case):
     """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
     ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
@@ -137,7 +138,7 @@ def _compilations():
         logger.level, logger.propagate = level, spread
 
 
-@one_of_each
+@one_of_a_kind
 def test_a_second_eager_call_compiles_nothing(case):
     arrays = _on_device(case.draw(seed=44))
     losses, gradient = _call(case)

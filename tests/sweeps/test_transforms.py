@@ -13,8 +13,9 @@ from tests.cases import Case
 from tests.compiling import jit
 
 ROWS, COLUMNS = 4, 3
-every_case = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
-each_loss = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
+# Every loss is under `vmap`, in its values and derivatives, in test_derivatives.py.
+each_case = pytest.mark.parametrize("case", cases.each() if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
+one_of_a_kind = pytest.mark.parametrize("case", cases.each_kind(), ids=lambda case: case.id)
 
 
 def _close(got, expected, what, rtol=1e-5):
@@ -32,7 +33,7 @@ def _inputs(case: Case, batch=(ROWS, COLUMNS)):
     return arrays, weights, u, v
 
 
-@every_case
+@each_case
 def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
     arrays, *_ = _inputs(case)
     over = lambda axis: ({k: axis if k in case.batched else None for k in arrays},)
@@ -49,7 +50,7 @@ def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
 
 
 # Value, gradient and both Hessian products of every loss are beside the truth in test_derivatives.py.
-@pytest.mark.parametrize("case", cases.each() if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases.each() if cases.EVERY else cases.each_plain_kind(), ids=lambda case: case.id)
 def test_derivatives_of_every_mode_agree(case):
     arrays, weights, u, v = _inputs(case, batch=(2,))
     form, name = case.make(), case.predictions
@@ -91,7 +92,7 @@ def test_derivatives_of_every_mode_agree(case):
     assert error <= 1e-5 * scale, "forward over forward"
 
 
-@each_loss
+@one_of_a_kind
 def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
     arrays, *_ = _inputs(case)
     traces = []
@@ -113,7 +114,7 @@ def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
     assert jax.tree.structure(case.make()) != jax.tree.structure(other), "another reduction is another pytree"
 
 
-@pytest.mark.parametrize("case", [case for case in cases.each() if case.numeric()], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in cases.each_kind() if case.numeric()], ids=lambda case: case.id)
 def test_numeric_options_are_swept_by_vmap_and_differentiated(case):
     arrays, *_ = _inputs(case)
     step = np.float32(0.01)
