@@ -13,8 +13,10 @@ import numpy as np
 
 from jaxloss import numerics
 from jaxloss._answers import differing
-from jaxloss._check import floating, inert, is_zero, kept, masked, number, option, real, wide
-from jaxloss._checked import required
+from jaxloss._arrays import floating, real, wide
+from jaxloss._domain import required
+from jaxloss._masks import inert, kept, masked
+from jaxloss._options import is_zero, number, option
 from jaxloss._types import Array
 
 

@@ -11,15 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss import _fields
+from jaxloss import _value
 from jaxloss._answers import called_like_a_function, unknown_keywords
-from jaxloss._check import fitted, mask, wide
+from jaxloss._arrays import fitted, wide
+from jaxloss._masks import mask
 from jaxloss._reduce import check_reduction, reduced, totalled
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss(_fields.Value):
+class Loss(_value.Value):
     """A loss that knows how it is reduced: call it with predictions and targets, get a scalar.
 
     A class form names a function and its options; a loss of one's own is a subclass with `fn`, or with a method
@@ -61,7 +62,7 @@ class Loss(_fields.Value):
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
-        _fields.settle(self)
+        _value.settle(self)
         check_reduction(type(self).__name__, self.reduction)
 
     def __call__(
@@ -193,7 +194,7 @@ class LossSum(Loss):
     axis_name: AxisName = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _fields.settle(self)
+        _value.settle(self)
         if len(self.terms) != len(self.coefficients) or not all(map(_is_loss, self.terms)):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 

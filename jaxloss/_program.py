@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 import jax
 
-from jaxloss._checked import is_checking
+from jaxloss._domain import is_checking
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jax import lax
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from jaxloss._check import choice, fitted, floats, inert, kept, real
+from jaxloss._arrays import fitted, floats, real
+from jaxloss._masks import inert, kept
+from jaxloss._options import choice
 from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Reduction
 from jaxloss.numerics import aligned, divide
 

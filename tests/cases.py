@@ -365,8 +365,8 @@ def collect() -> list[Case]:
     from tests import losses
 
     found = []
-    for module in pkgutil.iter_modules(losses.__path__):
-        found += getattr(importlib.import_module(f"tests.losses.{module.name}"), "CASES", [])
+    for module in pkgutil.walk_packages(losses.__path__, "tests.losses."):
+        found += getattr(importlib.import_module(module.name), "CASES", [])
     return found
 
 

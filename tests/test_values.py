@@ -15,7 +15,7 @@ import pytest
 import jaxloss
 import jaxloss.torch
 from jaxloss import HuberLoss, Loss, LossSum
-from jaxloss._fields import leaf_names
+from jaxloss._value import leaf_names
 from tests.compiling import jit
 
 FORMS = [

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import counted, floating, integers, is_zero, kept, mask, number, option, real, wide
-from jaxloss._shards import Shards, shards_of
+from jaxloss._arrays import floating, integers, real, wide
+from jaxloss._masks import counted, kept, mask
+from jaxloss._options import is_zero, number, option
 from jaxloss._types import Array, AxisName, Layout, Mode, Reduction
+from jaxloss._vocabulary import Shards, shards_of
 from jaxloss.fused._head import ABSENT, Head, How, Sums, from_all, from_chunks, live_kernel, logs, sums_that_count
 
 Arrays = dict[str, Array | None]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import real
+from jaxloss._arrays import real
 from jaxloss._types import Array
 from jaxloss.fused._chunks import split, sum_of_chunks
 from jaxloss.fused._head import Head, How, Sums, from_all, live_kernel, sums_that_count

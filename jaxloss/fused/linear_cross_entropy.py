@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import masked
-from jaxloss._checked import valued
+from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
+from jaxloss._masks import masked
 from jaxloss._program import one_program
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
 from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
@@ -16,7 +16,7 @@ from jaxloss.fused._head import Sums
 from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
 from jaxloss.fused._plan import planned
 from jaxloss.fused._token_losses import Options, options_of, token_losses, weighted_sum
-from jaxloss.fused.logsumexp_and_target import logsumexp_and_target
+from jaxloss.fused.log_partition import logsumexp_and_target
 
 
 class LinearAux(NamedTuple):
@@ -170,12 +170,12 @@ def _loss(arrays: Arrays, setup: Setup) -> Any:
             # A label out of range adds nan to the value, and nothing to any gradient.
             weight = numerics.keep(given.valid, weight)
             total = weighted_sum(given, spread, weight, own_weight, options, chunk)
-            return total + valued(name, jnp.zeros_like(total), lambda: jnp.all(given.valid), given.rule)
+            return total + outside_is_nan(name, jnp.zeros_like(total), lambda: jnp.all(given.valid), given.rule)
 
         loss = reduced_by(name, numerator, like, *how, setup.axis_name)
     else:
         sums = sums_of(given, spread, chunk)
-        losses = valued(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
+        losses = outside_is_nan(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
         loss = reduced(name, masked(losses, given.kept), *how, None, setup.axis_name)
         if setup.beside == "aux":
             return loss, _aux(name, given, sums, options, setup.axis_name)

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxloss import _fields
+from jaxloss import _value
 from jaxloss._answers import called_like_a_function
-from jaxloss._check import class_axes, fitted, inert, mask, real
+from jaxloss._arrays import class_axes, fitted, real
+from jaxloss._masks import inert, mask
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
 from jaxloss.keras._reduction import REDUCTIONS, ReductionName
@@ -186,7 +187,7 @@ class Form(Loss):
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        _fields.settle(self)
+        _value.settle(self)
         self._settle()
 
     def _arrays(self, name: str, argument: str, x: Any) -> Any:
@@ -214,7 +215,7 @@ class Form(Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal loss, as plain JSON values."""
-        return {**super().get_config(), **{name: _fields.plain(v) for name, v in self._options().items()}}
+        return {**super().get_config(), **{name: _value.plain(v) for name, v in self._options().items()}}
 
 
 def join_keras() -> None:
@@ -280,7 +281,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return tuple(sorted((k, _frozen(v)) for k, v in value.items()))
     arrays = isinstance(value, (jax.Array, np.ndarray)) and not isinstance(value, Tracer)
-    return _fields.key_of(np.asarray(value).tolist() if arrays else value)
+    return _value.key_of(np.asarray(value).tolist() if arrays else value)
 
 
 __all__ = ["Form", "Loss", "join_keras", "without"]

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._check import class_axes, matched, real
+from jaxloss._arrays import class_axes, matched, real
 from jaxloss._types import Array
 
 EPSILON = 1e-7  # keras.config.epsilon()

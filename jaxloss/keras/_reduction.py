@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from jaxloss._check import choice
+from jaxloss._options import choice
 
 
 class Reduction:

@@ -5,10 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxloss import losses
-from jaxloss._check import number
-from jaxloss._checked import valued
-from jaxloss._options import option
+import jaxloss
+from jaxloss._domain import outside_is_nan
+from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -41,10 +40,10 @@ def binary_crossentropy(
     option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
     if from_logits:
-        values = losses.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+        values = jaxloss.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     else:
         p = jnp.clip(p, EPSILON, 1 - EPSILON)
-        values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+        values = jaxloss.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     return mean(name, values, dtype, axis)
 
 
@@ -87,17 +86,17 @@ def binary_focal_crossentropy(
     power, weight = number(name, "gamma", gamma, p.dtype), number(name, "alpha", alpha, p.dtype)
     if from_logits:
         balance = alpha if apply_class_balancing else None
-        values = losses.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
+        values = jaxloss.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
         return mean(name, values, dtype, axis)
     p = jnp.clip(p, EPSILON, 1 - EPSILON)
     inside = (t >= 0) & (t <= 1)
     t = jnp.where(inside, t, jnp.full_like(t, 0.5))  # a power of a negative number would have a slope of nan, not 0
-    values = losses.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
+    values = jaxloss.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     t = t + label_smoothing * (0.5 - t)
     values = values * (t * (1 - p) + (1 - t) * p) ** power
     if apply_class_balancing:
         values = values * (t * weight + (1 - t) * (1 - weight))
-    values = valued(name, values, lambda: inside, "y_true must be in [0, 1]")
+    values = outside_is_nan(name, values, lambda: inside, "y_true must be in [0, 1]")
     return mean(name, values, dtype, axis)
 
 

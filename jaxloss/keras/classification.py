@@ -5,9 +5,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxloss import losses
-from jaxloss._check import class_axes, counted, floats, number, per_class, real, without
-from jaxloss._options import option
+import jaxloss
+from jaxloss._arrays import class_axes, floats, real, without
+from jaxloss._masks import counted
+from jaxloss._options import number, option, per_class
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import indices, normalized, pair, predicted
@@ -41,10 +42,10 @@ def categorical_crossentropy(
     t, p, dtype = pair(name, y_true, y_pred)
     class_axes(name, "y_pred", p, axis)
     if from_logits:
-        values = losses.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
+        values = jaxloss.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     else:
         p = normalized(p, axis)
-        values = losses.categorical_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
+        values = jaxloss.categorical_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
     return values.astype(dtype)
 
 
@@ -84,7 +85,7 @@ def categorical_focal_crossentropy(
     axes, power = class_axes(name, "y_pred", p, axis), number(name, "gamma", gamma, p.dtype)
     number(name, "label_smoothing", label_smoothing, p.dtype)
     if from_logits:
-        values = losses.softmax_focal_loss(p, t, axis, alpha=alpha, gamma=gamma, label_smoothing=label_smoothing)
+        values = jaxloss.softmax_focal_loss(p, t, axis, alpha=alpha, gamma=gamma, label_smoothing=label_smoothing)
         return values.astype(dtype)
     weights = real(name, "alpha", option(name, "alpha", alpha))
     if weights.ndim:
@@ -92,8 +93,8 @@ def categorical_focal_crossentropy(
     p = normalized(p, axis)
     weights = weights.astype(p.dtype) * (1 - p) ** power
     # The cross-entropy of labels that are weighed class by class.
-    smooth = losses.smooth_labels(t, label_smoothing, axis=axis)
-    return losses.categorical_cross_entropy(p, weights * smooth, axis).astype(dtype)
+    smooth = jaxloss.smooth_labels(t, label_smoothing, axis=axis)
+    return jaxloss.categorical_cross_entropy(p, weights * smooth, axis).astype(dtype)
 
 
 def sparse_categorical_crossentropy(
@@ -126,9 +127,9 @@ def sparse_categorical_crossentropy(
     dtype, p = p.dtype, floats(name, "y_pred", p)
     ignored = None if ignore_class is None else option(name, "ignore_class", ignore_class)
     if from_logits:
-        values = losses.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
+        values = jaxloss.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
     else:
-        values = losses.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
+        values = jaxloss.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
     return values.astype(dtype)
 
 

@@ -1,11 +1,11 @@
-"""Keras' losses of numbers, counts and distributions: `jaxloss.losses` with targets first and means over an axis."""
+"""Keras' losses of numbers, counts and distributions: `jaxloss` with targets first and means over an axis."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
-from jaxloss import losses
+import jaxloss
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -31,7 +31,7 @@ def mean_squared_error(y_true: Numbers, y_pred: Floats) -> Array:
     """
     name = "mean_squared_error"
     t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
-    return mean(name, losses.squared_error(p, t), dtype)
+    return mean(name, jaxloss.squared_error(p, t), dtype)
 
 
 def mean_absolute_error(y_true: Numbers, y_pred: Floats) -> Array:
@@ -53,7 +53,7 @@ def mean_absolute_error(y_true: Numbers, y_pred: Floats) -> Array:
     """
     name = "mean_absolute_error"
     t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
-    return mean(name, losses.absolute_error(p, t), dtype)
+    return mean(name, jaxloss.absolute_error(p, t), dtype)
 
 
 def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
@@ -75,7 +75,7 @@ def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
         [1.5]
     """
     t, p, dtype = pair("huber", y_true, y_pred, broadcast=True)
-    return mean("huber", losses.huber_loss(p, t, delta=delta), dtype)
+    return mean("huber", jaxloss.huber_loss(p, t, delta=delta), dtype)
 
 
 def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
@@ -96,7 +96,7 @@ def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
         0.2169
     """
     t, p, dtype = pair("log_cosh", y_true, y_pred, broadcast=True)
-    return mean("log_cosh", losses.log_cosh(p, t), dtype)
+    return mean("log_cosh", jaxloss.log_cosh(p, t), dtype)
 
 
 def poisson(y_true: Numbers, y_pred: Floats) -> Array:
@@ -117,7 +117,7 @@ def poisson(y_true: Numbers, y_pred: Floats) -> Array:
         1.0000
     """
     t, p, dtype = pair("poisson", y_true, y_pred, broadcast=True)
-    return mean("poisson", losses.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
+    return mean("poisson", jaxloss.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
 
 
 def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
@@ -140,7 +140,7 @@ def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
     t, p, dtype = pair("kl_divergence", y_true, y_pred, broadcast=True)
     t, p = jnp.clip(t, EPSILON, 1), jnp.clip(p, EPSILON, 1)
     axis = -1 if p.ndim else None
-    return losses.kl_divergence_from_probabilities(p, t, axis).astype(dtype)
+    return jaxloss.kl_divergence_from_probabilities(p, t, axis).astype(dtype)
 
 
 @dataclass(eq=False)

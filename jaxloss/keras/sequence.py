@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._check import fitted, floats, real
-from jaxloss._checked import valued
+from jaxloss._arrays import fitted, floats, real
+from jaxloss._domain import outside_is_nan
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.keras._loss import Form, without
 from jaxloss.keras._pairs import indices
@@ -58,7 +58,7 @@ def _ctc(y_true: Any, y_pred: Any, live: Array | None = None) -> Array:
     values = numerics.ctc_nll(p, t, live, lengths, jnp.asarray(_BLANK, jnp.int32))
     rule = f"y_true must be from 0 to {p.shape[-1] - 1}"
     beyond = lax.broadcasted_iota(jnp.int32, t.shape, 1) >= lengths[:, None]
-    return valued("ctc", values, lambda: jnp.all(valid | beyond, -1), rule)
+    return outside_is_nan("ctc", values, lambda: jnp.all(valid | beyond, -1), rule)
 
 
 @dataclass(eq=False)

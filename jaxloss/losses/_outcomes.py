@@ -7,8 +7,9 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._answers import differing
-from jaxloss._check import class_axes, floating, inert, kept_rows, real, wide
-from jaxloss._checked import required
+from jaxloss._arrays import class_axes, floating, real, wide
+from jaxloss._domain import required
+from jaxloss._masks import inert, kept_rows
 from jaxloss._types import Array, Axes
 
 Divergence = Callable[[Array, Array, tuple[int, ...]], Array]

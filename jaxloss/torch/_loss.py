@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from jaxloss import _fields
+from jaxloss import _value
 from jaxloss._answers import called_like_a_function, unknown_keywords
 from jaxloss._types import Array, Floats, Numbers
-from jaxloss.torch._rules import REDUCTIONS, chosen
+from jaxloss.torch._conventions import REDUCTIONS, chosen
 
 
 # Not a `jaxloss.Loss`: that takes weights and masks in its call and its options by keyword, where PyTorch takes options
 # by position, in an order that begins with `weight` or `size_average`. They share what makes a dataclass a value.
 @dataclass(frozen=True)
-class Loss(_fields.Value):
+class Loss(_value.Value):
     """A loss of PyTorch as a value: immutable, equal by its fields, hashable, and a pytree with its numbers as leaves.
 
     Pass it to `jax.jit` by closure, as a static argument or as an array argument. The fields have the names, the order
@@ -29,7 +29,7 @@ class Loss(_fields.Value):
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """An instance; arrays in the place of options are answered here."""
         pairs = zip(cls.__match_args__, args, strict=False)
-        arrays = any(np.ndim(value) and name not in _fields.leaf_names(cls) for name, value in pairs)
+        arrays = any(np.ndim(value) and name not in _value.leaf_names(cls) for name, value in pairs)
         if arrays or len(args) > len(cls.__match_args__):
             taken = "input, target" if issubclass(cls, PairLoss) else "..."
             raise TypeError(called_like_a_function(cls.__name__, f"functional.{cls.fn.__name__}", taken))
@@ -42,7 +42,7 @@ class Loss(_fields.Value):
         given = vars(self)["reduction"]
         reduction = chosen(type(self).__name__, given, *deprecated, allowed=self.reductions, stacklevel=4)
         object.__setattr__(self, "reduction", reduction)
-        _fields.settle(self)
+        _value.settle(self)
 
     def forward(self, *arrays: Any, **named: Any) -> Array:
         """The same as calling the loss."""

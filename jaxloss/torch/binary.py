@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._checked import expected, valued
+from jaxloss._domain import checked_only, outside_is_nan
 from jaxloss._types import Array, Floats, Numbers
+from jaxloss.torch._conventions import Reduction, chosen, expanded, operands, reduced, same_shape
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import Reduction, chosen, expanded, operands, reduced, same_shape
 
 _TARGETS = "target must be in [0, 1]"
 
@@ -56,8 +56,8 @@ def binary_cross_entropy(
     inside = (p >= 0) & (p <= 1)
     p = jnp.where(inside, p, jnp.full_like(p, 0.5))  # the slope in the target would be nan, not 0
     values = _weighed(name, numerics.bounded_bernoulli_nll(p, y), weight)
-    values = valued(name, values, lambda: inside, "input must be in [0, 1]")
-    return reduced(valued(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
+    values = outside_is_nan(name, values, lambda: inside, "input must be in [0, 1]")
+    return reduced(outside_is_nan(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -105,7 +105,7 @@ def binary_cross_entropy_with_logits(
     # Not the native loss, whose pos_weight is one number, and whose labels outside [0, 1] are nan.
     positive = None if pos_weight is None else expanded(name, "pos_weight", pos_weight, x)
     values = _weighed(name, numerics.sigmoid_nll(x, y, positive), weight)
-    return reduced(expected(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
+    return reduced(checked_only(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
 
 
 def _weighed(name: str, values: Array, weight: Any) -> Array:

@@ -5,11 +5,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxloss import losses, numerics
-from jaxloss._check import class_axes, counted, integers, number, per_class, real, without
+import jaxloss
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, integers, real, without
+from jaxloss._masks import counted
+from jaxloss._options import number, per_class
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
+from jaxloss.torch._conventions import Reduction, chosen, operands, reduced
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import Reduction, chosen, operands, reduced
 
 
 def cross_entropy(
@@ -59,13 +62,13 @@ def cross_entropy(
     if target.shape == input.shape:
         (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
         classes = _class_weights(name, x, weight)
-        values = losses.softmax_cross_entropy(
+        values = jaxloss.softmax_cross_entropy(
             x, y, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes
         )
         return reduced(values, reduction, dtype)
     x, labels, dtype = _labelled(name, input, target, distributions=True)
     classes = _class_weights(name, x, weight)
-    values = losses.softmax_cross_entropy_with_integer_labels(
+    values = jaxloss.softmax_cross_entropy_with_integer_labels(
         x, labels, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes, ignore_index=ignore_index
     )
     return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
@@ -110,7 +113,7 @@ def nll_loss(
     reduction = chosen(name, reduction, size_average, reduce)
     x, labels, dtype = _labelled(name, input, target)
     classes = _class_weights(name, x, weight)
-    values = losses.nll_loss(x, labels, _axis(name, x), class_weights=classes, ignore_index=ignore_index)
+    values = jaxloss.nll_loss(x, labels, _axis(name, x), class_weights=classes, ignore_index=ignore_index)
     return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
 
 

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxloss import losses
-from jaxloss._check import number, option, real
+import jaxloss
+from jaxloss._arrays import real
+from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.torch._conventions import Reduction, broadcast, chosen, operands, reduced
 from jaxloss.torch._loss import Loss, PairLoss
-from jaxloss.torch._rules import Reduction, broadcast, chosen, operands, reduced
 
 WithBatchmean: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 
@@ -64,7 +65,7 @@ def poisson_nll_loss(
     x, k = broadcast(name, input=x, target=k)
     offset = number(name, "eps", eps, x.dtype)
     constant = "stirling" if full else False
-    return reduced(losses.poisson_nll(x, k, log_input=log_input, full=constant, eps=offset), reduction, dtype)
+    return reduced(jaxloss.poisson_nll(x, k, log_input=log_input, full=constant, eps=offset), reduction, dtype)
 
 
 def gaussian_nll_loss(
@@ -124,7 +125,7 @@ def gaussian_nll_loss(
     least = number(name, "eps", eps, x.dtype)
     v = jnp.where((v >= 0) & (v < least), least + (v - lax.stop_gradient(v)), v)
     x, y, v = broadcast(name, input=x, target=y, var=v)
-    return reduced(losses.gaussian_nll(x, y, variance=v, full=full), reduction, dtype)
+    return reduced(jaxloss.gaussian_nll(x, y, variance=v, full=full), reduction, dtype)
 
 
 def kl_div(
@@ -172,7 +173,7 @@ def kl_div(
     (x, t), dtype = operands(name, input=input, target=target)
     batch = x.shape[0] if x.ndim else 1
     x, t = broadcast(name, input=x, target=t)
-    divergence = losses.kl_divergence_with_log_targets if log_target else losses.kl_divergence
+    divergence = jaxloss.kl_divergence_with_log_targets if log_target else jaxloss.kl_divergence
     values = divergence(x[..., None], t[..., None])  # a row of one outcome each
     if reduction == "batchmean":
         return reduced(values, "mean", dtype, jnp.full((1,), batch, values.dtype))

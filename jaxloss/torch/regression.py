@@ -7,11 +7,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss import losses
-from jaxloss._check import is_zero, number
+import jaxloss
+from jaxloss._options import is_zero, number
 from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.torch._conventions import Reduction, broadcast, chosen, expanded, operands, reduced
 from jaxloss.torch._loss import PairLoss
-from jaxloss.torch._rules import Reduction, broadcast, chosen, expanded, operands, reduced
 
 
 def l1_loss(
@@ -45,7 +45,7 @@ def l1_loss(
     """
     reduction = chosen("l1_loss", reduction, size_average, reduce)
     x, y, dtype = _pair("l1_loss", input, target)
-    return _over_weights("l1_loss", losses.absolute_error(x, y), input, weight, reduction, dtype)
+    return _over_weights("l1_loss", jaxloss.absolute_error(x, y), input, weight, reduction, dtype)
 
 
 def mse_loss(
@@ -79,7 +79,7 @@ def mse_loss(
     """
     reduction = chosen("mse_loss", reduction, size_average, reduce)
     x, y, dtype = _pair("mse_loss", input, target)
-    return _over_weights("mse_loss", losses.squared_error(x, y), input, weight, reduction, dtype)
+    return _over_weights("mse_loss", jaxloss.squared_error(x, y), input, weight, reduction, dtype)
 
 
 def smooth_l1_loss(
@@ -120,11 +120,11 @@ def smooth_l1_loss(
     x, y, dtype = _pair(name, input, target)
     limit = number(name, "beta", beta, x.dtype)
     if is_zero(beta):
-        return reduced(losses.absolute_error(x, y), reduction, dtype)
+        return reduced(jaxloss.absolute_error(x, y), reduction, dtype)
     sharp = limit == 0  # a traced beta may be 0 too
     delta = jnp.where(sharp, jnp.ones_like(limit), limit)
-    smooth = losses.huber_loss(x, y, delta=delta) / delta
-    return reduced(jnp.where(sharp, losses.absolute_error(x, y), smooth), reduction, dtype)
+    smooth = jaxloss.huber_loss(x, y, delta=delta) / delta
+    return reduced(jnp.where(sharp, jaxloss.absolute_error(x, y), smooth), reduction, dtype)
 
 
 def huber_loss(
@@ -157,7 +157,7 @@ def huber_loss(
     name = "huber_loss"
     reduction = chosen(name, reduction)
     x, y, dtype = _pair(name, input, target)
-    values = losses.huber_loss(x, y, delta=delta)
+    values = jaxloss.huber_loss(x, y, delta=delta)
     if weight is not None:
         values = values * _weight(name, weight, input, values)
     return reduced(values, reduction, dtype)

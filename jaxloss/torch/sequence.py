@@ -5,13 +5,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxloss import losses, numerics
-from jaxloss._check import integers
-from jaxloss._checked import valued
+import jaxloss
+from jaxloss import numerics
+from jaxloss._arrays import integers
+from jaxloss._domain import outside_is_nan
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Labels
+from jaxloss.torch._conventions import Reduction, chosen, operands, reduced
 from jaxloss.torch._loss import Loss
-from jaxloss.torch._rules import Reduction, chosen, operands, reduced
 
 
 def ctc_loss(
@@ -73,11 +74,11 @@ def ctc_loss(
     y = y if y.ndim == 2 else _padded(y, said, frames)
     if blank >= x.shape[-1]:
         raise ValueError(f"{name}: blank {blank} is out of range: with {x.shape[-1]} classes it is below that.")
-    loss = losses.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
+    loss = jaxloss.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
     # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
     counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
     values = loss.losses(x, y, **counts)
-    values = valued(name, values, lambda: inside, "lengths must not be beyond log_probs or targets")
+    values = outside_is_nan(name, values, lambda: inside, "lengths must not be beyond log_probs or targets")
     if reduction == "mean":
         values = values / jnp.maximum(said, 1).astype(values.dtype)
     return reduced(values[0] if single else values, reduction, dtype)

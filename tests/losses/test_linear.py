@@ -9,8 +9,8 @@ import numpy as np
 import jaxloss
 from tests import cases
 from tests.cases import CLASS_MASK, CLASS_WEIGHTS, CLASSES, LABELS, REAL_LABELS, REALS, Case
-from tests.losses.test_cross_entropy import dense, one_hot
-from tests.losses.test_cross_entropy import formula as of_logits
+from tests.losses.classification.test_cross_entropy import dense, one_hot
+from tests.losses.classification.test_cross_entropy import formula as of_logits
 
 
 def _capped(m, z, cap):

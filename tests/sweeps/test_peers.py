@@ -13,9 +13,7 @@ from tests import cases
 from tests.compiling import jit
 
 BOTH = [
-    name
-    for name in sorted(jaxloss.losses.__all__)
-    if hasattr(optax.losses, name) and callable(getattr(optax.losses, name))
+    name for name in sorted(jaxloss.__all__) if hasattr(optax.losses, name) and callable(getattr(optax.losses, name))
 ]
 
 

@@ -1,0 +1,175 @@
+"""Arrays as losses take them: of a dtype that they are computed in, of one shape, with their class axes named.
+
+What shapes and dtypes show is an error raised while tracing; what only a value can show is in `_domain.py`.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described, differing
+from jaxloss._types import Array, Axes
+from jaxloss.numerics import aligned, aligned_labels, replicated
+
+_FIRST = ("predictions", "logits", "probabilities", "log_probabilities")
+
+
+def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Array:
+    """`x` as an array of bool, integers or floats."""
+    try:
+        # An array stays as it is: under `jax_debug_nans` jnp.asarray would look at it, before what is masked is filled.
+        array = x if isinstance(x, Array) else jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {argument} must be {kind}, got {described(x)}.") from error
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        raise TypeError(f"{name}: {argument} must be {kind}, got a PRNG key, {array.dtype}: draw numbers with it.")
+    if not (jnp.issubdtype(array.dtype, jnp.bool_) or jnp.issubdtype(array.dtype, jnp.number)) or jnp.issubdtype(
+        array.dtype, jnp.complexfloating
+    ):
+        raise TypeError(f"{name}: {argument} must be {kind}, got dtype {array.dtype}: take its real part or magnitude.")
+    return array
+
+
+def floating(name: str, argument: str, x: Any) -> Array:
+    """`x` as floats of its own dtype."""
+    array = real(name, argument, x, kind="an array of floats")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        swapped = " (or are these the targets? They come second)" if argument in _FIRST else ""
+        raise TypeError(
+            f"{name}: {argument} must be floats, got dtype {array.dtype}: cast it with .astype(float32){swapped}."
+        )
+    return array
+
+
+def floats(name: str, argument: str, x: Any) -> Array:
+    """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
+    array = floating(name, argument, x)
+    # Not even a cast that changes nothing: eagerly, `jax_debug_nans` would look at it, before what is masked is filled.
+    return array if array.dtype == wide(array.dtype) else array.astype(wide(array.dtype))
+
+
+def integers(name: str, argument: str, x: Any, remedy: str = "") -> Array:
+    """`x` as integers that hold any number of classes and any index to ignore: uint8 would wrap both."""
+    array = real(name, argument, x, kind="an array of integers")
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(
+            f"{name}: {argument} must be integers, got dtype {array.dtype}: cast indices with .astype(int32){remedy}."
+        )
+    return array.astype(jnp.int32) if array.dtype.itemsize < 4 else array
+
+
+def wide(*dtypes: Any) -> Any:
+    """The dtype that losses of these floating dtypes are computed and returned in."""
+    return np.dtype(np.float64) if any(np.dtype(d) == np.float64 for d in dtypes) else np.dtype(np.float32)
+
+
+def together(name: str, arrays: dict[str, Any]) -> tuple[Array, ...]:
+    """The first array as floats, the others of any real dtype, all promoted to the widest dtype of computation."""
+    (first, x), *others = arrays.items()
+    promoted = [floats(name, first, x), *(real(name, argument, y) for argument, y in others)]
+    dtype = wide(*(array.dtype for array in promoted if jnp.issubdtype(array.dtype, jnp.floating)))
+    return tuple(array if array.dtype == dtype else array.astype(dtype) for array in promoted)
+
+
+def matched(
+    name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")
+) -> tuple[Array, Array]:
+    """Predictions and targets of one shape and dtype; targets of None are zeros."""
+    if targets is None:
+        predictions = floats(name, names[0], predictions)
+        return predictions, jnp.zeros_like(predictions)
+    given = targets
+    predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
+    if predictions.shape != targets.shape:
+        remedy = "reshape one"
+        labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
+        if name in OF_INDICES and labels:
+            remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
+        raise ValueError(differing(name, names[0], predictions.shape, names[1], targets.shape, remedy))
+    return aligned(predictions, targets)
+
+
+def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes) -> tuple[Array, Array, int]:
+    """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
+    array = floats(name, argument, predictions)
+    axes = class_axes(name, argument, array, axis)
+    other = OF_DISTRIBUTIONS.get(name)
+    other = f"for distributions over the classes, one-hot ones too, take {other}" if other else "take class indices"
+    labels = integers(name, "labels", labels, f"; {other}")
+    rows = without(array.shape, axes)
+    if labels.shape != rows:
+        raise ValueError(
+            f"{name}: labels {labels.shape} and {argument} {array.shape} do not fit: with the classes on axis {axis} "
+            f"labels need shape {rows}" + (f"; {other}." if labels.shape == array.shape else ".")
+        )
+    labels = aligned_labels(array, labels, axes)
+    return one_class_axis(array, axes), jnp.expand_dims(labels, min(axes)), min(axes)
+
+
+def one_class_axis(array: Array, axes: tuple[int, ...]) -> Array:
+    """The array with its class axes as one, of the product length, in the order in which they are named."""
+    if len(axes) == 1:
+        return array
+    first, after = min(axes), min(axes) + len(axes)
+    array = jnp.moveaxis(replicated(array, axes), axes, range(first, after))
+    return array.reshape((*array.shape[:first], -1, *array.shape[after:]))
+
+
+# -------------------------------------------------------------------------------------------------------------- axes
+
+
+def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, ...]:
+    """The class axes, counted from the front, in the order in which they are named; None is all of them."""
+    if axis is None:
+        return tuple(range(array.ndim))
+    given: Sequence[Any] = cast(tuple[Any, ...], axis) if isinstance(axis, tuple) else (axis,)
+    try:
+        indices = [operator.index(a) for a in given]
+    except TypeError as error:
+        raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}.") from error
+    if not all(-array.ndim <= a < array.ndim for a in indices):
+        raise ValueError(f"{name}: axis {axis} is out of range for {argument} of shape {array.shape}.")
+    axes = tuple(a % array.ndim for a in indices)
+    if len(set(axes)) != len(axes) or not axes:
+        raise ValueError(f"{name}: axis {axis} must name at least one axis of {argument} {array.shape}, each once.")
+    if math.prod(array.shape[a] for a in axes) == 0:
+        raise ValueError(f"{name}: {argument} {array.shape} has no class on axis {axis}: a row needs at least one.")
+    return axes
+
+
+def without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the rows."""
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str = "losses", remedy: str = "") -> Array:
+    """`x` with trailing axes of length 1 added, so that it broadcasts against `shape` without moving any axis."""
+    expanded = x.reshape(x.shape + (1,) * (len(shape) - x.ndim)) if 0 < x.ndim <= len(shape) else x
+    fits = x.ndim <= len(shape) and all(n in (1, m) for n, m in zip(expanded.shape, shape, strict=False))
+    if not fits:
+        raise ValueError(
+            f"{name}: {argument} {x.shape} do not fit {what} {shape}: give one value for each leading index "
+            f"(shape {shape[:1]}), or the rank of the {what} with 1 where it does not vary; insert the axis{remedy}."
+        )
+    return expanded
+
+
+__all__ = [
+    "class_axes",
+    "fitted",
+    "floating",
+    "floats",
+    "integers",
+    "labelled",
+    "matched",
+    "one_class_axis",
+    "real",
+    "together",
+    "wide",
+    "without",
+]

@@ -1,0 +1,108 @@
+"""What only a value can show: nan in that element, and under `checked` an error, inside compiled programs too."""
+
+import inspect
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import checkify
+
+from jaxloss._answers import called
+from jaxloss._types import Array
+from jaxloss.numerics import nan_unless
+
+_checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
+
+
+@contextmanager
+def checking() -> Generator[None]:
+    """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def is_checking() -> bool:
+    """Whether what is traced now is traced in that context; what keeps traced programs must keep the two apart."""
+    return _checking.get()
+
+
+def required(name: str, inside: Array, rule: str) -> None:
+    """Under `checked`, an error unless all of `inside` is True."""
+    if _checking.get():
+        checkify.check(jnp.all(inside), f"{called(name)}: {rule}")
+
+
+def outside_is_nan(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses`, nan where `inside` is False, and with gradient 0 there.
+
+    What is not masked shows its nan; what is masked after the loss trains as if it had been masked before. The slopes
+    behind must be finite there, since 0 times infinity is nan: fill the inputs, or gate their derivatives.
+    """
+    ok = inside()
+    required(name, ok, rule)
+    return nan_unless(ok, losses)
+
+
+def checked_only(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
+    """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
+    if _checking.get():
+        required(name, inside(), rule)
+    return losses
+
+
+def finite_result(name: str, losses: Any) -> None:
+    """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
+    for value in jax.tree.leaves(losses):
+        checkify.check(~jnp.any(jnp.isnan(value)), f"{name}: a loss is nan: predictions or targets hold nan.")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def checked(loss: F) -> F:
+    """The same loss, function or class form, with every value outside its domain an error.
+
+    The errors go through `jax.experimental.checkify`, which a compiled program needs for them; they name the loss and
+    what was wrong. Outside of `jit` they are raised at once.
+
+    Args:
+        loss: A loss function or class form, or a function of one's own that calls them. Not one that is compiled, nor
+            one that calls such a one: what `jit` has traced without the checks stays without. Compile the result.
+
+    Returns:
+        A callable of the same signature.
+
+    Raises:
+        TypeError: The loss is what `jax.jit` returned.
+
+    Example:
+        >>> import jax, jaxloss
+        >>> from jax.experimental import checkify
+        >>> step = jax.jit(checkify.checkify(checked(jaxloss.PoissonNLL(full="exact"))))
+        >>> error, value = step(jax.numpy.zeros(2), jax.numpy.array([3.0, -1.0]))
+        >>> error.get().split(" (")[0]
+        'poisson_nll: targets must be counts of at least 0'
+    """
+    if isinstance(loss, jax.stages.Wrapped):
+        raise TypeError("checked: the loss is compiled already: compile what checked returns instead.")
+    name = getattr(loss, "__name__", type(loss).__name__)
+    call: Callable[..., Any] = loss if inspect.isfunction(loss) else type(loss).__call__
+
+    @wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with checking():
+            losses = loss(*args, **kwargs)
+            finite_result(name, losses)
+        return losses
+
+    return cast(F, run)
+
+
+__all__ = ["checked", "checked_only", "is_checking", "outside_is_nan", "required"]

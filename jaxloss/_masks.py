@@ -1,0 +1,67 @@
+"""Masks: what an array's mask keeps, a harmless value before the formula where it keeps nothing, and 0 after it."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss._arrays import fitted, integers, real, without
+from jaxloss._options import option
+from jaxloss._types import Array
+from jaxloss.numerics import keep
+
+
+def mask(name: str, where: Any, argument: str = "where") -> Array:
+    array = real(name, argument, where, kind="a boolean mask")
+    if array.dtype != jnp.bool_:
+        raise TypeError(
+            f"{name}: {argument} must be boolean, got dtype {array.dtype}: compare it, as in `lengths > 0`."
+        )
+    return array
+
+
+def kept(name: str, where: Any, shape: tuple[int, ...]) -> Array | None:
+    """An elementwise mask that broadcasts against `shape`, or None."""
+    return None if where is None else jnp.broadcast_to(fitted(name, "where", mask(name, where), shape), shape)
+
+
+def kept_rows(
+    name: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Array | None, Array | None]:
+    """What `where` keeps of each row's elements and of the rows, both of the rank of `shape`; None where it keeps all.
+
+    A mask of the rank of `shape` masks elements; one of the rank of the losses, or less, masks rows.
+    """
+    if where is None:
+        return None, None
+    array = mask(name, where)
+    if array.ndim == len(shape):
+        elements = jnp.broadcast_to(fitted(name, "where", array, shape, "elements"), shape)
+        return elements, jnp.any(elements, axes, keepdims=True)
+    rows = without(shape, axes)
+    remedy = f"; to leave classes out give it the shape {shape}, as in jnp.broadcast_to(where, {shape})"
+    return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows, remedy=remedy), rows), axes)
+
+
+def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
+    """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was."""
+    if where is None:
+        return tuple(array for array, _ in filled)
+    return tuple(keep(where, array, fill) for array, fill in filled)
+
+
+def masked(losses: Array, where: Array | None) -> Array:
+    """0 where the mask leaves out."""
+    return losses if where is None else keep(where, losses)
+
+
+def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
+    """Which labels are not the one to ignore; None where there is none."""
+    if ignore_index is None:
+        return None
+    skip = option(name, "ignore_index", ignore_index)
+    labels = integers(name, "labels", labels)
+    fits = jnp.iinfo(labels.dtype).min <= skip <= jnp.iinfo(labels.dtype).max
+    return labels != skip if fits else jnp.ones_like(labels, bool)
+
+
+__all__ = ["counted", "inert", "kept", "kept_rows", "mask", "masked"]

@@ -1,0 +1,175 @@
+"""Rows of classes: what the losses over a class axis share, and the base of their class forms."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, floats, labelled, one_class_axis, real
+from jaxloss._domain import outside_is_nan
+from jaxloss._loss import Loss
+from jaxloss._masks import counted, kept_rows, masked
+from jaxloss._options import class_table, is_zero, number
+from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Scalar
+from jaxloss._vocabulary import WHOLE, Shards, shards_of
+
+PROBABILITIES = "probabilities must be in [0, 1]"
+
+
+class LabelRows(NamedTuple):
+    """Rows of classes with an integer label each; fields keep the class axis, with length 1 if reduced."""
+
+    x: Array  # minus infinity where a class is masked
+    labels: Array  # int32 and in range; of another shard's class out of the range of this one's
+    elements: Array | None  # what is kept of the classes
+    kept: Array | None  # which rows count; None for all
+    valid: Array  # which labels are in range, or do not count
+    axis: int
+    classes: tuple[int, ...]  # the lengths of the class axes, in the order in which they are named
+    shards: Shards
+
+    @property
+    def slopes(self) -> Array:
+        """Which rows have any: those that count and are in the domain."""
+        return self.valid if self.kept is None else self.valid & self.kept
+
+    def per_class(self, name: str, argument: str, value: Any) -> tuple[Array, Array]:
+        """One value for each class, laid along the class axis; and the one of each row's label, 0 where none counts."""
+        table = class_table(name, argument, value, self.classes, self.x.dtype, self.shards)
+        along = jnp.expand_dims(table, [i for i in range(self.x.ndim) if i != self.axis])
+        own = masked(self.shards.look_up(table, self.labels), self.slopes)
+        return numerics.sharded_like(self.x, along), own
+
+    def spread(self, weights: Array | None) -> Array:
+        """What a mass that is spread over the classes weighs in each, before its share: 0 where a class is masked."""
+        shape = tuple(n if i == self.axis else 1 for i, n in enumerate(self.x.shape))
+        along = jnp.ones_like(self.x, shape=shape) if weights is None else weights
+        if self.elements is None:
+            return along
+        # Filled before it is multiplied by anything: a nan at a class that is masked would be in the other's gradient.
+        return masked(jnp.broadcast_to(along, self.x.shape), self.elements)
+
+    def finish(self, name: str, losses: Array) -> Array:
+        """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
+        rule = f"labels must be from 0 to {self.x.shape[self.axis] * self.shards.devices - 1}"
+        losses = outside_is_nan(name, losses, lambda: self.valid, rule)
+        return jnp.squeeze(masked(losses, self.kept), self.axis)
+
+
+def label_rows(
+    name: str,
+    argument: str,
+    predictions: Floats,
+    labels: Labels,
+    axis: Axes,
+    where: Mask | None,
+    ignore_index: int | None,
+    fill: float = -jnp.inf,
+    vocab_axis_name: AxisName = None,
+) -> LabelRows:
+    """Predictions over classes and integer labels, checked, with what `where` and `ignore_index` keep of them."""
+    rows = _unfilled_rows(name, argument, predictions, labels, axis, where, ignore_index, vocab_axis_name)
+    x = rows.x if rows.elements is None else numerics.keep(rows.elements, rows.x, fill)
+    return rows._replace(x=numerics.gated(x, rows.slopes))
+
+
+def _unfilled_rows(
+    name: str,
+    argument: str,
+    predictions: Floats,
+    labels: Labels,
+    axis: Axes,
+    where: Mask | None,
+    ignore_index: int | None,
+    vocab_axis_name: AxisName,
+) -> LabelRows:
+    array = floats(name, argument, predictions)
+    axes = class_axes(name, argument, array, axis)
+    shards = shards_of(name, vocab_axis_name, axes)
+    elements, kept = kept_of(name, where, array, axes, shards)
+    x, t, class_axis = labelled(name, argument, array, labels, axis)
+    if elements is not None:
+        elements = numerics.sharded_like(x, one_class_axis(elements, axes))
+    if kept is not None:
+        kept = numerics.sharded_like(x, kept.reshape(t.shape))
+    not_ignored = counted(name, t, ignore_index)
+    if not_ignored is not None:
+        kept = not_ignored if kept is None else kept & not_ignored
+    classes_here = x.shape[class_axis]
+    valid = (t >= 0) & (t < classes_here * shards.devices)
+    t = shards.labels(jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32), classes_here)
+    if elements is not None and kept is not None:
+        own = jnp.any(elements & numerics.at_label(x, t, class_axis), class_axis, keepdims=True)
+        kept = kept & (shards.any(own) | ~valid)
+    valid = valid if kept is None else valid | ~kept
+    return LabelRows(x, t, elements, kept, valid, class_axis, tuple(array.shape[a] for a in axes), shards)
+
+
+def kept_of(
+    name: str, where: Mask | None, x: Array, axes: tuple[int, ...], shards: Shards = WHOLE
+) -> tuple[Array | None, Array | None]:
+    """`kept_rows`, sharded as x is, where a row has anything left if it has it on any shard."""
+    elements, rows = kept_rows(name, where, x.shape, axes)
+    if elements is not None and rows is not None:
+        rows = shards.any(rows)
+    elements, rows = (None if kept is None else numerics.sharded_like(x, kept) for kept in (elements, rows))
+    return elements, rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowLoss(Loss):
+    """A loss over a class axis, whose rows count if anything is left of them."""
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        if where is None:
+            return None
+        options, name = self._options(), self._name
+        x = real(name, "predictions", predictions)
+        axes = class_axes(name, "predictions", x, options["axis"])
+        _, rows = kept_of(name, where, x, axes, shards_of(name, options.get("vocab_axis_name"), axes))
+        return None if rows is None else jnp.squeeze(rows, axes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLoss(RowLoss):
+    """A loss of class indices, whose rows count if their label is not ignored and its class is left."""
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        options = self._options()
+        if where is None and options["ignore_index"] is None:
+            return None
+        given = (options["axis"], where, options["ignore_index"], options.get("vocab_axis_name"))
+        rows = _unfilled_rows(self._name, "predictions", predictions, targets, *given)
+        return None if rows.kept is None else jnp.squeeze(rows.kept, rows.axis)
+
+
+def classes(x: Array, axes: tuple[int, ...], elements: Array | None, shards: Shards = WHOLE) -> Array:
+    """How many classes a row has, masked ones left out."""
+    if elements is None:  # counted, not summed in floats: one by one these could not be told apart from 2**24 on
+        here = jnp.full((1,) * x.ndim, math.prod(x.shape[i] for i in axes), x.dtype)
+        return shards.sum(here)
+    return jnp.maximum(shards.sum(jnp.sum(elements, axes, keepdims=True, dtype=x.dtype)), 1)
+
+
+def smoothed(
+    name: str,
+    y: Array,
+    label_smoothing: Scalar,
+    axes: tuple[int, ...],
+    elements: Array | None,
+    argument: str = "label_smoothing",
+    shards: Shards = WHOLE,
+) -> Array:
+    """Distributions with a share of their mass spread evenly over the classes that count."""
+    if is_zero(label_smoothing):
+        return y
+    smoothing = number(name, argument, label_smoothing, y.dtype)
+    smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements, shards)
+    return masked(smooth, elements)
+
+
+def probable(p: Array, axes: tuple[int, ...]) -> Array:
+    """Which rows hold nothing but numbers from 0 to 1, their axes kept with length 1."""
+    return (jnp.min(p, axes, keepdims=True) >= 0) & (jnp.max(p, axes, keepdims=True) <= 1)

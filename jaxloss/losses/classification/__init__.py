@@ -1,0 +1,1 @@
+"""Classification: losses of class indices and of distributions over classes."""

@@ -1,0 +1,281 @@
+r"""Cross-entropies from logits, over classes that are given as indices or as distributions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, floats, matched
+from jaxloss._domain import checked_only
+from jaxloss._masks import inert, masked
+from jaxloss._options import is_zero, number, per_class
+from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss._vocabulary import shards_of
+from jaxloss.losses._label_rows import LabelLoss, RowLoss, classes, kept_of, label_rows, smoothed
+
+
+def softmax_cross_entropy(
+    logits: Floats,
+    labels: Numbers,
+    axis: Axes | None = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+    z_loss: Scalar = 0.0,
+    vocab_axis_name: AxisName = None,
+    return_aux: bool = False,
+) -> Any:
+    r"""The cross-entropy of a distribution over classes under the softmax of the logits.
+
+    $$\ell = \sum_k w_k y_k \left(\log \sum_j e^{x_j} - x_k\right) + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
+
+    Any logits, minus infinity included: a class of label 0 contributes 0 there, any other has an infinite
+    loss. Labels need not sum to 1; they should not be negative, though the formula has
+    a value for those too.
+
+    Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
+        labels: Distributions over the classes, of the shape of `logits`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `logits` to leave classes out of the softmax and the sum,
+            of the shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
+            [0, 1]. T5 and Megatron spread a share e over the other K - 1 classes, which is s = e K / (K - 1) here.
+        class_weights: The weights w, one for each class; 1 by default.
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`: `logits`, `labels`, a `where`
+            of their shape and `class_weights` (or those of all classes) are then this device's part, all parts of one
+            size, and every device has the losses. A few numbers are sent for each row. Gradients are to be taken
+            outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
+        return_aux: Whether to return a `SoftmaxAux` too.
+
+    Returns:
+        One value per row, in nats: the shape of `logits` without `axis`; with `return_aux` the pair (losses, aux).
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
+        TypeError: Logits that are not floats.
+
+    Example:
+        >>> losses = softmax_cross_entropy(jnp.array([[2.0, 0.0, 0.0]]), jnp.array([[0.5, 0.5, 0.0]]))
+        >>> print(f"{losses[0]:.4f}")
+        1.2395
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990; for the
+    smoothing Szegedy et al., "Rethinking the Inception Architecture", 2016; for the z-loss Chowdhery et al., "PaLM",
+    2022.
+    """
+    name = "softmax_cross_entropy"
+    x, y = matched(name, logits, labels, ("logits", "labels"))
+    axes = class_axes(name, "logits", x, axis)
+    shards = shards_of(name, vocab_axis_name, axes)
+    elements, rows = kept_of(name, where, x, axes, shards)
+    x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
+    if rows is not None:
+        x = numerics.gated(x, rows)
+        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
+    smooth = smoothed(name, y, label_smoothing, axes, elements, shards=shards)
+    if class_weights is not None:
+        weights = per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype, shards)
+        smooth = masked(smooth * numerics.sharded_like(x, weights), elements)
+    nll, lse = numerics.target_nll(x, smooth, rows, axes, shards.axis_name)
+    z_term = _z_term(name, lse, z_loss)
+    losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
+    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return (losses, _aux(lse, z_term, lambda x: jnp.squeeze(x, axes))) if return_aux else losses
+
+
+def softmax_cross_entropy_with_integer_labels(
+    logits: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+    ignore_index: int | None = None,
+    z_loss: Scalar = 0.0,
+    vocab_axis_name: AxisName = None,
+    return_aux: bool = False,
+) -> Any:
+    r"""The cross-entropy of a class index t under the softmax of the logits.
+
+    $$\ell = (1 - s) w_t \left(\log \sum_j e^{x_j} - x_t\right)
+        + \frac{s}{K} \sum_k w_k \left(\log \sum_j e^{x_j} - x_k\right)
+        + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
+
+    Any logits, minus infinity included. A label outside 0 to C - 1 has loss nan: it neither wraps nor is clamped.
+    Confident examples keep their loss and gradient, however small, and nothing of the size of the logits is written but
+    their gradient (on CPU also a copy of them, if `where` masks classes).
+
+    Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
+        labels: Class indices, of the shape of `logits` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `logits` to leave classes out of the softmax, of the shape
+            of the losses to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked,
+            have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1]. That of T5 and Megatron
+            over the other K - 1 is here s = e K / (K - 1).
+        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread; see `softmax_cross_entropy`. The labels are
+            indices into all classes, the same on every device.
+        return_aux: Whether to return a `SoftmaxAux` too.
+
+    Returns:
+        One value per row, in nats: the shape of `labels`; with `return_aux` the pair (losses, aux).
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range, a mesh axis that is not bound.
+        TypeError: Logits that are not floats, labels that are not integers.
+
+    Example:
+        >>> logits = jnp.array([[2.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
+        >>> losses = softmax_cross_entropy_with_integer_labels(logits, jnp.array([0, 0]))
+        >>> print(f"{losses[0]:.4f} {losses[1]:.4g}")
+        0.2395 8.497e-18
+
+    Source: as `softmax_cross_entropy`.
+    """
+    name = "softmax_cross_entropy_with_integer_labels"
+    rows = label_rows(name, "logits", logits, labels, axis, where, ignore_index, vocab_axis_name=vocab_axis_name)
+    x, weights, own_weight = rows.x, None, None
+    if class_weights is not None:
+        weights, own_weight = rows.per_class(name, "class_weights", class_weights)
+    smoothing = number(name, "label_smoothing", label_smoothing, x.dtype)
+    spread = None
+    if not is_zero(label_smoothing):
+        spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards) * rows.spread(weights)
+    nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.slopes, spread, rows.axis, vocab_axis_name)
+    losses = nll if own_weight is None else numerics.weighed(own_weight, nll)
+    if not is_zero(label_smoothing):
+        losses = numerics.weighed(1 - smoothing, losses) + spread_nll
+    z_term = _z_term(name, lse, z_loss)
+    losses = rows.finish(name, losses if z_term is None else losses + z_term)
+    return (losses, _aux(lse, z_term, lambda x: rows.finish(name, x))) if return_aux else losses
+
+
+class SoftmaxAux(NamedTuple):
+    """What the softmax cross-entropies return beside the losses, one per row; all of it can be differentiated."""
+
+    lse: Array
+    """The log-partition function; 0 where a row does not count."""
+    z_loss: Array
+    """The term of the z-loss, which the loss has in it."""
+
+
+def _aux(lse: Array, z_term: Array | None, finish: Callable[[Array], Array]) -> SoftmaxAux:
+    return SoftmaxAux(finish(lse), finish(jnp.zeros_like(lse) if z_term is None else z_term))
+
+
+def _z_term(name: str, lse: Array, z_loss: Scalar) -> Array | None:
+    if is_zero(z_loss):
+        return None
+    factor = number(name, "z_loss", z_loss, lse.dtype)
+    return factor * jnp.square(numerics.absent(factor, lse))
+
+
+def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = None) -> Array:
+    r"""The logarithm of the softmax, $\ell_i = x_i - \log \sum_j e^{x_j}$.
+
+    Any logits, minus infinity included; a row of minus infinities stays one. Relatively exact also for the class whose
+    probability is near 1.
+
+    Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where an element counts, of the shape of `logits`, or of the rows: a row that is masked is masked
+            in all its elements. Elsewhere the result is minus infinity, with gradient 0.
+
+    Returns:
+        Log-probabilities, of the shape of `logits`.
+
+    Raises:
+        ValueError: An axis out of range, a mask that does not fit.
+        TypeError: Logits that are not floats.
+
+    Example:
+        >>> print("{:.4g} {:.4g}".format(*log_softmax(jnp.array([40.0, 0.0]))))
+        -4.248e-18 -40
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+    x = floats("log_softmax", "logits", logits)
+    axes = class_axes("log_softmax", "logits", x, axis)
+    elements, rows = kept_of("log_softmax", where, x, axes)
+    (x,) = inert(rows if elements is None else elements, (x, -jnp.inf))
+    return numerics.log_softmax(x, axes)
+
+
+def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, where: Mask | None = None) -> Array:
+    r"""Labels with a share of their mass spread evenly over the classes, $(1 - \alpha) y + \alpha / K$.
+
+    The losses take `label_smoothing` themselves, and then nothing of this size is written.
+
+    Args:
+        labels: Distributions over the classes, `[..., classes]`.
+        alpha: The share that is spread; in [0, 1].
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a class counts, of the shape of `labels`; the others get 0 and no share.
+
+    Returns:
+        Distributions over the classes, of the shape of `labels`.
+
+    Raises:
+        ValueError: An axis or a share out of range, a mask that does not fit.
+        TypeError: Labels that are not floats.
+
+    Example:
+        >>> print(smooth_labels(jnp.array([0.0, 1.0]), 0.1))
+        [0.05 0.95]
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture", 2016.
+    """
+    y = floats("smooth_labels", "labels", labels)
+    axes = class_axes("smooth_labels", "labels", y, axis)
+    elements, rows = kept_of("smooth_labels", where, y, axes)
+    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, y.shape)
+    (y,) = inert(keep, (y, 0.0))
+    return smoothed("smooth_labels", y, alpha, axes, keep, "alpha")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxCrossEntropy(RowLoss):
+    """The class form of `softmax_cross_entropy`."""
+
+    fn = staticmethod(softmax_cross_entropy)
+    axis: Axes | None = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+    z_loss: Scalar = 0.0
+    vocab_axis_name: AxisName = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxCrossEntropyWithIntegerLabels(LabelLoss):
+    """The class form of `softmax_cross_entropy_with_integer_labels`."""
+
+    fn = staticmethod(softmax_cross_entropy_with_integer_labels)
+    axis: Axes = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+    z_loss: Scalar = 0.0
+    vocab_axis_name: AxisName = None
+
+
+__all__ = [
+    "SoftmaxAux",
+    "SoftmaxCrossEntropy",
+    "SoftmaxCrossEntropyWithIntegerLabels",
+    "log_softmax",
+    "smooth_labels",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels",
+]

@@ -1,0 +1,228 @@
+r"""Cross-entropies from probabilities and log-probabilities over classes."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, matched
+from jaxloss._domain import checked_only, outside_is_nan
+from jaxloss._masks import inert, masked
+from jaxloss._options import is_zero, number, per_class
+from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss.losses._label_rows import (
+    PROBABILITIES,
+    LabelLoss,
+    RowLoss,
+    classes,
+    kept_of,
+    label_rows,
+    probable,
+    smoothed,
+)
+
+
+def categorical_cross_entropy(
+    probabilities: Floats,
+    labels: Numbers,
+    axis: Axes | None = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+) -> Array:
+    r"""The cross-entropy of a distribution y over classes under given probabilities p.
+
+    $$\ell = -\sum_k w_k y_k \log p_k$$
+
+    Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a probability of 0, any other has
+    an infinite loss. They are taken as they are, neither normalised nor clipped; a row with one outside [0, 1] has loss
+    nan. Where logits are at hand, `softmax_cross_entropy` keeps what a rounded probability has lost.
+
+    Args:
+        probabilities: `[..., classes]`, each row of sum 1.
+        labels: Distributions over the classes, of the shape of `probabilities`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `probabilities` to leave classes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
+            [0, 1].
+        class_weights: The weights w, one for each class; 1 by default.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range.
+        TypeError: Probabilities that are not floats.
+
+    Example:
+        >>> print(categorical_cross_entropy(jnp.array([[0.5, 0.5, 0.0]]), jnp.array([[1.0, 0.0, 0.0]])).round(4))
+        [0.6931]
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+    name = "categorical_cross_entropy"
+    p, y = matched(name, probabilities, labels, ("probabilities", "labels"))
+    axes = class_axes(name, "probabilities", p, axis)
+    elements, rows = kept_of(name, where, p, axes)
+    p, y = inert(elements, (p, 1.0), (y, 0.0))
+    p = p if rows is None else numerics.gated(p, rows)
+    inside = probable(p, axes)
+    if rows is not None:
+        inside = inside | ~rows
+        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
+    smooth = smoothed(name, y, label_smoothing, axes, elements)
+    if class_weights is not None:
+        weights = per_class(name, "class_weights", class_weights, p.shape, axes, p.dtype)
+        smooth = masked(smooth * numerics.sharded_like(p, weights), elements)
+    losses = numerics.probabilities_nll(p, smooth, inside if rows is None else inside & rows, axes)
+    losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, PROBABILITIES), axes)
+    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+
+
+def sparse_categorical_cross_entropy(
+    probabilities: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    label_smoothing: Scalar = 0.0,
+    class_weights: Numbers | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The cross-entropy of a class index t under given probabilities p.
+
+    $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
+
+    Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
+    nan, with smoothing that of any class, and so has a label outside 0 to C - 1.
+
+    Args:
+        probabilities: `[..., classes]`, each row of sum 1.
+        labels: Class indices, of the shape of `probabilities` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `probabilities` to leave classes out, of the shape of the
+            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: The weights w, one for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in nats: the shape of `labels`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+        TypeError: Probabilities that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(sparse_categorical_cross_entropy(jnp.array([[0.5, 0.5, 0.0]]), jnp.array([1])).round(4))
+        [0.6931]
+
+    Source: as `categorical_cross_entropy`.
+    """
+    name = "sparse_categorical_cross_entropy"
+    rows = label_rows(name, "probabilities", probabilities, labels, axis, where, ignore_index, fill=1.0)
+    p, own_weight, spread = rows.x, jnp.ones_like(rows.x, shape=()), None
+    if class_weights is not None:
+        spread, own_weight = rows.per_class(name, "class_weights", class_weights)
+    own = numerics.label_value(p, rows.labels, rows.axis)
+    inside = (own >= 0) & (own <= 1)
+    if not is_zero(label_smoothing):
+        inside = probable(p, (rows.axis,))
+        smoothing = number(name, "label_smoothing", label_smoothing, p.dtype)
+        share = smoothing / classes(p, (rows.axis,), rows.elements)
+        own_weight, spread = (1 - smoothing) * own_weight, share * rows.spread(spread)
+    inside = inside | ~rows.slopes
+    counts = rows.slopes & inside
+    losses = numerics.probabilities_nll(own, jnp.broadcast_to(own_weight, own.shape), counts, (rows.axis,))
+    if spread is not None and not is_zero(label_smoothing):
+        losses = losses + numerics.probabilities_nll(p, spread, counts, (rows.axis,))
+    return rows.finish(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
+
+
+def nll_loss(
+    log_probabilities: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    class_weights: Numbers | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The negative log-likelihood of a class index t under given log-probabilities, $\ell = -w_t \log p_t$.
+
+    Log-probabilities from minus infinity to 0, taken as they are. A label outside 0 to C - 1 has loss nan.
+
+    Args:
+        log_probabilities: `[..., classes]`, as `log_softmax` gives them.
+        labels: Class indices, of the shape of `log_probabilities` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts, of the shape of `log_probabilities` or of the losses. What is masked has
+            gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        class_weights: The weights w, one for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in nats: the shape of `labels`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis out of range.
+        TypeError: Log-probabilities that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(nll_loss(jnp.log(jnp.array([[0.5, 0.25, 0.25]])), jnp.array([1])).round(4))
+        [1.3863]
+
+    Source: Fisher, "On the mathematical foundations of theoretical statistics", 1922.
+    """
+    name = "nll_loss"
+    rows = label_rows(name, "log_probabilities", log_probabilities, labels, axis, where, ignore_index, fill=0.0)
+    own = masked(numerics.label_value(rows.x, rows.labels, rows.axis), rows.slopes)
+    losses = -own
+    if class_weights is not None:
+        losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
+    losses = checked_only(name, losses, lambda: own <= 0, "log_probabilities must be at most 0")
+    return rows.finish(name, losses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalCrossEntropy(RowLoss):
+    """The class form of `categorical_cross_entropy`."""
+
+    fn = staticmethod(categorical_cross_entropy)
+    axis: Axes | None = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseCategoricalCrossEntropy(LabelLoss):
+    """The class form of `sparse_categorical_cross_entropy`."""
+
+    fn = staticmethod(sparse_categorical_cross_entropy)
+    axis: Axes = -1
+    label_smoothing: Scalar = 0.0
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NLLLoss(LabelLoss):
+    """The class form of `nll_loss`."""
+
+    fn = staticmethod(nll_loss)
+    axis: Axes = -1
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+
+
+__all__ = [
+    "CategoricalCrossEntropy",
+    "NLLLoss",
+    "SparseCategoricalCrossEntropy",
+    "categorical_cross_entropy",
+    "nll_loss",
+    "sparse_categorical_cross_entropy",
+]

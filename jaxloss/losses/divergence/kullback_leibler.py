@@ -1,0 +1,217 @@
+r"""Kullback-Leibler divergences between distributions, in the forms in which the two are at hand."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._types import Array, Axes, Floats, Mask, Numbers
+from jaxloss.losses._label_rows import RowLoss
+from jaxloss.losses._outcomes import Divergence, divergence, from_probabilities, outcomes
+
+
+def kl_divergence(
+    log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted log-probabilities from target probabilities t.
+
+    $$\ell = \sum_k t_k (\log t_k - \log p_k)$$
+
+    Targets in [0, 1], both ends included: an outcome of target 0 contributes 0 even at a log-probability of minus
+    infinity, where any other makes the loss infinite. The predictions are taken as they are, not normalised: pass
+    `log_softmax` of logits. A row with a negative target has loss nan.
+
+    Args:
+        log_predictions: Log-probabilities, `[..., outcomes]`.
+        targets: Probabilities, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence(jnp.log(jnp.array([0.5, 0.5])), jnp.array([1.0, 0.0])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    return _divergence(
+        "kl_divergence", log_predictions, targets, axis, where, numerics.relative_entropy, _NAMES, (0.0, 1.0)
+    )
+
+
+def kl_divergence_with_log_targets(
+    log_predictions: Floats, log_targets: Floats, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted log-probabilities from target log-probabilities.
+
+    $$\ell = \sum_k e^{\log t_k} (\log t_k - \log p_k)$$
+
+    Log-probabilities from minus infinity; an outcome of log-target minus infinity contributes 0, any other makes
+    the loss infinite where the prediction is minus infinity.
+
+    Args:
+        log_predictions: Log-probabilities, `[..., outcomes]`.
+        log_targets: Log-probabilities, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence_with_log_targets(jnp.log(jnp.array([0.5, 0.5])), jnp.array([0.0, -jnp.inf])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    names = ("log_predictions", "log_targets")
+    term = numerics.relative_entropy_log
+    return _divergence(
+        "kl_divergence_with_log_targets", log_predictions, log_targets, axis, where, term, names, (0.0, 0.0)
+    )
+
+
+def generalized_kl_divergence(
+    log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence between positive measures that need not sum to 1.
+
+    $$\ell = \sum_k \left(t_k (\log t_k - \log p_k) - t_k + p_k\right)$$
+
+    Targets from 0, that end included; for two distributions it is the Kullback-Leibler divergence. Never negative: each
+    term is the Poisson deviance of a target under a log-rate, halved. A row with a negative target has loss nan.
+
+    Args:
+        log_predictions: Logarithms of the predicted measure, `[..., outcomes]`.
+        targets: The measure, of the shape of `log_predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Log-predictions that are not floats.
+
+    Example:
+        >>> print(generalized_kl_divergence(jnp.array([0.0, 0.0]), jnp.array([2.0, 1.0])).round(4))
+        0.3863
+
+    Source: Boyd and Vandenberghe, "Convex Optimization", 2004, p. 90.
+    """
+    term = numerics.generalized_relative_entropy
+    return _divergence("generalized_kl_divergence", log_predictions, targets, axis, where, term, _NAMES, (0.0, 1.0))
+
+
+def kl_divergence_from_probabilities(
+    predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The Kullback-Leibler divergence of predicted probabilities p from target probabilities t.
+
+    $$\ell = \sum_k t_k \log \frac{t_k}{p_k}$$
+
+    Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, not
+    normalised nor clipped; a row with one outside [0, 1] has loss nan. Exact also where the two nearly agree.
+
+    Args:
+        predictions: Probabilities, `[..., outcomes]`.
+        targets: Probabilities, of the shape of `predictions`.
+        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
+            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(kl_divergence_from_probabilities(jnp.array([0.5, 0.5]), jnp.array([1.0, 0.0])).round(4))
+        0.6931
+
+    Source: Kullback and Leibler, "On Information and Sufficiency", 1951.
+    """
+    name = "kl_divergence_from_probabilities"
+    return from_probabilities(name, predictions, targets, axis, where, numerics.kl_rows)
+
+
+_NAMES = ("log_predictions", "targets")
+
+
+def _divergence(
+    name: str,
+    predictions: Any,
+    targets: Any,
+    axis: Axes | None,
+    where: Any,
+    formula: Divergence,
+    names: tuple[str, str],
+    fills: tuple[float, float],
+) -> Array:
+    """The sum of one term per outcome."""
+    given = outcomes(name, predictions, targets, axis, where, names, fills)  # where both are filled the term is 0
+    if names is not _NAMES:
+        return formula(given.p, given.t, given.axes)
+    inside = ~(jnp.min(given.t, given.axes, keepdims=True) < 0)  # elsewhere the logarithm of a target makes a row nan
+    return divergence(name, given, formula, inside, "targets must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergence(RowLoss):
+    """The class form of `kl_divergence`."""
+
+    fn = staticmethod(kl_divergence)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceWithLogTargets(RowLoss):
+    """The class form of `kl_divergence_with_log_targets`."""
+
+    fn = staticmethod(kl_divergence_with_log_targets)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizedKLDivergence(RowLoss):
+    """The class form of `generalized_kl_divergence`."""
+
+    fn = staticmethod(generalized_kl_divergence)
+    axis: Axes | None = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceFromProbabilities(RowLoss):
+    """The class form of `kl_divergence_from_probabilities`."""
+
+    fn = staticmethod(kl_divergence_from_probabilities)
+    axis: Axes | None = -1
+
+
+__all__ = [
+    "GeneralizedKLDivergence",
+    "KLDivergence",
+    "KLDivergenceFromProbabilities",
+    "KLDivergenceWithLogTargets",
+    "generalized_kl_divergence",
+    "kl_divergence",
+    "kl_divergence_from_probabilities",
+    "kl_divergence_with_log_targets",
+]

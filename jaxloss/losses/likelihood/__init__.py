@@ -1,0 +1,1 @@
+"""Negative log-likelihoods, constants included where asked for."""

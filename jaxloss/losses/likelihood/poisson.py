@@ -1,0 +1,156 @@
+r"""Losses of counts that follow a Poisson law: the negative log-likelihood and the deviance."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._domain import checked_only
+from jaxloss._elements import Elements, Given, elementwise
+from jaxloss._loss import Loss
+from jaxloss._options import is_zero, number, option
+from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
+
+Full = bool | Literal["stirling", "exact"]
+
+
+def poisson_nll(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    log_input: bool = True,
+    full: Full = False,
+    eps: Scalar = 0.0,
+    where: Mask | None = None,
+) -> Array:
+    r"""The negative log-likelihood of counts k under Poisson laws of rate r, from the log-rate x or the rate itself.
+
+    $$\ell = e^x - k x \;[+ \log k!] \qquad \text{or} \qquad \ell = r - k \log (r + \varepsilon) \;[+ \log k!]$$
+
+    Any real log-rate, minus infinity included; rates and counts from 0, both ends included: a count of 0 at a rate of 0
+    has loss 0, any other an infinite one. A rate below 0 has loss nan. Without the constant, a negative count has the
+    value that the formula gives it; with it, nan. Fractional counts are taken by the gamma function.
+
+    With `full="exact"` the result is the true likelihood, free of cancellation for counts from 0 to 1e8: in float32 the
+    textbook form with log-gamma is off by more than 10 at a count of 1e7.
+
+    Args:
+        predictions: Log-rates, or rates with `log_input=False`; any shape.
+        targets: Counts, of the shape of `predictions`.
+        log_input: Whether the predictions are log-rates.
+        full: The constant $\log k!$: `False` leaves it out, `"exact"` or `True` adds it, and `"stirling"` adds
+            Stirling's formula where the count is above 1, which is what torch's `full=True` does.
+        eps: Added to the rate under the logarithm, with `log_input=False`; at least 0. With eps above 0 the slope at a
+            rate of 0 is finite, and the loss is another function near 0.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, an unknown `full`, a negative `eps`.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(poisson_nll(jnp.array([0.0, 1.0]), jnp.array([1, 2])).round(4))
+        [1.     0.7183]
+        >>> print(poisson_nll(jnp.array([1.0, 1e7]), jnp.array([1.0, 1e7]), log_input=False, full="exact").round(4))
+        [1.    8.978]
+
+    Source: Loader, "Fast and accurate computation of binomial probabilities", 2000 (the saddle-point form).
+    """
+    name = "poisson_nll"
+    option(name, "full", full)
+    option(name, "log_input", log_input)
+    elements = _counted(name, predictions, targets, where, log_input=log_input, countable=bool(full))
+    x, k = elements.arrays
+    offset = elements.option(number(name, "eps", eps, x.dtype))
+    exact = full in (True, "exact")
+    if log_input:
+        losses = numerics.poisson_exact_log_rate(x, k) if exact else numerics.poisson_log_rate(x, k)
+    elif is_zero(eps):
+        losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
+    else:
+        # At an infinite rate the loss is infinite, not the difference of two infinities.
+        infinite = x == jnp.inf
+        rate = jnp.where(infinite, jnp.ones_like(x), x) + offset
+        losses = numerics.poisson_exact_rate(rate, k) - offset if exact else x - numerics.xlogy(k, rate)
+        losses = jnp.where(infinite, x, losses)
+    if full == "stirling":
+        large = jnp.maximum(k, 1)
+        stirling = numerics.xlogx(large) - large + 0.5 * jnp.log(2 * jnp.pi * large)
+        losses = losses + jnp.where(k > 1, stirling, jnp.zeros_like(k))
+    return elements.finish(checked_only(name, losses, lambda: k >= 0, _COUNTS))
+
+
+def poisson_deviance(
+    predictions: Floats, targets: Numbers, *, log_input: bool = True, where: Mask | None = None
+) -> Array:
+    r"""The unit deviance of counts k under Poisson laws of rate r: 0 where they agree, and never negative.
+
+    $$\ell = 2 \left(k \log \frac{k}{r} - (k - r)\right)$$
+
+    with $r = e^x$ for a log-rate x. Twice what the negative log-likelihood exceeds its minimum by. Any real log-rate;
+    rates and counts from 0, both ends included, with $0 \log 0 = 0$; a negative rate or count has loss nan.
+
+    Args:
+        predictions: Log-rates, or rates with `log_input=False`; any shape.
+        targets: Counts, of the shape of `predictions`.
+        log_input: Whether the predictions are log-rates.
+        where: True where an element counts; what is masked has loss and gradient 0.
+
+    Returns:
+        One value per element.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(poisson_deviance(jnp.array([3.0, 3.0]), jnp.array([3, 0]), log_input=False))
+        [0. 6.]
+
+    Source: McCullagh and Nelder, "Generalized Linear Models", 1989, section 2.3.
+    """
+    name = "poisson_deviance"
+    option(name, "log_input", log_input)
+    elements = _counted(name, predictions, targets, where, log_input=log_input, countable=True)
+    x, k = elements.arrays
+    half = numerics.half_deviance_log_rate(x, k) if log_input else numerics.half_deviance_rate(x, k)
+    return elements.finish(2 * half)
+
+
+_COUNTS = "targets must be counts of at least 0"
+
+
+def _counted(
+    name: str, predictions: Floats, targets: Numbers, where: Mask | None, *, log_input: bool, countable: bool
+) -> Elements:
+    """Log-rates, or rates, which have a domain, and counts, which have one if they must be countable."""
+    inside = lambda a: a >= 0  # noqa: E731
+    rates = Given(
+        "predictions", predictions, 1.0, None if log_input else inside, "predictions must be rates of at least 0"
+    )
+    return elementwise(name, where, rates, Given("targets", targets, 1.0, inside if countable else None, _COUNTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoissonNLL(Loss):
+    """The class form of `poisson_nll`."""
+
+    fn = staticmethod(poisson_nll)
+    log_input: bool = True
+    full: Full = False
+    eps: Scalar = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoissonDeviance(Loss):
+    """The class form of `poisson_deviance`."""
+
+    fn = staticmethod(poisson_deviance)
+    log_input: bool = True
+
+
+__all__ = ["PoissonDeviance", "PoissonNLL", "poisson_deviance", "poisson_nll"]

@@ -1,0 +1,1 @@
+"""Regression: losses of a real number and its prediction."""

@@ -1,0 +1,1 @@
+"""Sequences: losses of labels that are not aligned with their frames."""

@@ -1,0 +1,242 @@
+"""The rows of `jaxloss.keras`, and how Keras is asked, on its JAX backend."""
+
+import copy
+import itertools
+import json
+import pickle
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxloss.keras as ours
+from tests import cases
+from tests.cases import BITS, COUNTS, LABELS, LOG_ODDS, LOGITS, RATES, REALS, Domain
+from tests.compiling import jit
+from tests.dropins.rows import Row, answered, ignoring, second
+
+WAYS = [
+    ("mean_with_sample_weight", "losses"),
+    ("sum_over_batch_size", "losses"),
+    ("sum", "scalar"),
+    ("mean", "none"),
+    ("none", "losses"),
+    (None, "none"),
+]
+"""Reductions, with weights: the first of any row, all of thorough ones, and where all is asked for each with each."""
+
+
+@dataclass(frozen=True, eq=False)
+class KerasRow(Row):
+    library = ours
+    peer = "keras"
+    shape = (4, 3)
+    lengths = {"f": 7}
+    common = ("reduction", "name", "dtype")
+    draws = 2
+    reductions = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+    @property
+    def labels(self):
+        """Whether the targets are class indices."""
+        return not self.arrays["y_true"].differentiable
+
+    def losses(self, arrays, options=None):
+        return self.fn(*self.ordered(arrays), **{**self.given(), **(options or {})})
+
+    def answers(self, library, arrays, fully):
+        options, weights = self.given(), self._weights(arrays)
+        if library is not ours and self.fn is ours.sparse_categorical_crossentropy and "axis" in options:
+            # On JAX Keras takes these classes on the last axis only.
+            arrays = {**arrays, "y_pred": jnp.moveaxis(arrays["y_pred"], options.pop("axis"), -1)}
+        found = {"function": getattr(library, self.fn.__name__)(*self.ordered(arrays), **options)} if fully else {}
+        for reduction, what in self._ways(weights):
+            loss = getattr(library, self.form.__name__)(**options, reduction=reduction)
+            value = loss(*self.ordered(arrays), sample_weight=weights[what])
+            # Of such a weight Keras leaves its axis to losses that are not reduced.
+            found[f"{reduction}, weights {what}"] = value.sum() if what == "a trailing axis" else value
+        return found
+
+    def _weights(self, arrays):
+        rng, shape = np.random.default_rng(1), jax.eval_shape(self.losses, arrays).shape
+        weights = {"none": None, "scalar": np.float32(1.7), "losses": rng.uniform(0.1, 2, shape).astype(np.float32)}
+        return weights | ({"a trailing axis": weights["losses"][:, None]} if len(shape) == 1 else {})
+
+    def _ways(self, weights):
+        if cases.EVERY:
+            ways = list(itertools.product(self.reductions, weights))
+        else:
+            ways = WAYS if self.thorough else WAYS[:1]
+        # For a scalar Keras divides by the one weight, not by as many as there are losses.
+        return [way for way in ways if way != ("mean_with_sample_weight", "scalar")]
+
+    def peers(self, arrays, fully):
+        import keras
+
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return jit(lambda arrays: answered(lambda arrays: self.answers(keras.losses, arrays, fully), arrays))(
+                arrays
+            )
+
+    def close(self, value, expected, what, slope=False):
+        rtol = 2e-4 if slope else 2e-5
+        np.testing.assert_allclose(
+            value, expected, rtol=rtol, atol=rtol * np.abs(expected).max(initial=1e-30), err_msg=what
+        )
+
+    def peers_dtype(self, arrays):
+        import keras
+
+        if self.labels and arrays["y_pred"].dtype != np.float32:
+            return None  # On JAX Keras answers in float32 to any, for it multiplies by a one-hot array, or casts.
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return jax.eval_shape(getattr(keras.losses, self.fn.__name__), *self.ordered(arrays)).dtype.name
+
+    def dtype(self, arrays):
+        return jax.eval_shape(self.fn, *self.ordered(arrays)).dtype.name
+
+    def refusals(self, reduction):
+        return {self.form.__name__: lambda: self.form(reduction=reduction)}
+
+    def pairs(self):
+        import keras
+
+        return [(public, getattr(keras.losses, public.__name__)) for public in (self.fn, self.form)]
+
+    def left_out(self, arrays, where):
+        ways = [(arrays, {"mask": where})]
+        if "ignore_class" in self.options:
+            labels = arrays["y_true"]
+            kept = np.reshape(where, (-1, *(1,) * (labels.ndim - 1)))
+            ways.append(({**arrays, "y_true": np.where(kept, labels, self.options["ignore_class"])}, {}))
+        return ways
+
+    def copies(self, form):
+        return [
+            self.make(reduction=form.reduction),
+            pickle.loads(pickle.dumps(form)),
+            copy.deepcopy(form),
+            type(form).from_config(json.loads(json.dumps(form.get_config()))),
+            ours.deserialize(json.loads(json.dumps(ours.serialize(form)))),
+            jax.tree.map(lambda leaf: leaf, form),
+        ]
+
+
+# ---------------------------------------------------------------------------------------------------------- domains
+
+
+def one_hot(rng, shape, sizes):
+    return np.eye(sizes["c"], dtype=np.float32)[rng.integers(0, sizes["c"], shape[:-1])]
+
+
+def whole(rng, shape, sizes):
+    return cases.counts(rng, shape).astype(np.int32)
+
+
+def padded(rng, shape, sizes):
+    """Labels of sequences: 0 is the blank, and pads."""
+    return rng.integers(0, sizes["c"] - 1, shape).astype(np.int32)
+
+
+NUMBERS = {"y_true": REALS.over("...c"), "y_pred": REALS.over("...c")}
+CLIPPED = Domain(cases.probability, "...c")
+"""Probabilities, which Keras clips: any number is one."""
+DISTRIBUTED = replace(CLIPPED, draw=cases.distribution)
+BINARY = BITS.over("...c")
+SOFT = cases.SOFT_BITS.over("...c")
+TARGETS = replace(cases.MASSES, tolerated=True)
+HOT = replace(TARGETS, draw=one_hot)
+ODDS = LOG_ODDS.over("...c")
+
+BAD_LOGITS = {"from_logits": ("yes", 2)}
+BAD_SMOOTHING = {"label_smoothing": (1.5, -0.1, "a little")}
+BAD_AXIS = {"axis": (3, "classes", 0.5)}
+BAD_FOCUS = {"alpha": ("a quarter", np.ones(2, np.float32)), "gamma": (-1.0, "strong")}
+BAD_IGNORED = {"ignore_class": (0.5, "pad")}
+BALANCED = {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5}
+ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def binary(*row, **more):
+    return KerasRow(ours.binary_crossentropy, ours.BinaryCrossentropy, *row, **more)
+
+
+def binary_focal(*row, **more):
+    return KerasRow(ours.binary_focal_crossentropy, ours.BinaryFocalCrossentropy, *row, **more)
+
+
+def categorical(*row, **more):
+    return KerasRow(ours.categorical_crossentropy, ours.CategoricalCrossentropy, *row, **more)
+
+
+def focal(*row, **more):
+    return KerasRow(ours.categorical_focal_crossentropy, ours.CategoricalFocalCrossentropy, *row, **more)
+
+
+def sparse(*row, **more):
+    return KerasRow(ours.sparse_categorical_crossentropy, ours.SparseCategoricalCrossentropy, *row, **more)
+
+
+ROWS = [
+    KerasRow(ours.mean_squared_error, ours.MeanSquaredError, NUMBERS, thorough=True),
+    KerasRow(ours.mean_absolute_error, ours.MeanAbsoluteError, NUMBERS),
+    KerasRow(ours.huber, ours.Huber, NUMBERS, {"delta": 0.7}, {"delta": (0.0, -1.0, "wide", np.ones(2))}),
+    KerasRow(ours.log_cosh, ours.LogCosh, NUMBERS),
+    KerasRow(
+        ours.poisson,
+        ours.Poisson,
+        {"y_true": replace(COUNTS, draw=whole, axes="...c", tolerated=True), "y_pred": RATES.over("...c")},
+    ),
+    KerasRow(ours.kl_divergence, ours.KLDivergence, {"y_true": DISTRIBUTED, "y_pred": DISTRIBUTED}),
+    binary({"y_true": BINARY, "y_pred": CLIPPED}),
+    binary(
+        {"y_true": SOFT, "y_pred": ODDS},
+        {"from_logits": True, "label_smoothing": 0.1},
+        BAD_LOGITS | BAD_SMOOTHING,
+    ),
+    binary({"y_true": BINARY, "y_pred": CLIPPED}, {"label_smoothing": 0.2, "axis": -2}, BAD_AXIS),
+    binary_focal(
+        {"y_true": BINARY, "y_pred": CLIPPED}, BALANCED, {"apply_class_balancing": ("yes", 2), **BAD_FOCUS, **BAD_AXIS}
+    ),
+    binary_focal(
+        {"y_true": SOFT, "y_pred": CLIPPED}, {"label_smoothing": 0.2, "gamma": 3.0, "axis": -2}, BAD_SMOOTHING
+    ),
+    binary_focal({"y_true": BINARY, "y_pred": ODDS}, {"from_logits": True, **BALANCED}, BAD_LOGITS),
+    categorical({"y_true": HOT, "y_pred": CLIPPED}, {"label_smoothing": 0.1}, BAD_SMOOTHING),
+    categorical({"y_true": TARGETS, "y_pred": LOGITS}, {"from_logits": True}, BAD_LOGITS),
+    categorical(
+        {"y_true": second(TARGETS, "...cf"), "y_pred": second(LOGITS, "...cf")},
+        {"from_logits": True, "axis": -2},
+        BAD_AXIS,
+        batch=(4,),
+    ),
+    focal({"y_true": HOT, "y_pred": CLIPPED}, {"label_smoothing": 0.1}, BAD_SMOOTHING | BAD_FOCUS),
+    focal({"y_true": HOT, "y_pred": LOGITS}, {"from_logits": True, "alpha": ALPHAS, "gamma": 3.0}, BAD_LOGITS),
+    focal(
+        {"y_true": second(TARGETS, "...cf"), "y_pred": second(DISTRIBUTED, "...cf")},
+        {"axis": -2},
+        BAD_AXIS,
+        batch=(4,),
+    ),
+    sparse({"y_true": LABELS, "y_pred": CLIPPED}),
+    sparse(
+        {"y_true": ignoring(0.3, 255).over("...f"), "y_pred": second(LOGITS, "...cf")},
+        {"from_logits": True, "ignore_class": 255, "axis": -2},
+        BAD_AXIS,
+        batch=(4,),
+    ),
+    sparse({"y_true": LABELS, "y_pred": LOGITS}, {"from_logits": True}, BAD_LOGITS),
+    sparse({"y_true": LABELS, "y_pred": CLIPPED}, {"ignore_class": 2}, BAD_IGNORED, thorough=True),
+    KerasRow(
+        ours.ctc,
+        ours.CTC,
+        {
+            "y_true": Domain(padded, "...s", outside=(99,), differentiable=False),
+            "y_pred": Domain(cases.normal, "...fc"),
+        },
+        batch=(4,),
+        sizes={"s": 3},
+        single=False,
+    ),
+]

@@ -1,0 +1,149 @@
+"""How PyTorch and `jaxloss.torch` are asked for a row, and what their arrays hold."""
+
+import copy
+import dataclasses
+import inspect
+import json
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxloss.torch as ours
+from jaxloss.torch import functional as F
+from tests import cases
+from tests.cases import Domain
+from tests.dropins.rows import Row, floating
+
+
+@dataclass(frozen=True, eq=False)
+class TorchRow(Row):
+    library = ours
+    peer = "torch"
+    shape = (6,)
+    lengths = {"d": 4, "e": 2, "n": 3, "s": 4, "t": 9, "u": 1}
+    common = ("size_average", "reduce", "reduction")
+
+    draws = 3
+
+    @property
+    def reductions(self):
+        return self.form.reductions
+
+    @property
+    def has_form(self):
+        """Those of regressions have no weight."""
+        return self.options.keys() <= {field.name for field in dataclasses.fields(self.form)}
+
+    def losses(self, arrays, options=None):
+        return self.fn(*self.ordered(arrays), reduction="none", **{**self.given(), **(options or {})})
+
+    def answers(self, library, arrays, fully):
+        options, found = self.given(), {}
+        if library is not ours:
+            options = {k: _tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+        fn, form = getattr(library.functional, self.fn.__name__), getattr(library, self.form.__name__)
+        if fully:
+            found["function"] = fn(*self.ordered(arrays), **options)
+        for reduction in self.reductions if fully else ("mean",):
+            told = {"reduction": reduction, **options}
+            found[reduction] = (
+                form(**told)(*self.ordered(arrays)) if self.has_form else fn(*self.ordered(arrays), **told)
+            )
+        return found
+
+    def peers(self, arrays, fully):
+        import torch
+
+        tensors = {k: _tensor(x, requires_grad=k in floating(arrays)) for k, x in arrays.items()}
+        answers, weighed = self.answers(torch.nn, tensors, fully), torch.zeros(())
+        for i, value in enumerate(answers.values()):
+            factors = torch.cos(torch.arange(value.numel(), dtype=value.dtype)).reshape(value.shape)
+            weighed = weighed + (factors * value).sum() / (1 + i)
+        weighed.backward()
+        slopes = {k: x.grad.numpy() for k, x in tensors.items() if x.requires_grad}
+        return {k: value.detach().numpy() for k, value in answers.items()}, slopes
+
+    def close(self, value, expected, what, slope=False):
+        atol = 3e-5 if slope and self.fn is F.ctc_loss else 5e-6
+        np.testing.assert_allclose(value, expected, rtol=2e-5, atol=atol, err_msg=what)
+
+    def peers_dtype(self, arrays):
+        import torch
+
+        if self.fn is F.ctc_loss and arrays["log_probs"].dtype.itemsize == 2:
+            return None  # PyTorch has none
+        tensors = [
+            _tensor(np.asarray(x, np.float32)).to(getattr(torch, x.dtype.name)) if k in floating(arrays) else _tensor(x)
+            for k, x in arrays.items()
+        ]
+        return str(getattr(torch.nn.functional, self.fn.__name__)(*tensors).dtype).removeprefix("torch.")
+
+    def dtype(self, arrays):
+        return jax.eval_shape(lambda: self.fn(*self.ordered(arrays))).dtype.name
+
+    def refusals(self, reduction):
+        arrays = self.ordered(self.draw())
+        calls = {self.form.__name__: lambda: self.form(reduction=reduction)}
+        return calls | {self.fn.__name__: lambda: self.fn(*arrays, reduction=reduction)}
+
+    def pairs(self):
+        import torch
+
+        return [
+            (self.fn, getattr(torch.nn.functional, self.fn.__name__)),
+            (self.form, getattr(torch.nn, self.form.__name__)),
+        ]
+
+    def left_out(self, arrays, where):
+        if "ignore_index" not in inspect.signature(self.fn).parameters or self.arrays["target"].differentiable:
+            return []
+        target = arrays["target"]
+        kept = np.reshape(where, (-1, *(1,) * (target.ndim - 1)))
+        return [({**arrays, "target": np.where(kept, target, self.options.get("ignore_index", -100))}, {})]
+
+    def copies(self, form):
+        options = self.given()
+        return [
+            self.form(**{k: jnp.asarray(v) if np.ndim(v) else v for k, v in options.items()}, reduction=form.reduction),
+            self.form(**{k: np.asarray(v).tolist() for k, v in options.items()}, reduction=form.reduction),
+            pickle.loads(pickle.dumps(form)),
+            copy.deepcopy(form),
+            form.replace(reduction="none").replace(reduction=form.reduction),
+            ours.Loss.from_config(json.loads(json.dumps(form.get_config()))),
+            type(form).from_config(form.get_config()),
+            jax.tree.map(lambda leaf: leaf, form),
+        ]
+
+
+def _tensor(x: np.ndarray, **more: Any) -> Any:
+    import torch
+
+    # Contiguous: a slope of PyTorch's needs that.
+    return torch.tensor(np.array(x, None if x.dtype.kind == "f" else np.int64, order="C"), **more)
+
+
+# ---------------------------------------------------------------------------------------------------------- domains
+
+
+def log_softmax(rng, shape, sizes):
+    x = cases.normal(rng, shape)
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+
+def numbers(*values):
+    """Given lengths."""
+    return Domain(lambda rng, shape, sizes: np.array(values, np.int32).reshape(shape), "n", (), (-3, 99), False, False)
+
+
+def symbols(blank=0):
+    """Labels of a sequence, none of which is the blank."""
+
+    def draw(rng, shape, sizes):
+        drawn = rng.integers(1, sizes["c"], shape).astype(np.int32)
+        return np.where(drawn == blank, np.int32(0), drawn)
+
+    return Domain(draw, "ns", outside=(blank, -1, 10**6), differentiable=False)
