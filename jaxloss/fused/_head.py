@@ -74,7 +74,7 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, how: How, size: int
         return (higher, rest, own, spread), None
 
     zero = _zeros(x, how)
-    start = (numerics.finite(zero - jnp.inf), zero, zero, zero)
+    start = (numerics.clip_infinite(zero - jnp.inf), zero, zero, zero)
     return logs(*lax.scan(add, start, jnp.arange(_count(head, how, size), dtype=jnp.int32))[0])
 
 
@@ -83,7 +83,7 @@ def _from_chunks_jvp(how, size, primals, tangents):
     sums = from_chunks(*primals, how, size)
     # Where the rest is nothing, or too little to be a number, its slope is 0.
     largest = float(jnp.finfo(how.add).max)
-    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), numerics.finite(sums.rest))
+    base = jnp.where(sums.rest == -jnp.inf, jnp.full_like(sums.rest, largest), numerics.clip_infinite(sums.rest))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(head: Head, narrow: jax.Array, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
@@ -109,7 +109,7 @@ def _from_chunks_jvp(how, size, primals, tangents):
 
 def _logits(head: Head, x: jax.Array, how: How) -> jax.Array:
     # Widened here, tile by tile: cotangents then arrive, and are added up, in the wider dtype.
-    z = numerics.product(x.astype(how.add), head.kernel.astype(how.add), f"nd,{how.layout}->nv", how.multiply)
+    z = numerics.matrix_product(x.astype(how.add), head.kernel.astype(how.add), f"nd,{how.layout}->nv", how.multiply)
     if head.bias is not None:
         z = z + jnp.expand_dims(head.bias.astype(how.add), 0)
     if head.cap is not None:
@@ -146,7 +146,7 @@ def _out(columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 def _top(z: jax.Array) -> jax.Array:
     """The maximum, finite, so that differences from it never are inf - inf."""
-    return numerics.finite(lax.stop_gradient(jnp.max(z, 1)))
+    return numerics.clip_infinite(lax.stop_gradient(jnp.max(z, 1)))
 
 
 def _rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:

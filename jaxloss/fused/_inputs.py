@@ -189,7 +189,7 @@ def sums_of(given: Inputs, spread: Array | None, chunk: int) -> Sums:
 def _combined(sums: Sums, given: Inputs) -> Sums:
     if given.shards.axis_name is None:
         return sums
-    top = numerics.max_of_shards(numerics.finite(sums.rest), given.shards.axis_name)
+    top = numerics.max_of_shards(numerics.clip_infinite(sums.rest), given.shards.axis_name)
     return logs(top, *map(given.shards.sum, (jnp.exp(sums.rest - top), sums.own, sums.spread)))
 
 

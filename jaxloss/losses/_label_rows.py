@@ -101,7 +101,7 @@ def _unfilled_rows(
     valid = (t >= 0) & (t < classes_here * shards.devices)
     t = shards.labels(jnp.where(valid, t, jnp.zeros_like(t)).astype(jnp.int32), classes_here)
     if elements is not None and kept is not None:
-        own = jnp.any(elements & numerics.at_label(x, t, class_axis), class_axis, keepdims=True)
+        own = jnp.any(elements & numerics.is_label(x, t, class_axis), class_axis, keepdims=True)
         kept = kept & (shards.any(own) | ~valid)
     valid = valid if kept is None else valid | ~kept
     return LabelRows(x, t, elements, kept, valid, class_axis, tuple(array.shape[a] for a in axes), shards)

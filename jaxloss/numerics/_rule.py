@@ -34,8 +34,8 @@ def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
     total = None
     for slope, t in terms:
         if not isinstance(t, SymbolicZero):
-            product = slope() * t
-            total = product if total is None else total + product
+            term = slope() * t
+            total = term if total is None else total + term
     return jnp.zeros_like(value) if total is None else total
 
 

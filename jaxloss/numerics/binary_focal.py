@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import exp_of_product, log1p, log1p_near
 from jaxloss.numerics.guarded import either_zero, times
-from jaxloss.numerics.sigmoid import sigmoid_nll
+from jaxloss.numerics.logistic import sigmoid_nll
 
 
 @jax.custom_jvp

@@ -6,16 +6,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._forms import present, sum_of_terms, two_sums
+from jaxloss.numerics._mesh import is_split
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._shapes import known
-from jaxloss.numerics._sharding import is_split
-from jaxloss.numerics._sums import Axes, few, present, row_sum, two_sums
+from jaxloss.numerics._shapes import Axes, few_classes, known
 from jaxloss.numerics.elementary import log1p, polynomial, two_sum
 from jaxloss.numerics.guarded import divide, times
 from jaxloss.numerics.hyperbolic import tanh
+from jaxloss.numerics.log_products import xlog1py
+from jaxloss.numerics.logistic import sigmoid, softplus
 from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate, log_gap, log_gap_of_ratio
-from jaxloss.numerics.sigmoid import sigmoid, softplus
-from jaxloss.numerics.xlogy import xlog1py
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -35,7 +35,7 @@ def _relative_entropy_jvp(axes, primals, tangents):
 def relative_entropy_log(log_p: jax.Array, log_t: jax.Array, axes: Axes = ()) -> jax.Array:
     r"""$\sum_k e^{\log t_k} (\log t_k - \log p_k)$; a term is 0 at $\log t = -\infty$."""
     # Over many classes not the slope's exponential: XLA on CPU would write down what the two have in common.
-    t = jnp.exp(log_t if few(log_t, axes) else _bounded(log_t))
+    t = jnp.exp(log_t if few_classes(log_t, axes) else _bounded(log_t))
     return _expected_gap(t, log_t, log_p, axes)
 
 
@@ -63,8 +63,8 @@ def _log_target_slope_jvp(primals, tangents):
 
 
 def _expected_gap(t: jax.Array, log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    if few(t, axes) or axes == ():
-        return row_sum(t * present(t, _bounded(log_t) - log_p), axes)
+    if few_classes(t, axes) or axes == ():
+        return sum_of_terms(t * present(t, _bounded(log_t) - log_p), axes)
     # Over many classes XLA on CPU would write out what a select takes part in. So an infinite gap is bounded, and is
     # found by a second bound: the two sums are equal to the last bit unless a gap is beyond the lower one.
     gap = _bounded(log_t) - _bounded(log_p)
@@ -86,7 +86,7 @@ def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()
     p = jnp.exp(log_p)
     # A target below 0 stays, or its logarithm would not make the row nan.
     target = jnp.where(t == 0, jnp.ones_like(t), t)
-    return row_sum(jnp.where(t == 0, p, deviance_of_gap(target, log_p - jnp.log(target), p)), axes)
+    return sum_of_terms(jnp.where(t == 0, p, deviance_of_gap(target, log_p - jnp.log(target), p)), axes)
 
 
 @rule(generalized_relative_entropy)
@@ -129,9 +129,9 @@ def _share_jvp(primals, tangents):
 
 def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """The sum of a - b over some axes, as if in twice the precision: halves added pairwise, with what rounding lost."""
-    kept = [i for i in range(a.ndim) if i not in axes]
-    rows = [a.shape[i] for i in kept] + [math.prod(a.shape[i] for i in axes)]
-    flat = lambda x: jnp.transpose(x, (*kept, *axes)).reshape(rows)  # noqa: E731
+    others = [i for i in range(a.ndim) if i not in axes]
+    shape = [a.shape[i] for i in others] + [math.prod(a.shape[i] for i in axes)]
+    flat = lambda x: jnp.transpose(x, (*others, *axes)).reshape(shape)  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
     # Halves of a sharded axis would move data between devices, and one of symbolic length has no halves.
     if is_split(a, axes) or not known(high.shape[-1]):
@@ -180,8 +180,8 @@ def _js_slope_jvp(primals, tangents):
     value = _js_slope(p, q)
     some = p + q != 0
     total = 0.5 * divide(some.astype(p.dtype), p + q)
-    present = jnp.where(p == 0, jnp.zeros_like(q), q)  # at 0 the slope is constant, as in `log_from_tiny`
-    return value, tangent(value, (lambda: divide(present, p) * total, tangents[0]), (lambda: -total, tangents[1]))
+    other = jnp.where(p == 0, jnp.zeros_like(q), q)  # at 0 the slope is constant, as in `log_from_tiny`
+    return value, tangent(value, (lambda: divide(other, p) * total, tangents[0]), (lambda: -total, tangents[1]))
 
 
 @jax.custom_jvp

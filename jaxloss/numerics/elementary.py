@@ -56,21 +56,6 @@ def _log1p_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def log1p_minus(x: jax.Array) -> jax.Array:
-    r"""$\log(1 + x) - x$ for x from -1, without the cancellation at 0."""
-    u = jnp.clip(x, -2 / 3, 2)
-    s = u * (1 / (2 + u))
-    # log(1 + x) = 2 s + 2 s w tail and 2 s - x = -s x.
-    return jnp.where(u == x, -s * (u - 2 * (s * s) * atanh_tail(s * s, 1 / 4)), jnp.log(1 + x) - x)
-
-
-@rule(log1p_minus)
-def _log1p_minus_jvp(primals, tangents):
-    (x,) = primals
-    return log1p_minus(x), -(x / (1 + x)) * tangents[0]
-
-
-@jax.custom_jvp
 def expm1(x: jax.Array) -> jax.Array:
     r"""$e^x - 1$."""
     d = jnp.clip(x, -1, 1)
@@ -81,20 +66,6 @@ def expm1(x: jax.Array) -> jax.Array:
 def _expm1_jvp(primals, tangents):
     (x,) = primals
     return expm1(x), jnp.exp(x) * tangents[0]
-
-
-@jax.custom_jvp
-def expm1_minus(x: jax.Array) -> jax.Array:
-    r"""$e^x - 1 - x$, without the cancellation at 0."""
-    d = jnp.clip(x, -2, 2)
-    far = jnp.where(x > 0, jnp.exp(x) - (1 + x), jnp.exp(x) + (-1 - x))
-    return jnp.where(d == x, d * d * exp_tail(d, 2), jnp.where(x == jnp.inf, x, far))
-
-
-@rule(expm1_minus)
-def _expm1_minus_jvp(primals, tangents):
-    (x,) = primals
-    return expm1_minus(x), expm1(x) * tangents[0]
 
 
 @jax.custom_jvp

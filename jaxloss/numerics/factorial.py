@@ -7,7 +7,7 @@ from jax import lax
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.elementary import atanh_tail, log1p, polynomial
 from jaxloss.numerics.guarded import nan_unless
-from jaxloss.numerics.xlogy import xlogx
+from jaxloss.numerics.log_products import xlogx
 
 HALF_LOG_2PI = 0.9189385332046727
 _ONE_MINUS_EULER = 0.42278433509846714

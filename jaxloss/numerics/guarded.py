@@ -1,13 +1,12 @@
-"""Products, quotients and norms whose values and slopes stay right at 0 and at infinity."""
+"""Products, quotients and selections whose values and slopes stay right at 0 and at infinity."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._mesh import keep, sharded_like
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._sharding import keep, sharded_like
 
 _config: Any = jax.config  # whose flags its type does not name
 
@@ -58,6 +57,17 @@ def _divide_jvp(primals, tangents):
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (lambda: -quotient * inverse, tangents[1]))
 
 
+def clip_infinite(x: jax.Array) -> jax.Array:
+    """`x` with both infinities as the largest numbers of their sign."""
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -largest, largest)
+
+
+def clip_positive_infinity(x: jax.Array) -> jax.Array:
+    """`x` with infinity as the largest number, so that a logit of inf differs from its row's base by 0, not by nan."""
+    return jnp.minimum(x, float(jnp.finfo(x.dtype).max))
+
+
 def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
     """X as it is, with no derivative of any order where the mask is False; to fill it there would write a copy.
 
@@ -75,31 +85,6 @@ def _gated(x: jax.Array, mask: jax.Array) -> jax.Array:
 def _gated_jvp(primals, tangents):
     x, mask = primals
     return _gated(x, mask), keep(mask, tangents[0])
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def norm(x: jax.Array, axis: int = -1) -> jax.Array:
-    r"""$\sqrt{\sum_i x_i^2}$ over one axis: neither overflows nor underflows, and has slope 0, not nan, at 0."""
-    return _scaled_norm(x, axis)[0]
-
-
-@rule(norm)
-def _norm_jvp(axis, primals, tangents):
-    length, direction = _scaled_norm(primals[0], axis)
-    return length, jnp.sum(direction * tangents[0], axis)
-
-
-def _scaled_norm(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The norm and the unit vector, both from x over its largest element."""
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis, keepdims=True, initial=0.0))
-    usable = (largest > 0) & jnp.isfinite(largest)
-    scale = jnp.where(usable, largest, jnp.ones_like(largest))
-    scaled = x / scale
-    square = jnp.sum(scaled * scaled, axis, keepdims=True)
-    root = jnp.sqrt(jnp.where(usable, square, jnp.ones_like(square)))
-    length = jnp.where(usable, scale * root, largest)
-    direction = jnp.where(usable, scaled / root, jnp.zeros_like(x))
-    return jnp.squeeze(length, axis), direction
 
 
 @jax.custom_jvp

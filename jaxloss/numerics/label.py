@@ -14,13 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import columns, explicit_sharding, is_split, keep
 from jaxloss.numerics._rule import rule
-from jaxloss.numerics._shapes import known
-from jaxloss.numerics._sharding import columns, explicit_sharding, is_split, keep
-from jaxloss.numerics._sums import MANY
+from jaxloss.numerics._shapes import MANY, known
 
 
-def at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+def is_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """True where the index along the axis is the label."""
     return columns(x, axis, jnp.int32) == labels
 
@@ -30,7 +29,7 @@ def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """The element of each row at its label, 0 where that is out of range."""
     if is_split(x, (axis,)):
         # A gather along an explicitly sharded axis is refused; a masked maximum needs only an all-reduce.
-        found = jnp.where(at_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
+        found = jnp.where(is_label(x, labels, axis), x, jnp.full_like(x, -jnp.inf))
         return keep(_in_range(x, labels, axis), jnp.max(found, axis, keepdims=True))
     return _indexed(x, labels, axis)
 
@@ -43,7 +42,7 @@ def _label_value_jvp(axis, primals, tangents):
 
 def _tangent(t: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     def compared(t: jax.Array) -> jax.Array:
-        return jnp.sum(jnp.where(at_label(t, labels, axis), t, jnp.zeros_like(t)), axis, keepdims=True)
+        return jnp.sum(jnp.where(is_label(t, labels, axis), t, jnp.zeros_like(t)), axis, keepdims=True)
 
     # The transpose of a gather is a scatter, that of the sum a select.
     return _cheaper(partial(_indexed, labels=labels, axis=axis), compared, t, axis)
@@ -53,7 +52,7 @@ def without_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """X with 0 at the label of each row."""
 
     def compared(x: jax.Array) -> jax.Array:
-        return jnp.where(at_label(x, labels, axis), jnp.zeros_like(x), x)
+        return jnp.where(is_label(x, labels, axis), jnp.zeros_like(x), x)
 
     def by_index(x: jax.Array) -> jax.Array:
         rows = tuple(i for i in range(x.ndim) if i != axis)
@@ -72,22 +71,22 @@ def sums_of_slopes(
 
     A slope is a pair: that of every element, and what the label's has beyond it, which keeps the axis as the sums do.
     """
-    if not _many(tangent, axis):
-        hit = at_label(tangent, labels, axis)
+    if not _by_index_pays(tangent, axis):
+        hit = is_label(tangent, labels, axis)
         return [jnp.sum(jnp.where(hit, s + own, s) * tangent, axis, keepdims=True) for s, own in slopes]
     # First, so that its transpose is added last: XLA on CPU then changes one element of a row in place.
     own_tangent = _tangent(tangent, labels, axis)
     return [jnp.sum(s * tangent, axis, keepdims=True) + own * own_tangent for s, own in slopes]
 
 
-def _many(x: jax.Array, axis: int) -> bool:
+def _by_index_pays(x: jax.Array, axis: int) -> bool:
     return known(x.shape[axis]) and x.shape[axis] >= MANY and explicit_sharding(x) is None
 
 
 def _cheaper(
     by_index: Callable[[jax.Array], jax.Array], compared: Callable[[jax.Array], jax.Array], x: jax.Array, axis: int
 ) -> jax.Array:
-    return lax.platform_dependent(x, cpu=by_index, default=compared) if _many(x, axis) else compared(x)
+    return lax.platform_dependent(x, cpu=by_index, default=compared) if _by_index_pays(x, axis) else compared(x)
 
 
 def _in_range(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:

@@ -20,7 +20,7 @@ from jaxloss.numerics.elementary import (
 )
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import times
-from jaxloss.numerics.xlogy import xlogy
+from jaxloss.numerics.log_products import xlogy
 
 
 @jax.custom_jvp

@@ -6,36 +6,37 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
+from jaxloss.numerics._forms import present
+from jaxloss.numerics._mesh import keep
 from jaxloss.numerics._rule import compiled, rule
-from jaxloss.numerics._sharding import keep
-from jaxloss.numerics._sums import Axes, present
+from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.guarded import divide
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 @compiled(3)
-def probabilities_nll(p: jax.Array, targets: jax.Array, rows: jax.Array, axes: Axes) -> jax.Array:
-    r"""$-\sum_k y_k \log p_k$ with $0 \log 0 = 0$, and slope 0 there; 0 where `rows` is False, whatever the row holds.
+def probabilities_nll(p: jax.Array, targets: jax.Array, where: jax.Array, axes: Axes) -> jax.Array:
+    r"""$-\sum_k y_k \log p_k$ with $0 \log 0 = 0$, and slope 0 there; 0 where `where` is False, whatever the row holds.
 
-    `targets` broadcasts against p. `rows` and the result keep the class axes with length 1.
+    `targets` broadcasts against p. `where` and the result keep the class axes with length 1.
     """
     terms = targets * present(targets, -jnp.log(p))
-    return keep(rows, jnp.sum(terms, axes, keepdims=True))
+    return keep(where, jnp.sum(terms, axes, keepdims=True))
 
 
 @rule(probabilities_nll)
 def _probabilities_nll_jvp(axes, primals, tangents):
-    p, targets, rows = primals
-    value = probabilities_nll(p, targets, rows, axes)
+    p, targets, where = primals
+    value = probabilities_nll(p, targets, where, axes)
     total = jnp.zeros_like(value)
     # Filled, for in the derivative of a quotient a nan of a masked row would reach what the targets are made of.
-    p = keep(rows, p, 1.0)
+    p = keep(where, p, 1.0)
     if not isinstance(tangents[0], SymbolicZero):
         total = total - jnp.sum(
-            keep(rows, divide(jnp.broadcast_to(targets, p.shape), p)) * tangents[0], axes, keepdims=True
+            keep(where, divide(jnp.broadcast_to(targets, p.shape), p)) * tangents[0], axes, keepdims=True
         )
     if not isinstance(tangents[1], SymbolicZero):
         absent = (targets == 0) & (p == 0)
         gap = -jnp.log(jnp.where(absent, jnp.ones_like(p), p))
-        total = total + jnp.sum(keep(rows, gap) * tangents[1], axes, keepdims=True)
+        total = total + jnp.sum(keep(where, gap) * tangents[1], axes, keepdims=True)
     return value, total

@@ -13,13 +13,13 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxloss.numerics._mesh import varying_alike
 from jaxloss.numerics._shapes import known
-from jaxloss.numerics._sharding import varying_alike
 
 _product = Primitive("jaxloss_product")
 
 
-def product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
+def matrix_product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
     """A sum of products of two arrays of one dtype, multiplied in another and added in theirs.
 
     Args:
@@ -61,12 +61,12 @@ def _type(x: Any, y: Any, **how: Any) -> Any:
 
 def _cotangent_of_x(cotangent: jax.Array, x: Any, y: jax.Array, *, axes: str, dtype: Any) -> jax.Array:
     of_x, of_y, of_result = _split(axes)
-    return product(cotangent, y, f"{of_result},{of_y}->{of_x}", dtype)
+    return matrix_product(cotangent, y, f"{of_result},{of_y}->{of_x}", dtype)
 
 
 def _cotangent_of_y(cotangent: jax.Array, x: jax.Array, y: Any, *, axes: str, dtype: Any) -> jax.Array:
     of_x, of_y, of_result = _split(axes)
-    return product(cotangent, x, f"{of_result},{of_x}->{of_y}", dtype)
+    return matrix_product(cotangent, x, f"{of_result},{of_x}->{of_y}", dtype)
 
 
 def _batched(arrays: Any, dimensions: Any, *, axes: str, dtype: Any) -> tuple[jax.Array, int]:
@@ -74,7 +74,7 @@ def _batched(arrays: Any, dimensions: Any, *, axes: str, dtype: Any) -> tuple[ja
     x, y = (a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dimensions, strict=True))
     in_x, in_y = ("" if d is None else fresh for d in dimensions)
     of_x, of_y, of_result = _split(axes)
-    return product(x, y, f"{in_x}{of_x},{in_y}{of_y}->{fresh}{of_result}", dtype), 0
+    return matrix_product(x, y, f"{in_x}{of_x},{in_y}{of_y}->{fresh}{of_result}", dtype), 0
 
 
 def _split(axes: str) -> list[str]:

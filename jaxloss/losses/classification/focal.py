@@ -125,7 +125,7 @@ def softmax_focal_loss(
             else:
                 weights, own_weight = rows.per_class(name, "alpha", alpha)
         if not is_zero(label_smoothing):
-            one_hot = numerics.at_label(rows.x, rows.labels, rows.axis).astype(rows.x.dtype)
+            one_hot = numerics.is_label(rows.x, rows.labels, rows.axis).astype(rows.x.dtype)
             keep = jnp.broadcast_to(rows.slopes, one_hot.shape)
             keep = keep if rows.elements is None else keep & rows.elements
             losses = _dense_focal(name, rows.x, one_hot, (rows.axis,), weights, gamma, label_smoothing, keep)
@@ -174,7 +174,7 @@ def _focal(name: str, cross_entropy: Array, gamma: Scalar) -> Array:
     power = number(name, "gamma", gamma, cross_entropy.dtype)
     if is_zero(gamma):
         return cross_entropy
-    return numerics.focal(cross_entropy, jnp.broadcast_to(power, cross_entropy.shape))
+    return numerics.focal_nll(cross_entropy, jnp.broadcast_to(power, cross_entropy.shape))
 
 
 def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:

@@ -29,7 +29,7 @@ class Emitted(NamedTuple):
     others: jax.Array  # the probability of all classes that are neither the blank nor a label, [T, B, 1]
 
 
-def rejection(
+def complement_probability(
     emitted: Emitted,
     base: jax.Array,
     inverse: jax.Array,
@@ -48,10 +48,10 @@ def rejection(
         lengths: How many labels count, `[B]`.
     """
     n = lax.broadcasted_iota(jnp.int32, (1, labels.shape[1] + 1), 1)
-    own = jnp.where((n > 0) & (n <= lengths[:, None]), jnp.pad(labels, ((0, 0), (1, 0))), -1)
-    following = jnp.pad(own[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
-    split = (own == following) & (own >= 0)  # a blank must come between the two
-    table = _wrong(own, following).astype(base.dtype)
+    current = jnp.where((n > 0) & (n <= lengths[:, None]), jnp.pad(labels, ((0, 0), (1, 0))), -1)
+    following = jnp.pad(current[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
+    split = (current == following) & (current >= 0)  # a blank must come between the two
+    table = _wrong(current, following).astype(base.dtype)
     apart = jnp.where(split, jnp.zeros_like(split, base.dtype), jnp.ones_like(split, base.dtype))
 
     def step(state: State, frame: tuple[jax.Array, ...]) -> tuple[State, None]:
@@ -68,7 +68,7 @@ def rejection(
     def block(state: State, frames: Frames) -> tuple[State, None]:
         emitted, base, inverse, live = frames
         p = lambda logits: jnp.exp(logits - base) * inverse  # noqa: E731
-        of_labels = p(jnp.where(own >= 0, emitted.labels, -jnp.inf))  # and so no slope in those that do not count
+        of_labels = p(jnp.where(current >= 0, emitted.labels, -jnp.inf))  # and so no slope in those that do not count
         wrong = emitted.others + jnp.einsum("tbj,bnj->tbn", of_labels, table, precision=lax.Precision.HIGHEST)
         return lax.scan(step, state, (wrong, of_labels, p(emitted.blank), live), reverse=True)[0], None
 
@@ -99,10 +99,10 @@ def _size(count: int) -> int:
     return next(fitting, min(BLOCK, max(count, 1)))
 
 
-def _wrong(own: jax.Array, following: jax.Array) -> jax.Array:
+def _wrong(current: jax.Array, following: jax.Array) -> jax.Array:
     """Where label j, counted once, is one that may not come after label n, `[B, n, j]`."""
-    j = lax.broadcasted_iota(jnp.int32, (1, own.shape[1], own.shape[1]), 2)
-    earlier = (own[:, :, None] == own[:, None, :]) & (lax.broadcasted_iota(jnp.int32, j.shape, 1) < j)
-    first = (own >= 0) & ~jnp.any(earlier, 1)
-    column = own[:, None, :]
-    return first[:, None, :] & (column != own[:, :, None]) & (column != following[:, :, None])
+    j = lax.broadcasted_iota(jnp.int32, (1, current.shape[1], current.shape[1]), 2)
+    earlier = (current[:, :, None] == current[:, None, :]) & (lax.broadcasted_iota(jnp.int32, j.shape, 1) < j)
+    first = (current >= 0) & ~jnp.any(earlier, 1)
+    column = current[:, None, :]
+    return first[:, None, :] & (column != current[:, :, None]) & (column != following[:, :, None])

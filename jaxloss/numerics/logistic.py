@@ -1,7 +1,5 @@
 """The logistic function, its logarithm and its powers: the pieces of every binary loss from logits."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
@@ -59,11 +57,6 @@ def softplus_minus(x: jax.Array) -> jax.Array:
 def _softplus_minus_jvp(primals, tangents):
     (x,) = primals
     return softplus_minus(x), -miss(x) * tangents[0]
-
-
-def log_sigmoid(x: jax.Array) -> jax.Array:
-    r"""$\log \sigma(x) = -\log(1 + e^{-x})$."""
-    return -softplus_minus(x)
 
 
 @jax.custom_jvp
@@ -172,83 +165,3 @@ def _bernoulli_slope_jvp(primals, tangents):
         return -complement - positive * inverse
 
     return value, tangent(value, (in_p, tangents[0]), (in_y, tangents[1]), (lambda: -times(y, inverse), tangents[2]))
-
-
-@jax.custom_jvp
-def focal(c: jax.Array, gamma: jax.Array) -> jax.Array:
-    r"""$q^\gamma c$ with $q = 1 - e^{-c}$: the focal loss of an example of cross-entropy $c \ge 0$."""
-    return times(_unlikely_power(c, gamma), c)
-
-
-@rule(focal)
-def _focal_jvp(primals, tangents):
-    c, gamma = primals
-    value = focal(c, gamma)
-
-    def in_c():
-        # q^gamma + gamma q^(gamma - 1) (1 - q) c, written without the power that is infinite at c = 0.
-        return _unlikely_power(c, gamma) * (1 + gamma * _bernoulli_ratio(c))
-
-    return value, tangent(value, (in_c, tangents[0]), (lambda: _focal_log(c, gamma, 1), tangents[1]))
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _focal_log(c: jax.Array, gamma: jax.Array, n: int) -> jax.Array:
-    r"""$q^\gamma c \log^n q$, the n-th slope of `focal` in gamma; 0 where q is 0, whatever gamma is."""
-    some = jnp.where(c == 0, jnp.ones_like(c), c)
-    terms = times(_unlikely_power(some, gamma) * log1mexp(some) ** n, some)
-    return jnp.where(c == 0, jnp.zeros_like(c), terms)
-
-
-@rule(_focal_log)
-def _focal_log_jvp(n, primals, tangents):
-    c, gamma = primals
-
-    def in_c():
-        # Where c = 0 the slope may be infinite, and it only ever multiplies the slope of c, which is 0 there.
-        some = jnp.where(c == 0, jnp.ones_like(c), c)
-        log, ratio = log1mexp(some), _bernoulli_ratio(some)
-        slope = _unlikely_power(some, gamma) * log ** (n - 1) * (log * (1 + gamma * ratio) + n * ratio)
-        return jnp.where(c == 0, jnp.zeros_like(c), slope)
-
-    value = _focal_log(c, gamma, n)
-    return value, tangent(value, (in_c, tangents[0]), (lambda: _focal_log(c, gamma, n + 1), tangents[1]))
-
-
-@jax.custom_jvp
-def _unlikely_power(c: jax.Array, gamma: jax.Array) -> jax.Array:
-    r"""$(1 - e^{-c})^\gamma$."""
-    return jnp.power(-expm1(-c), gamma)
-
-
-@rule(_unlikely_power)
-def _unlikely_power_jvp(primals, tangents):
-    c, gamma = primals
-    value = _unlikely_power(c, gamma)
-
-    def in_c():
-        # At c = 0, where the slope may be infinite, it only ever multiplies the slope of c, which is 0 there.
-        slope = gamma * value / jnp.where(c == 0, jnp.ones_like(c), expm1(c))
-        return jnp.where(c == 0, jnp.zeros_like(c), slope)
-
-    def in_gamma():
-        log = log1mexp(jnp.where(c == 0, jnp.ones_like(c), c))
-        return jnp.where(c == 0, jnp.zeros_like(c), value * log)
-
-    return value, tangent(value, (in_c, tangents[0]), (in_gamma, tangents[1]))
-
-
-@jax.custom_jvp
-def _bernoulli_ratio(c: jax.Array) -> jax.Array:
-    r"""$c / (e^c - 1)$, 1 at 0."""
-    return jnp.where(c == 0, jnp.ones_like(c), jnp.minimum(c, 1e4) / jnp.where(c == 0, jnp.ones_like(c), expm1(c)))
-
-
-@rule(_bernoulli_ratio)
-def _bernoulli_ratio_jvp(primals, tangents):
-    (c,) = primals
-    small = jnp.abs(c) < 0.1
-    u = jnp.where(small, jnp.ones_like(c), jnp.minimum(c, 1e4))
-    ratio = _bernoulli_ratio(u)
-    series = -0.5 + c / 6 - c * c * c / 180
-    return _bernoulli_ratio(c), jnp.where(small, series, (ratio * (1 - ratio) - u * ratio) / u) * tangents[0]

@@ -1,12 +1,21 @@
-"""What JAX must be told on meshes with explicit axes, where each sharding has to follow from the operands."""
+"""Meshes of devices: what JAX must be told where axes are explicit, and sums over the axes that split a row.
+
+On a mesh with explicit axes each sharding has to follow from the operands. Inside `shard_map` a row's elements may be
+spread over mesh axes, and `sum_of_shards` and `max_of_shards` combine what the devices have; with no axis named they do
+nothing. Derivative rules may call them: a tangent that ends in a sum over the shards is transposed rightly whether
+`shard_map` checks what varies or not.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec, auto_axes, use_abstract_mesh
+
+AxisName = str | tuple[str, ...] | None
+Sums = TypeVar("Sums")
 
 
 def explicit_sharding(x: jax.Array) -> NamedSharding | None:
@@ -70,16 +79,17 @@ def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
     return table.at[indices].get(mode="clip", out_sharding=sharding)
 
 
-def keep(mask: jax.Array, x: jax.Array, fill: float = 0.0) -> jax.Array:
-    """X where the mask, which broadcasts against it, is True, else a constant."""
-    mask = jnp.broadcast_to(mask, x.shape)
-    sharding = explicit_sharding(x)
-    other = explicit_sharding(mask)
+def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
+    """`x` where the mask, which broadcasts against it, is True, else a constant; `x` itself without a mask."""
+    if mask is None:
+        return x
+    kept = jnp.broadcast_to(mask, x.shape)
+    sharding, other = explicit_sharding(x), explicit_sharding(kept)
     if sharding is not None:
-        mask = jax.sharding.reshard(mask, sharding)
+        kept = jax.sharding.reshard(kept, sharding)
     elif other is not None:
-        mask = jax.sharding.reshard(mask, NamedSharding(other.mesh, PartitionSpec()))
-    return jnp.where(mask, x, jnp.full_like(x, fill))
+        kept = jax.sharding.reshard(kept, NamedSharding(other.mesh, PartitionSpec()))
+    return jnp.where(kept, x, jnp.full_like(x, fill))
 
 
 def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -114,6 +124,16 @@ def automatic(f: Callable[..., Any], like: jax.Array | None, *arguments: Any) ->
     spec = PartitionSpec() if sharding is None else sharding.spec
     with use_abstract_mesh(mesh if isinstance(mesh, AbstractMesh) else mesh.abstract_mesh):
         return auto_axes(f, axes=names, out_sharding=spec)(*arguments)
+
+
+def sum_of_shards(x: Sums, axis_name: AxisName) -> Sums:
+    """The sum of each array over the devices; of a tuple in one message."""
+    return x if axis_name is None else lax.psum(x, axis_name)
+
+
+def max_of_shards(x: jax.Array, axis_name: AxisName) -> jax.Array:
+    """The maximum over the devices, which has no derivative."""
+    return x if axis_name is None else lax.pmax(lax.stop_gradient(x), axis_name)
 
 
 def _varying(x: jax.Array) -> frozenset[str]:

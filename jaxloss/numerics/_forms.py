@@ -1,18 +1,14 @@
 """Sums in the forms that XLA on CPU takes in the least time."""
 
-import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._shapes import known
-from jaxloss.numerics._sharding import is_split
+from jaxloss.numerics._mesh import is_split
+from jaxloss.numerics._shapes import MANY, Axes, as_tuple, few_classes, known
 
-Axes = int | tuple[int, ...]
-FEW = 32  # classes
-MANY = 256
 BLOCK = 128
 
 
@@ -24,31 +20,13 @@ def present(weight: jax.Array, value: jax.Array) -> jax.Array:
     return jnp.where(weight == 0, jnp.zeros_like(value), value)
 
 
-def few(x: jax.Array, axes: Axes) -> bool:
-    """Whether the axes are the last one, and it has but a few classes."""
-    last = x.ndim - 1
-    if axes not in (-1, last, (-1,), (last,)) or not known(x.shape[-1]) or is_split(x, (last,)):
-        return False
-    return 2 <= x.shape[-1] <= FEW
-
-
-def many(x: jax.Array, axes: Axes) -> bool:
-    """Whether the axes have many classes; symbolic ones are taken to."""
-    sizes = [x.shape[i] for i in _tuple(axes)]
-    return not known(*sizes) or math.prod(sizes) >= MANY
-
-
-def _tuple(axes: Axes) -> tuple[int, ...]:
-    return (axes,) if isinstance(axes, int) else axes
-
-
-def row_sum(x: jax.Array, axes: Axes) -> jax.Array:
+def sum_of_terms(x: jax.Array, axes: Axes) -> jax.Array:
     """The sum over some axes.
 
     Over a few classes XLA on CPU computes whatever it fuses into a sum element by element, logarithms and all. There a
     product with ones leaves the terms to be computed in vectors, in two thirds of the time or less.
     """
-    if not few(x, axes):
+    if not few_classes(x, axes):
         return jnp.sum(x, axes)
     ones = jnp.ones(x.shape[-1], x.dtype)
     return lax.platform_dependent(
@@ -64,7 +42,7 @@ def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Arr
     it adds their terms one after the other, where it splits a reduction of one into parts. So at most `MANY` terms are
     added that way, of the last axis, in blocks if it is longer.
     """
-    axes = tuple(i % a.ndim for i in _tuple(axes))
+    axes = tuple(i % a.ndim for i in as_tuple(axes))
     last = max(axes)
     if is_split(a, axes) or not known(a.shape[last]):
         # JAX reduces explicitly sharded axes by the reductions that it names alone; nor has a symbolic length blocks.

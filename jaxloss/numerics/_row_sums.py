@@ -1,0 +1,156 @@
+r"""The sums of exponentials of a row of logits, which log-softmax, the cross-entropies and CTC share.
+
+A row x is shifted by its maximum, the *top*, made finite: the *base*. With n elements equal to the top (*ties*),
+
+$$\sum_j e^{x_j - base} = n + rest, \quad rest = \sum_{x_j < top} e^{x_j - base}.$$
+
+The rest is summed by itself, because a confident example's loss is $\log(1 + rest)$, and 1 + rest rounds to 1 long
+before the rest is negligible.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss.numerics._forms import two_sums
+from jaxloss.numerics._mesh import AxisName, max_of_shards, sum_of_shards
+from jaxloss.numerics._rule import rule
+from jaxloss.numerics._shapes import Axes, many_classes
+from jaxloss.numerics.elementary import log1p
+from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity
+
+
+class RowSums(NamedTuple):
+    """The sums of each row; every field keeps the reduced axes with length 1."""
+
+    top: jax.Array  # the maximum
+    base: jax.Array  # the maximum made finite, so that differences from it never are inf - inf
+    ties: jax.Array  # how many elements equal the maximum (0 for a row of -inf)
+    rest: jax.Array  # the sum of exp(x - base) over the other elements
+
+
+def top_and_base(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
+    """The maximum of each row over all shards, which has no derivative, and the same made finite."""
+    top = max_of_shards(lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf)), shards)
+    return top, clip_infinite(top)
+
+
+def sum_over_row(x: jax.Array, axes: Axes, shards: AxisName) -> jax.Array:
+    """The sum over a row, of all shards."""
+    return sum_of_shards(jnp.sum(x, axes, keepdims=True), shards)
+
+
+def row_sums(x: jax.Array, axes: Axes, shards: AxisName = None) -> RowSums:
+    """The sums of each row. Each has exponentials of its own, of another form: shared ones XLA on CPU writes out."""
+    top, base = top_and_base(x, axes, shards)
+    total = jnp.sum(jnp.exp(clip_positive_infinity(x) - base), axes, keepdims=True)
+    e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
+    rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
+    return _combined(top, base, total, rest, shards)
+
+
+def row_sums_of_exponentials(
+    e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None
+) -> RowSums:
+    """`row_sums` from all exponentials, which the caller writes already; one that is 1 is a tie.
+
+    Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
+    CPU writes out for them. Long rows it sums in less time one by one, e being in memory.
+    """
+    others = jnp.minimum(e, _but_at_top(e))
+    one_by_one = many_classes(e, axes)
+    total, rest = (jnp.sum(t, axes, keepdims=True) for t in (e, others)) if one_by_one else two_sums(e, others, axes)
+    return _combined(top, base, total, rest, shards)
+
+
+def _combined(top: jax.Array, base: jax.Array, total: jax.Array, rest: jax.Array, shards: AxisName) -> RowSums:
+    total, rest = sum_of_shards((total, rest), shards)
+    return RowSums(top, base, _whole(total - rest), rest)
+
+
+def _but_at_top(e: jax.Array) -> jax.Array:
+    """0 where an exponential is 1, more than it elsewhere, without a comparison, and exact."""
+    steep = 4 / float(jnp.finfo(e.dtype).eps)
+    return steep - lax.stop_gradient(e) * steep
+
+
+@jax.custom_jvp
+def _whole(x: jax.Array) -> jax.Array:
+    """The nearest integer to a number that differs from one by rounding alone, with the derivative of `x` itself."""
+    return jnp.round(x)
+
+
+@rule(_whole)
+def _whole_jvp(primals, tangents):
+    return _whole(*primals), tangents[0]
+
+
+def some_ties(sums: RowSums) -> jax.Array:
+    """The number of ties, 1 for a row of -inf, which is then not divided by 0."""
+    return jnp.where(sums.ties == 0, jnp.ones_like(sums.ties), sums.ties)
+
+
+def log_sum(sums: RowSums) -> jax.Array:
+    """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
+    total = sums.ties + sums.rest
+    ties = some_ties(sums)
+    alone = jnp.log(ties) + log1p(sums.rest / ties)  # the ties are 1, but not their derivative
+    return jnp.where(sums.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
+
+
+def inverse(sums: RowSums) -> jax.Array:
+    """One over the sum of exp(x - base), 0 for a row of -inf."""
+    total = sums.ties + sums.rest
+    return jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
+
+
+def or_infinite_top(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
+    """The log-sum-exp, which is the maximum itself where that is infinite."""
+    return jnp.where(jnp.isinf(top), top, log_sum_exp)
+
+
+def is_likely(e: jax.Array, sums: RowSums) -> jax.Array:
+    """Where p > 1/2, of the exponentials `e`."""
+    largest = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), jnp.full_like(sums.rest, jnp.inf))
+    return e == largest
+
+
+def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
+    """X - base, in another form than the exponentials': XLA on CPU would write out the difference that they share."""
+    return x + -base
+
+
+def below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
+    """X less the maximum of its row, in as many forms more as there are powers of two below 1; 0 for a maximum of inf.
+
+    Infinity becomes a number that scaled ones do not reach: every other element is infinitely far below it.
+    """
+    largest = (1 - scale / 8) * float(jnp.finfo(x.dtype).max)
+    return (jnp.minimum(x * scale, largest) - jnp.clip(top * scale, -largest, largest)) / scale
+
+
+def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
+    """Half of what the maximum of its row exceeds each x by, which no finite x lets overflow.
+
+    A class of certain win, of logit inf, is 0 away from it, and every other infinitely far.
+    """
+    largest = 0.5 * float(jnp.finfo(x.dtype).max)
+    return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * _beyond(top)
+
+
+def _beyond(top: jax.Array) -> jax.Array:
+    """What takes the gaps to an infinite maximum beyond all that is finite, but for 0; 1 in any other row."""
+    return jnp.where(jnp.isinf(top), jnp.full_like(top, 1e30), jnp.ones_like(top))
+
+
+def gaps_below_top(x: jax.Array, sums: RowSums) -> jax.Array:
+    """X less the maximum of its row."""
+    return _minus(clip_positive_infinity(x), sums.base) * _beyond(sums.top)
+
+
+def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:
+    """Log-softmax, and its derivatives, from sums at hand."""
+    certain = (x == sums.top) & (sums.ties == 1)
+    return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), gaps_below_top(x, sums) - log_sum(sums))

@@ -1,0 +1,89 @@
+"""Logarithms of sums of exponentials: of two numbers, and log-softmax with the derivatives of softmax."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._mesh import AxisName
+from jaxloss.numerics._row_sums import (
+    RowSums,
+    below_top,
+    gaps_below_top,
+    inverse,
+    is_likely,
+    log_sum,
+    row_sums,
+    row_sums_of_exponentials,
+    sum_over_row,
+    top_and_base,
+)
+from jaxloss.numerics._rule import compiled, rule
+from jaxloss.numerics._shapes import Axes, many_classes
+
+
+def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\log (e^a + e^b)$; minus infinity, with slope 0, where both are."""
+    empty = (a == -jnp.inf) & (b == -jnp.inf)
+    one = jnp.where(empty, jnp.zeros_like(a), a)  # or the slopes would be nan, which no select after them takes out
+    return jnp.where(empty, a, jnp.logaddexp(one, b))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@compiled(1)
+def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
+    _, sums = _exponentials(x, axes)
+    if many_classes(x, axes):
+        gaps = below_top(x, sums.top, 1 / 4)
+    else:  # in one operation less
+        gaps = gaps_below_top(x, sums)
+    return gaps - log_sum(sums)
+
+
+@rule(log_softmax)
+def _log_softmax_jvp(axes, primals, tangents):
+    (x,), (t,) = primals, tangents
+    return log_softmax(x, axes), slope_of_logs(x, t, axes)
+
+
+def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = None) -> jax.Array:
+    """The derivative of log-softmax along t: t less its mean under the probabilities.
+
+    The mean is the t of a class of p > 1/2, where there is one, less a sum of small terms. That sum is written first,
+    and so comes last on the way back, where (g - sum g) + (1 - p) sum g needs this order: the first two nearly cancel.
+    It is added, for XLA on CPU writes out a broadcast used twice, and so there is sum g with either sign.
+    """
+    likely, less = softmax_parts(x, axes, shards)
+    small = sum_over_row(less * t, axes, shards)
+    return (t - sum_over_row(likely * t, axes, shards)) + small
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+@compiled(1, 2)
+def softmax_parts(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
+    """Softmax as a difference: 1 where p > 1/2, else 0; and that less p, exact where p is next to 1 or to 0."""
+    e, sums = _exponentials(x, axes, shards)
+    likely, one_over_sum = is_likely(e, sums), inverse(sums)
+    return likely.astype(x.dtype), jnp.where(likely, sums.rest * one_over_sum, e * -one_over_sum)
+
+
+@rule(softmax_parts)
+def _softmax_parts_jvp(axes, shards, primals, tangents):
+    (x,), (t,) = primals, tangents
+    likely, less = softmax_parts(x, axes, shards)
+    return (likely, less), (jnp.zeros_like(likely), (less - likely) * slope_of_logs(x, t, axes, shards))
+
+
+def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
+    """exp(x - base) and the sums of its rows. XLA computes it once however often it is called for.
+
+    Over many classes the sums have exponentials of their own, and these are computed wherever they are used: three of
+    them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
+    """
+    if many_classes(x, axes):
+        sums = row_sums(x, axes, shards)
+        return jnp.exp(jnp.minimum(below_top(x, sums.top, 1 / 2), 0)), sums
+    top, base = top_and_base(x, axes, shards)
+    e = jnp.exp(jnp.minimum(x - base, 0))
+    return e, row_sums_of_exponentials(e, top, base, axes, shards)
