@@ -1,7 +1,7 @@
 r"""The softmax cross-entropy of a last layer, whose logits are never held all at once."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -12,24 +12,11 @@ from jaxloss._masks import masked
 from jaxloss._program import one_program
 from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
 from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
-from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
+from jaxloss.fused._inputs import Arrays, Setup, inputs, operands, setup_of
 from jaxloss.fused._plan import planned
-from jaxloss.fused._token_losses import Options, options_of, token_losses, weighted_sum
-from jaxloss.fused.log_partition import logsumexp_and_target
-
-
-class LinearAux(NamedTuple):
-    """What `linear_softmax_cross_entropy` returns beside the loss; all of it can be differentiated."""
-
-    lse: Array
-    """The log-partition function of each token, of the shape of the labels; 0 where a token is masked."""
-    target_logit: Array
-    """The logit of each token's label."""
-    z_loss: Array
-    """Each token's term of the z-loss, before weights."""
-    n_valid: Array
-    """How many tokens count, over all of `axis_name`."""
+from jaxloss.fused._sums import sums_of
+from jaxloss.fused._token_losses import options_of, token_losses, weighted_sum
+from jaxloss.fused.log_partition import aux_of
 
 
 def linear_softmax_cross_entropy(
@@ -62,10 +49,13 @@ def linear_softmax_cross_entropy(
         + \zeta \left(\log \sum_j e^{z_j}\right)^2$$
 
     It is `softmax_cross_entropy_with_integer_labels(hidden @ kernel + bias, labels)`, reduced, for vocabularies whose
-    logits are too large to hold: 8192 tokens times 131072 classes are 4 GB. At no time there is more than one chunk of
-    them. The matrix products multiply in the dtype of the operands and add in float32, and so do those of the
-    gradients, which come back in the dtype of `hidden` and `kernel`. A confident token keeps its loss and gradient,
-    however small, as exact as its logits are: one of 40 is known to 2e-6, and so is a loss of $e^{-40}$, relatively.
+    logits are too large to hold: 8192 tokens times 131072 classes are 4 GB. At most one chunk of them is held at a
+    time. Unlike other functions this one reduces: only the gradient of a sum is known, up to one factor, before the
+    backward pass, and so can be computed in the forward pass while the logits are at hand.
+
+    The matrix products multiply in the dtype of the operands and add in float32, those of the gradients too, which have
+    the dtypes of `hidden` and `kernel`. The loss and the gradient of a confident token, however small, are as exact as
+    its logits: a logit of 40 is known to 2e-6, and so is a loss of $e^{-40}$, relatively.
 
     The modes differ in time and memory alone:
 
@@ -76,36 +66,34 @@ def linear_softmax_cross_entropy(
     | `"dense"` | 3 | all logits |
     | `"auto"` | | dense up to 128 MB of logits; fast if the float32 gradient costs little; else low memory |
 
-    Losses that are not reduced, `return_aux` and `vocab_axis_name` have no gradient that is known in advance:
-    `"fast"` is `"low_memory"` for them.
+    With losses that are not reduced, `return_aux` or `vocab_axis_name`, `"fast"` is `"low_memory"`.
 
     Under plain `jit` with sharded arrays `"auto"` is fast or dense, which gather neither logits nor kernel, whether
     tokens or classes are sharded (of several leading axes, the first); a loop over classes would gather a kernel that
-    is sharded over them. For the least memory on many devices use `vocab_axis_name`, for which, and for FSDP,
-    `shard_linear_softmax_cross_entropy` calls `shard_map`.
+    is sharded over them. For the least memory on many devices use `vocab_axis_name`;
+    `shard_linear_softmax_cross_entropy` calls `shard_map` for it, and for FSDP. Take gradients outside of `shard_map`,
+    or inside with `check_vma` on: with it off they come out times the number of shards.
 
     Args:
         hidden: Hidden states, `[..., D]`.
-        kernel: The last layer's weights, `[D, V]`; with `vocab_axis_name` this device's part of them.
+        kernel: The weights of the last layer, `[D, V]`; with `vocab_axis_name` this device's part of them.
         labels: Class indices, `[...]`; with `vocab_axis_name` into all classes. One outside 0 to V - 1 has loss nan.
         kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`, such as an embedding table that is shared.
         bias: Added to the logits, `[V]`; of the same classes as the kernel.
-        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
-        class_mask: True where there is a class, `[V]`: the others, such as the padding of a vocabulary, are in neither
+        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighted too, class by class.
+        class_mask: True where there is a class, `[V]`. The others, such as the padding of a vocabulary, are in neither
             the softmax nor the K classes of the smoothing, and a token whose label is one of them does not count.
-        weights: Weights of the tokens, `[...]` or of leading axes, as in `reduce`.
-        where: True where a token counts, `[...]`; what is masked is not read, nan or not, and has gradient 0.
+        weights: Weights of the tokens, `[...]` or of leading axes; see `reduce`.
+        where: True where a token counts, `[...]`; a masked token is not read, nan or not, and has gradient 0.
         ignore_index: A label to leave out, one of the classes or not: its tokens have loss and gradient 0.
         label_smoothing: The share s of each label that is spread over all K classes; in [0, 1].
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
-        logit_cap: Caps the logits softly, $z \to c \tanh(z / c)$; above 0.
-        reduction: `"mean"` (the sum of weight times loss over the sum of the weights), `"sum"`,
-            `"sum_over_batch_size"` or `"none"`; see `reduce`.
-        axis_name: Mesh axes over which the tokens are spread and the mean is global; see `reduce`.
-        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see `kernel`. Gradients are to
-            be taken outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
+        logit_cap: The bound c of a soft cap on the logits, $z \to c \tanh(z / c)$; above 0.
+        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; see `reduce`.
+        axis_name: Mesh axes over which the mean is global; see `reduce`.
+        vocab_axis_name: Mesh axes over which the classes are sharded, inside `shard_map`.
         compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
-        mode: How to go about it, see above.
+        mode: One of the modes above.
         chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 or 32 MB of logits.
         return_aux: Whether to return the pair of the loss and a `LinearAux` of the log-partition functions and logits.
 
@@ -121,9 +109,9 @@ def linear_softmax_cross_entropy(
         >>> print(linear_softmax_cross_entropy(hidden, kernel, jnp.array([2, -100]), ignore_index=-100).round(4))
         0.1698
 
-    Source: as `softmax_cross_entropy`; for the gradients in the forward pass and the chunks of tokens Hsu et al.,
-    "Liger Kernel", 2024; for the recomputation over classes Wijmans et al., "Cut Your Losses", 2024; for the cap Bello
-    et al., "Neural Combinatorial Optimization with Reinforcement Learning", 2016.
+    Source: as `softmax_cross_entropy`; for the gradients in the forward pass Hsu et al., "Liger Kernel", 2024; for the
+    recomputation over classes Wijmans et al., "Cut Your Losses", 2024; for the cap Bello et al., "Neural Combinatorial
+    Optimization with Reinforcement Learning", 2016.
     """
     return _called(
         reduction,
@@ -161,34 +149,27 @@ def _loss(arrays: Arrays, setup: Setup) -> Any:
     name = setup.name
     given = inputs(arrays, setup)
     mode, chunk = planned(given, setup, setup.reduction != "none" and setup.beside != "aux")
-    own_weight, spread, options = options_of(name, given, arrays)
-    how = arrays["weights"], given.kept, setup.reduction
-    like = jnp.zeros_like(given.labels, given.how.add)
+    label_weight, factors, options = options_of(name, given, arrays)
+    counts = arrays["weights"], given.kept
+    like = jnp.zeros_like(given.labels, given.static.add)
     if mode == "fast":
 
         def numerator(weight: Array) -> Array:
             # A label out of range adds nan to the value, and nothing to any gradient.
             weight = numerics.keep(given.valid, weight)
-            total = weighted_sum(given, spread, weight, own_weight, options, chunk)
+            total = weighted_sum(given, factors, weight, label_weight, options, chunk)
             return total + outside_is_nan(name, jnp.zeros_like(total), lambda: jnp.all(given.valid), given.rule)
 
-        loss = reduced_by(name, numerator, like, *how, setup.axis_name)
+        loss = reduced_by(name, numerator, like, *counts, setup.reduction, setup.axis_name)
     else:
-        sums = sums_of(given, spread, chunk)
-        losses = outside_is_nan(name, token_losses(sums, own_weight, options), lambda: given.valid, given.rule)
-        loss = reduced(name, masked(losses, given.kept), *how, None, setup.axis_name)
+        sums = sums_of(given, factors, chunk)
+        losses = outside_is_nan(name, token_losses(sums, label_weight, options), lambda: given.valid, given.rule)
+        loss = reduced(name, masked(losses, given.kept), *counts, setup.reduction, None, setup.axis_name)
         if setup.beside == "aux":
-            return loss, _aux(name, given, sums, options, setup.axis_name)
+            return loss, aux_of(name, given, sums, options.z_loss, setup.axis_name)
     if setup.beside is None:
         return loss
-    return loss, totalled(name, like, arrays["weights"], given.kept, setup.beside, None, setup.axis_name)[1]
-
-
-def _aux(name: str, given: Inputs, sums: Sums, options: Options, axis_name: AxisName) -> LinearAux:
-    lse, target = logsumexp_and_target(name, given, sums)
-    squares = jnp.zeros_like(lse) if options.z_loss is None else options.z_loss * jnp.square(lse)
-    n_valid = reduced(name, jnp.ones_like(lse), None, given.kept, "sum", None, axis_name)
-    return LinearAux(lse, target, squares, n_valid)
+    return loss, totalled(name, like, *counts, setup.beside, None, setup.axis_name)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,16 +198,7 @@ class LinearSoftmaxCrossEntropy(Loss):
         weights: Numbers | None = None,
         where: Mask | None = None,
     ) -> Array:
-        """The reduced loss.
-
-        Args:
-            predictions: Hidden states, `[..., D]`.
-            targets: Labels, `[...]`.
-            kernel: The last layer's weights, `[D, V]`.
-            bias: Added to the logits, `[V]`.
-            weights: Weights of the tokens; see `reduce`.
-            where: True where a token counts, `[...]`.
-        """
+        """The reduced loss of hidden states and labels; see `linear_softmax_cross_entropy`."""
         return self._called(predictions, targets, kernel, self.reduction, bias=bias, weights=weights, where=where)
 
     def total(  # pyright: ignore[reportIncompatibleMethodOverride]: as above
@@ -262,4 +234,4 @@ class LinearSoftmaxCrossEntropy(Loss):
         return _called(reduction, beside, axis_name=self.axis_name, **self._options(), **arrays)
 
 
-__all__ = ["LinearAux", "LinearSoftmaxCrossEntropy", "linear_softmax_cross_entropy"]
+__all__ = ["LinearSoftmaxCrossEntropy", "linear_softmax_cross_entropy"]

@@ -1,6 +1,6 @@
 r"""The log-partition function and the label's logit of a last layer, token by token."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -8,10 +8,25 @@ from jaxloss import numerics
 from jaxloss._domain import outside_is_nan
 from jaxloss._masks import masked
 from jaxloss._program import one_program
+from jaxloss._reduce import reduced
 from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Scalar
-from jaxloss.fused._head import Sums
-from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of, sums_of
+from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of
+from jaxloss.fused._layer import Sums
 from jaxloss.fused._plan import planned
+from jaxloss.fused._sums import sums_of
+
+
+class LinearAux(NamedTuple):
+    """The values that `linear_softmax_cross_entropy` returns beside the loss; all of them can be differentiated."""
+
+    lse: Array
+    """The log-partition function of each token, of the shape of the labels; 0 where a token is masked."""
+    target_logit: Array
+    """The logit of each token's label."""
+    z_loss: Array
+    """Each token's term of the z-loss, before weights."""
+    n_valid: Array
+    """How many tokens count, over all of `axis_name`."""
 
 
 def linear_logsumexp_and_target(
@@ -30,24 +45,24 @@ def linear_logsumexp_and_target(
     mode: Mode = "auto",
     chunk_size: int | None = None,
 ) -> tuple[Array, Array]:
-    r"""The pair $\log \sum_j e^{z_j}$ and $z_t$ of each token, for logits $z = h W + b$ that are never held whole.
+    r"""The pair $\log \sum_j e^{z_j}$ and $z_t$ of each token, for logits $z = h W + b$ never all held at once.
 
-    Their difference $z_t - \log \sum_j e^{z_j}$ is the log-probability of the label: what preference losses, policy
-    gradients and distillation are made of. Both may be differentiated with any weights, in forward and reverse mode
-    and again; the gradients cost two more matrix products (in chunks: three, the logits are computed again).
+    Their difference $z_t - \log \sum_j e^{z_j}$ is the log-probability of the label, from which preference losses,
+    policy gradients and distillation are made. Both may be differentiated with any weights, in forward and reverse mode
+    and again; the gradients cost two more matrix products (in chunks three: the logits are computed again).
 
     Args:
         hidden: Hidden states, `[..., D]`.
-        kernel: The last layer's weights, `[D, V]`; with `vocab_axis_name` this device's part of them.
+        kernel: The weights of the last layer, `[D, V]`; with `vocab_axis_name` this device's part of them.
         labels: Class indices, `[...]`; with `vocab_axis_name` into all classes. The logit of one out of range is nan.
         kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`.
         bias: Added to the logits, `[V]`; of the same classes as the kernel.
-        class_mask: True where there is a class, `[V]`: the others are not in the sum, and a token whose label is one of
+        class_mask: True where there is a class, `[V]`. The others are not in the sum, and a token whose label is one of
             them does not count.
         where: True where a token counts, `[...]`; elsewhere both are 0, with gradient 0.
         ignore_index: A label to leave out, as `where` does.
-        logit_cap: Caps the logits softly, $z \to c \tanh(z / c)$; above 0.
-        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`.
+        logit_cap: The bound c of a soft cap on the logits, $z \to c \tanh(z / c)$; above 0.
+        vocab_axis_name: Mesh axes over which the classes are sharded, inside `shard_map`.
         compute_dtype: The dtype to multiply in; by default the wider of the two.
         mode: `"auto"`, `"low_memory"` (or `"fast"`, which is the same here) or `"dense"`; see
             `linear_softmax_cross_entropy`.
@@ -96,12 +111,19 @@ def _pair(arrays: Arrays, setup: Setup) -> tuple[Array, Array]:
 
 
 def logsumexp_and_target(name: str, given: Inputs, sums: Sums) -> tuple[Array, Array]:
-    """Of each token; 0 where it is masked, and a target of nan where the label is out of range."""
-    out = ~given.valid
-    own = jnp.where(out, jnp.full_like(sums.own, -jnp.inf), sums.own)  # of no part in the sum
-    lse = numerics.logaddexp(sums.rest, own)
+    """Both of each token: 0 where it is masked, and a target of nan where the label is out of range."""
+    # A label out of range is no term of the sum over all classes.
+    own = jnp.where(given.valid, sums.own, jnp.full_like(sums.own, -jnp.inf))
+    lse = numerics.logaddexp(sums.log_rest, own)
     target = outside_is_nan(name, sums.own, lambda: given.valid, given.rule)
     return masked(lse, given.kept), masked(target, given.kept)
 
 
-__all__ = ["linear_logsumexp_and_target"]
+def aux_of(name: str, given: Inputs, sums: Sums, z_loss: Array | None, axis_name: AxisName) -> LinearAux:
+    lse, target = logsumexp_and_target(name, given, sums)
+    z_terms = jnp.zeros_like(lse) if z_loss is None else z_loss * jnp.square(lse)
+    n_valid = reduced(name, jnp.ones_like(lse), None, given.kept, "sum", None, axis_name)
+    return LinearAux(lse, target, z_terms, n_valid)
+
+
+__all__ = ["LinearAux", "linear_logsumexp_and_target"]

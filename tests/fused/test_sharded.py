@@ -135,9 +135,9 @@ def test_axes_that_cannot_be_right(case):
 
 
 BAD_INPUTS = {
-    "tokens": (TOKENS, HIDDEN[:6], KERNEL, LABELS[:6], {}, "axis 0 of hidden (6, 6, 16) is spread over 8 devices"),
-    "classes": (VOCAB, HIDDEN, KERNEL[:, :60], LABELS, {}, "axis 1 of kernel (16, 60) is spread over 8 devices"),
-    "width": (FSDP, HIDDEN[..., :15], KERNEL[:15], LABELS, {}, "axis 0 of kernel (15, 64) is spread over 2 devices"),
+    "tokens": (TOKENS, HIDDEN[:6], KERNEL, LABELS[:6], {}, "axis 0 of hidden (6, 6, 16) is sharded over 8 devices"),
+    "classes": (VOCAB, HIDDEN, KERNEL[:, :60], LABELS, {}, "axis 1 of kernel (16, 60) is sharded over 8 devices"),
+    "width": (FSDP, HIDDEN[..., :15], KERNEL[:15], LABELS, {}, "axis 0 of kernel (15, 64) is sharded over 2 devices"),
     "one token": (TOKENS, HIDDEN[0, 0], KERNEL, LABELS[0, 0], {}, "hidden (16,) has no axis of tokens"),
     "the loss": (TOKENS, HIDDEN, KERNEL, LABELS[:4], {}, "labels (4, 6) and hidden (8, 6, 16) do not fit"),
     "weights": (TOKENS, HIDDEN, KERNEL, LABELS, {"weights": np.ones((3,), np.float32)}, "(8, 6)"),
