@@ -28,8 +28,8 @@ Where Keras 3.15 is wrong, these are right:
 """
 
 from jaxloss._answers import answer_in as _answer_in
+from jaxloss.keras._installed import join_keras as _join_keras
 from jaxloss.keras._loss import Loss
-from jaxloss.keras._loss import join_keras as _join_keras
 from jaxloss.keras._reduction import Reduction
 from jaxloss.keras.binary import (
     BCE,
@@ -115,4 +115,4 @@ __all__ = [
 ]
 
 _answer_in(__name__)
-_join_keras()
+_join_keras(Loss)

@@ -1,9 +1,7 @@
-"""The base class of Keras' losses: how one is reduced, weighed, masked, configured and compared."""
+"""The base classes of Keras' losses: how a loss is reduced, weighted, masked, configured and compared."""
 
 import dataclasses
-import inspect
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -14,15 +12,16 @@ from jax.core import Tracer
 
 from jaxloss import _value
 from jaxloss._answers import called_like_a_function
-from jaxloss._arrays import class_axes, fitted, real
-from jaxloss._masks import inert, mask
+from jaxloss._arrays import class_axes, real
 from jaxloss._reduce import reduced
 from jaxloss._types import Array
+from jaxloss.keras._installed import floatx, join_keras, kept_mask
+from jaxloss.keras._masks import mask_of_losses, masks_of, weights_of_losses, without
 from jaxloss.keras._reduction import REDUCTIONS, ReductionName
 
 
 class _Root:
-    """The base of `Loss`, beside which Keras' own can be put: Python lets no class change its bases that has none."""
+    """The base of `Loss`, so that Keras' own class can be put beside it: a class without a base cannot get one."""
 
 
 @jax.tree_util.register_static
@@ -47,12 +46,12 @@ class Loss(_Root):
     | `"none"`, `None` | $w l$ |
 
     Args:
-        name: What the loss is called, its class in snake case by default.
-        reduction: One of the names above; those of `Reduction` are among them.
-        dtype: The dtype of predictions and of the result, float32 by default.
+        name: The name of the loss; by default that of its class in snake case.
+        reduction: How the losses become one number, see above.
+        dtype: The dtype of the predictions and of the result, float32 by default.
 
     Raises:
-        ValueError: An unknown reduction, or a dtype that is not one of floats.
+        ValueError: An unknown reduction, or a dtype that is not floating.
     """
 
     name: str | None = None
@@ -61,7 +60,7 @@ class Loss(_Root):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """An instance that Keras takes for one of its own, if Keras has been imported."""
-        join_keras()
+        join_keras(Loss)
         return object.__new__(cls)
 
     def __init__(
@@ -91,10 +90,10 @@ class Loss(_Root):
             known = ", ".join(map(repr, REDUCTIONS))
             message = f"Invalid value for argument `reduction`: it must be one of {known}, got {given!r}."
             raise ValueError(f"{cls.__name__}: {message}")
-        dtype = _floatx() if self.dtype is None else getattr(self.dtype, "compute_dtype", self.dtype)
+        dtype = floatx() if self.dtype is None else getattr(self.dtype, "compute_dtype", self.dtype)
         dtype = jnp.dtype(dtype)
         if not jnp.issubdtype(dtype, jnp.floating):
-            raise ValueError(f"{cls.__name__}: dtype must be one of floats, got {self.dtype!r}.")
+            raise ValueError(f"{cls.__name__}: dtype must be floating, such as float32, got {self.dtype!r}.")
         self.name = self.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         object.__setattr__(self, "dtype", dtype.name)
 
@@ -102,9 +101,8 @@ class Loss(_Root):
         """The reduced loss.
 
         Args:
-            y_true: What the model should have given, `[batch, d0, .. dN]`, or `[batch, d0, .. dN-1]` for labels.
-                Integers are not cast.
-            y_pred: What the model gave, `[batch, d0, .. dN]`.
+            y_true: Targets, `[batch, d0, .. dN]`, or labels, `[batch, d0, .. dN-1]`. Integers are not cast.
+            y_pred: Predictions, `[batch, d0, .. dN]`.
             sample_weight: A number, one for each sample `[batch]`, or one for each loss `[batch, d0, .. dN-1]`.
             mask: True where a loss counts; fits as the weights do. A mask that Keras keeps for `y_pred` counts too.
 
@@ -115,31 +113,24 @@ class Loss(_Root):
             ValueError: A weight or a mask that fits neither the samples nor the losses.
         """
         name = type(self).__name__
-        masks = [mask, _mask_of_keras(y_pred)]
+        kept = kept_mask(y_pred)
         y_true, y_pred = self._arrays(name, "y_true", y_true), self._arrays(name, "y_pred", y_pred)
         y_true = jax.tree.map(lambda x: _floats_as(x, self.dtype), y_true)
         y_pred = jax.tree.map(lambda x: x.astype(self.dtype), y_pred)
-        masks = [_boolean(name, m) for m in (*masks, self._counted(y_true, y_pred)) if m is not None]
+        masks = masks_of(name, [mask, kept, self._counted(y_true, y_pred)])
         losses = self._masked(y_true, y_pred, masks)
-        where = None
-        for m in masks:
-            # A step that counts makes its sample count, where a loss is of a whole sample.
-            m = _squeezed(m, losses)
-            m = fitted(name, "mask", m.any(tuple(range(losses.ndim, m.ndim))), losses.shape)
-            where = m if where is None else where & m
-        if sample_weight is not None:
-            weights = _squeezed(real(name, "sample_weight", sample_weight), losses)
-            sample_weight = fitted(name, "sample_weight", weights, losses.shape)
+        where = mask_of_losses(name, masks, losses)
+        sample_weight = weights_of_losses(name, sample_weight, losses)
         value = reduced(name, losses, sample_weight, where, REDUCTIONS[self.reduction])
         return value.astype(self.dtype)
 
     def _arrays(self, name: str, argument: str, x: Any) -> Any:
-        """Nested numbers as one array; a tree of arrays, which a loss of one's own may take, as it is."""
+        """Nested numbers as one array; a tree of arrays, which a user's own loss may take, as it is."""
         numbers = all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(x)) and isinstance(x, (list, tuple))
         return real(name, argument, x) if numbers else jax.tree.map(lambda x: real(name, argument, x), x)
 
     def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
-        """The losses, without what is masked where a mask is of the arrays' shape."""
+        """The losses; elements that a mask of the arrays' shape leaves out are not read."""
         for where in masks:
             y_true, y_pred = jax.tree.map(lambda x: without(where, x), (y_true, y_pred))
         return self.call(y_true, y_pred)
@@ -162,14 +153,22 @@ class Loss(_Root):
         """Which losses count by their labels."""
         return None
 
-    def _key(self) -> Any:
-        return type(self), _frozen(vars(self))
-
     def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, Loss) else NotImplemented
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return type(self) is type(other) and _frozen(vars(self)) == _frozen(vars(other))
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        fields = _frozen(vars(self))
+        for name, value in fields:
+            try:
+                hash(value)
+            except TypeError as error:
+                raise TypeError(
+                    f"{type(self).__name__}: {name} cannot be hashed, which what jax.jit compiles for must be, got "
+                    f"{vars(self)[name]!r}: keep numbers, strings and arrays, or lists, tuples and dicts of them."
+                ) from error
+        return hash((type(self), fields))
 
     def __reduce__(self) -> Any:
         return _restored, (type(self), dict(vars(self)))
@@ -198,16 +197,15 @@ class Form(Loss):
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
 
     def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
-        """The losses; a mask has their shape, which lacks the axis of this loss."""
+        """The losses; masked elements are not read. A mask has the shape of the losses, without the class axis."""
         axis = getattr(self, "axis", -1)
         if not masks or axis == -1:
             return super()._masked(y_true, y_pred, masks)
-        (own,) = class_axes(type(self).__name__, "y_pred", y_pred, axis)
-        whole = [x.ndim == y_pred.ndim for x in (y_true, y_pred)]  # labels may lack the axis
-        rows = [jnp.moveaxis(x, own, -1) if has else x for x, has in zip((y_true, y_pred), whole, strict=True)]
+        (class_axis,) = class_axes(type(self).__name__, "y_pred", y_pred, axis)
+        of_labels = class_axis if y_true.ndim == y_pred.ndim else None
         for where in masks:
-            rows = [without(where, x) for x in rows]
-        return self.call(*(jnp.moveaxis(x, -1, own) if has else x for x, has in zip(rows, whole, strict=True)))
+            y_true, y_pred = without(where, y_true, of_labels), without(where, y_pred, class_axis)
+        return self.call(y_true, y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
         """One value for each sample: the function with this loss's options."""
@@ -216,22 +214,6 @@ class Form(Loss):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal loss, as plain JSON values."""
         return {**super().get_config(), **{name: _value.plain(v) for name, v in self._options().items()}}
-
-
-def join_keras() -> None:
-    """Makes our losses Keras' own too, once Keras has been imported: others' `Model.compile` would weigh reduced.
-
-    They are registered with it then, so that a saved model finds them.
-    """
-    theirs = getattr(sys.modules.get("keras.losses"), "Loss", None)
-    if theirs is None or issubclass(Loss, theirs):
-        return
-    Loss.__bases__ = (_Root, theirs)
-    package = sys.modules["jaxloss.keras"]
-    for name in package.__all__:
-        public = getattr(package, name)
-        if inspect.isfunction(public) or (inspect.isclass(public) and issubclass(public, Loss)):
-            sys.modules["keras.saving"].register_keras_serializable("jaxloss.keras", public.__name__)(public)
 
 
 def _restored(cls: type[Loss], state: dict[str, Any]) -> Loss:
@@ -244,44 +226,13 @@ def _floats_as(x: Array, dtype: str) -> Array:
     return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
 
-def _squeezed(x: Array, losses: Array) -> Array:
-    """Without the last axis of length 1 that labels and weights often have."""
-    return x[..., 0] if x.ndim == losses.ndim + 1 and x.shape[-1] == 1 else x
-
-
-def _boolean(name: str, where: Any) -> Array:
-    return mask(name, where, "mask")
-
-
-def without(where: Array, x: Array) -> Array:
-    """`x` with what is masked replaced, so that no nan there reaches a value or a gradient."""
-    kept = where
-    kept = kept[..., 0] if kept.ndim > 1 and kept.shape[-1] == 1 and kept.shape != x.shape[: kept.ndim] else kept
-    if kept.shape != x.shape[: kept.ndim]:
-        return x
-    kept = jnp.broadcast_to(kept.reshape(kept.shape + (1,) * (x.ndim - kept.ndim)), x.shape)
-    # A half is a probability, a rate and a logit, in the domain of every loss; an index of 0 is a class of every one.
-    return inert(kept, (x, 0.5 if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
-
-
-def _floatx() -> str:
-    """The dtype that Keras is set to, if it has been imported."""
-    return getattr(sys.modules.get("keras.src.backend"), "floatx", lambda: "float32")()
-
-
-def _mask_of_keras(y_pred: Any) -> Any:
-    """The mask that a layer of Keras left on its output. For traced arrays Keras keeps it in a table of its own."""
-    backend = sys.modules.get("keras.src.backend")
-    find = getattr(backend, "get_keras_mask", lambda x: getattr(x, "_keras_mask", None))
-    return find(y_pred)
-
-
 def _frozen(value: Any) -> Any:
-    """Something hashable that is equal where the value is."""
+    """A value that compares and hashes for this one; a list is equal to the array of its numbers, as in a config."""
     if isinstance(value, Mapping):
-        return tuple(sorted((k, _frozen(v)) for k, v in value.items()))
-    arrays = isinstance(value, (jax.Array, np.ndarray)) and not isinstance(value, Tracer)
-    return _value.key_of(np.asarray(value).tolist() if arrays else value)
+        return tuple((key, _frozen(value[key])) for key in sorted(value, key=repr))
+    if isinstance(value, (jax.Array, np.ndarray)) and not isinstance(value, Tracer):
+        value = np.asarray(value).tolist()
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else _value.key_of(value)
 
 
-__all__ = ["Form", "Loss", "join_keras", "without"]
+__all__ = ["Form", "Loss"]

@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 
 import jaxloss
-from jaxloss._domain import outside_is_nan
+from jaxloss._domain import checked_only
+from jaxloss._elements import Given, elementwise
 from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
@@ -39,6 +40,7 @@ def binary_crossentropy(
     name = "binary_crossentropy"
     option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
+    t = checked_only(name, t, lambda: _is_label(t), _LABELS)
     if from_logits:
         values = jaxloss.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     else:
@@ -83,21 +85,29 @@ def binary_focal_crossentropy(
     option(name, "from_logits", from_logits)
     option(name, "apply_class_balancing", apply_class_balancing)
     t, p, dtype = pair(name, y_true, y_pred)
+    t = checked_only(name, t, lambda: _is_label(t), _LABELS)
     power, weight = number(name, "gamma", gamma, p.dtype), number(name, "alpha", alpha, p.dtype)
     if from_logits:
         balance = alpha if apply_class_balancing else None
         values = jaxloss.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
         return mean(name, values, dtype, axis)
-    p = jnp.clip(p, EPSILON, 1 - EPSILON)
-    inside = (t >= 0) & (t <= 1)
-    t = jnp.where(inside, t, jnp.full_like(t, 0.5))  # a power of a negative number would have a slope of nan, not 0
+    predictions = Given("y_pred", jnp.clip(p, EPSILON, 1 - EPSILON), 0.5)
+    elements = elementwise(name, None, predictions, Given("y_true", t, 0.5, _is_label, _LABELS))
+    p, t = elements.arrays
+    power, weight = elements.option(power), elements.option(weight)
     values = jaxloss.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     t = t + label_smoothing * (0.5 - t)
     values = values * (t * (1 - p) + (1 - t) * p) ** power
     if apply_class_balancing:
         values = values * (t * weight + (1 - t) * (1 - weight))
-    values = outside_is_nan(name, values, lambda: inside, "y_true must be in [0, 1]")
-    return mean(name, values, dtype, axis)
+    return mean(name, elements.finish(values), dtype, axis)
+
+
+_LABELS = "y_true must be in [0, 1]"
+
+
+def _is_label(t: Array) -> Array:
+    return (t >= 0) & (t <= 1)
 
 
 @dataclass(eq=False)

@@ -1,5 +1,6 @@
 """Keras' cross-entropies and focal losses over classes, of probabilities (clipped to 1e-7) and of logits."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 
 import jaxloss
 from jaxloss._arrays import class_axes, floats, real, without
+from jaxloss._domain import checked_only
 from jaxloss._masks import counted
 from jaxloss._options import number, option, per_class
 from jaxloss._types import Array, Floats, Numbers, Scalar
@@ -40,6 +42,7 @@ def categorical_crossentropy(
     name = "categorical_crossentropy"
     option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
+    t = checked_only(name, t, lambda: ~jnp.any(t < 0), _LABELS)
     class_axes(name, "y_pred", p, axis)
     if from_logits:
         values = jaxloss.softmax_cross_entropy(p, t, axis, label_smoothing=label_smoothing)
@@ -82,6 +85,7 @@ def categorical_focal_crossentropy(
     name = "categorical_focal_crossentropy"
     option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
+    t = checked_only(name, t, lambda: ~jnp.any(t < 0), _LABELS)
     axes, power = class_axes(name, "y_pred", p, axis), number(name, "gamma", gamma, p.dtype)
     number(name, "label_smoothing", label_smoothing, p.dtype)
     if from_logits:
@@ -126,11 +130,17 @@ def sparse_categorical_crossentropy(
     labels = _labels(name, y_true, p, axis)
     dtype, p = p.dtype, floats(name, "y_pred", p)
     ignored = None if ignore_class is None else option(name, "ignore_class", ignore_class)
+    classes = math.prod(p.shape[a] for a in class_axes(name, "y_pred", p, axis))
+    known = lambda: (labels >= 0) & (labels < classes) | (ignored is not None and labels == ignored)  # noqa: E731
+    labels = checked_only(name, labels, known, f"y_true must be from 0 to {classes - 1}")
     if from_logits:
         values = jaxloss.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
     else:
         values = jaxloss.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
     return values.astype(dtype)
+
+
+_LABELS = "y_true must not be negative"
 
 
 def _labels(name: str, y_true: Any, y_pred: Array, axis: int) -> Array:
@@ -188,8 +198,14 @@ class SparseCategoricalCrossentropy(Form):
     dtype: Any = None
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
-        name = "SparseCategoricalCrossentropy"
-        return counted(name, _labels(name, y_true, y_pred, self.axis), self.ignore_class)
+        """Which labels are not to be ignored; whether they fit the predictions is for the function to check."""
+        if self.ignore_class is None:
+            return None
+        name = type(self).__name__
+        (axis,) = class_axes(name, "y_pred", y_pred, self.axis)
+        keeps_axis = y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1
+        labels = jnp.squeeze(y_true, axis) if keeps_axis else y_true
+        return counted(name, indices(labels), self.ignore_class)
 
 
 __all__ = [

@@ -6,6 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 
 import jaxloss
+from jaxloss._arrays import class_axes
+from jaxloss._domain import checked_only
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -117,6 +119,8 @@ def poisson(y_true: Numbers, y_pred: Floats) -> Array:
         1.0000
     """
     t, p, dtype = pair("poisson", y_true, y_pred, broadcast=True)
+    p = checked_only("poisson", p, lambda: p >= 0, "y_pred must be rates of at least 0")
+    t = checked_only("poisson", t, lambda: t >= 0, "y_true must be counts of at least 0")
     return mean("poisson", jaxloss.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
 
 
@@ -140,6 +144,7 @@ def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
     t, p, dtype = pair("kl_divergence", y_true, y_pred, broadcast=True)
     t, p = jnp.clip(t, EPSILON, 1), jnp.clip(p, EPSILON, 1)
     axis = -1 if p.ndim else None
+    class_axes("kl_divergence", "y_pred", p, axis)
     return jaxloss.kl_divergence_from_probabilities(p, t, axis).astype(dtype)
 
 

@@ -10,7 +10,8 @@ from jaxloss import numerics
 from jaxloss._arrays import fitted, floats, real
 from jaxloss._domain import outside_is_nan
 from jaxloss._types import Array, Floats, Labels
-from jaxloss.keras._loss import Form, without
+from jaxloss.keras._loss import Form
+from jaxloss.keras._masks import without
 from jaxloss.keras._pairs import indices
 from jaxloss.keras._reduction import ReductionName
 

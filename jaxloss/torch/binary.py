@@ -1,17 +1,13 @@
 r"""Cross-entropies of binary targets, from probabilities and from logits."""
 
 from dataclasses import InitVar, dataclass
-from typing import Any
-
-import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._domain import checked_only, outside_is_nan
+from jaxloss._domain import checked_only
+from jaxloss._elements import Given, elementwise
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._conventions import Reduction, chosen, expanded, operands, reduced, same_shape
 from jaxloss.torch._loss import PairLoss
-
-_TARGETS = "target must be in [0, 1]"
 
 
 def binary_cross_entropy(
@@ -52,12 +48,15 @@ def binary_cross_entropy(
     reduction = chosen(name, reduction, size_average, reduce)
     (p, y), dtype = operands(name, input=input, target=target)
     same_shape(name, p, y)
-    p, y = numerics.aligned(p, y)
-    inside = (p >= 0) & (p <= 1)
-    p = jnp.where(inside, p, jnp.full_like(p, 0.5))  # the slope in the target would be nan, not 0
-    values = _weighed(name, numerics.bounded_bernoulli_nll(p, y), weight)
-    values = outside_is_nan(name, values, lambda: inside, "input must be in [0, 1]")
-    return reduced(outside_is_nan(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
+    given = [Given("input", p, 0.5, _is_probability, _INPUTS), Given("target", y, 0.5, _is_probability, _TARGETS)]
+    if weight is not None:
+        given.append(Given("weight", expanded(name, "weight", weight, p), 1.0, option=True))
+    elements = elementwise(name, None, *given)
+    p, y, *weights = elements.arrays
+    values = numerics.bounded_bernoulli_nll(p, y)
+    for w in weights:
+        values = values * w
+    return reduced(elements.finish(values), reduction, dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -104,12 +103,16 @@ def binary_cross_entropy_with_logits(
     x, y = numerics.aligned(x, y)
     # Not the native loss, whose pos_weight is one number, and whose labels outside [0, 1] are nan.
     positive = None if pos_weight is None else expanded(name, "pos_weight", pos_weight, x)
-    values = _weighed(name, numerics.sigmoid_nll(x, y, positive), weight)
-    return reduced(checked_only(name, values, lambda: (y >= 0) & (y <= 1), _TARGETS), reduction, dtype)
+    values = numerics.sigmoid_nll(x, y, positive)
+    values = values if weight is None else values * expanded(name, "weight", weight, values)
+    return reduced(checked_only(name, values, lambda: _is_probability(y), _TARGETS), reduction, dtype)
 
 
-def _weighed(name: str, values: Array, weight: Any) -> Array:
-    return values if weight is None else values * expanded(name, "weight", weight, values)
+_INPUTS, _TARGETS = "input must be in [0, 1]", "target must be in [0, 1]"
+
+
+def _is_probability(p: Array) -> Array:
+    return (p >= 0) & (p <= 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jaxloss
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, integers, real, without
+from jaxloss._domain import checked_only
 from jaxloss._masks import counted
 from jaxloss._options import number, per_class
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
@@ -61,12 +62,14 @@ def cross_entropy(
     input, target = real(name, "input", input, kind="an array of floats"), real(name, "target", target)
     if target.shape == input.shape:
         (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
+        y = checked_only(name, y, lambda: ~jnp.any(y < 0), "target must not be negative")
         classes = _class_weights(name, x, weight)
         values = jaxloss.softmax_cross_entropy(
             x, y, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes
         )
         return reduced(values, reduction, dtype)
     x, labels, dtype = _labelled(name, input, target, distributions=True)
+    labels = _in_range(name, x, labels, ignore_index)
     classes = _class_weights(name, x, weight)
     values = jaxloss.softmax_cross_entropy_with_integer_labels(
         x, labels, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes, ignore_index=ignore_index
@@ -112,7 +115,9 @@ def nll_loss(
     name = "nll_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     x, labels, dtype = _labelled(name, input, target)
+    labels = _in_range(name, x, labels, ignore_index)
     classes = _class_weights(name, x, weight)
+    x = checked_only(name, x, lambda: _likelihoods(name, x, labels, ignore_index) <= 0, "input must be at most 0")
     values = jaxloss.nll_loss(x, labels, _axis(name, x), class_weights=classes, ignore_index=ignore_index)
     return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
 
@@ -130,6 +135,21 @@ def _labelled(name: str, input: Any, target: Any, distributions: bool = False) -
     if labels.shape != rows:
         raise ValueError(f"{name}: target must have shape {rows} for input {x.shape}, got {labels.shape}.")
     return x, labels, dtype
+
+
+def _in_range(name: str, x: Array, labels: Array, ignore_index: int) -> Array:
+    """The labels; under `checked`, an error for those that are neither a class nor ignored."""
+    classes = x.shape[_axis(name, x)]
+    kept = counted(name, labels, ignore_index)
+    known = lambda: (labels >= 0) & (labels < classes) | (jnp.zeros_like(labels, bool) if kept is None else ~kept)  # noqa: E731
+    return checked_only(name, labels, known, f"target must be from 0 to {classes - 1}")
+
+
+def _likelihoods(name: str, x: Array, labels: Array, ignore_index: int) -> Array:
+    """The log-probability of each label, 0 where it is ignored."""
+    axis, kept = _axis(name, x), counted(name, labels, ignore_index)
+    own = jnp.squeeze(numerics.label_value(x, jnp.expand_dims(labels.astype(jnp.int32), axis), axis), axis)
+    return own if kept is None else numerics.keep(kept, own)
 
 
 def _distribution(name: str, target: Any, ignore_index: int) -> Array:

@@ -10,6 +10,7 @@ from jax import lax
 
 import jaxloss
 from jaxloss._arrays import real
+from jaxloss._domain import checked_only
 from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._conventions import Reduction, broadcast, chosen, operands, reduced
@@ -65,6 +66,8 @@ def poisson_nll_loss(
     x, k = broadcast(name, input=x, target=k)
     offset = number(name, "eps", eps, x.dtype)
     constant = "stirling" if full else False
+    x = x if log_input else checked_only(name, x, lambda: x >= 0, "input must be rates of at least 0")
+    k = checked_only(name, k, lambda: k >= 0, "target must be counts of at least 0")
     return reduced(jaxloss.poisson_nll(x, k, log_input=log_input, full=constant, eps=offset), reduction, dtype)
 
 
@@ -125,6 +128,7 @@ def gaussian_nll_loss(
     least = number(name, "eps", eps, x.dtype)
     v = jnp.where((v >= 0) & (v < least), least + (v - lax.stop_gradient(v)), v)
     x, y, v = broadcast(name, input=x, target=y, var=v)
+    v = checked_only(name, v, lambda: v > 0, "var must not be negative, nor 0 with an eps of 0")
     return reduced(jaxloss.gaussian_nll(x, y, variance=v, full=full), reduction, dtype)
 
 
@@ -173,6 +177,7 @@ def kl_div(
     (x, t), dtype = operands(name, input=input, target=target)
     batch = x.shape[0] if x.ndim else 1
     x, t = broadcast(name, input=x, target=t)
+    t = t if log_target else checked_only(name, t, lambda: ~(t < 0), "target must not be negative")
     divergence = jaxloss.kl_divergence_with_log_targets if log_target else jaxloss.kl_divergence
     values = divergence(x[..., None], t[..., None])  # a row of one outcome each
     if reduction == "batchmean":

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 import jaxloss
 from jaxloss import numerics
 from jaxloss._arrays import integers
-from jaxloss._domain import outside_is_nan
+from jaxloss._domain import checked_only, outside_is_nan
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.torch._conventions import Reduction, chosen, operands, reduced
@@ -77,11 +78,22 @@ def ctc_loss(
     loss = jaxloss.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
     # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
     counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
+    y = checked_only(
+        name, y, lambda: _symbols_fit(y, said, x.shape[-1], blank), _SYMBOLS.format(x.shape[-1] - 1, blank)
+    )
     values = loss.losses(x, y, **counts)
     values = outside_is_nan(name, values, lambda: inside, "lengths must not be beyond log_probs or targets")
     if reduction == "mean":
         values = values / jnp.maximum(said, 1).astype(values.dtype)
     return reduced(values[0] if single else values, reduction, dtype)
+
+
+_SYMBOLS = "targets must be from 0 to {} and not the blank, {}"
+
+
+def _symbols_fit(y: Array, lengths: Array, classes: int, blank: int) -> Array:
+    beyond = lax.broadcasted_iota(lengths.dtype, y.shape, 1) >= lengths[:, None]
+    return beyond | (y >= 0) & (y < classes) & (y != blank)
 
 
 def _lengths(name: str, argument: str, x: Any, batch: int, single: bool) -> Array:

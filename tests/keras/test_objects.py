@@ -119,3 +119,16 @@ def test_a_loss_of_ones_own_may_take_a_tree_of_arrays():
     one, two = np.ones(3), np.full(3, 2.0)
     assert float(OfTwo()([one, one], {"a": two, "b": two})) == 2.0
     assert float(MeanPower(2.0)([[1.0, 2.0]], [[3.0, 2.0]])) == 2.0
+
+
+def test_a_field_that_cannot_be_hashed_is_named():
+    class Own(ours.Loss):
+        def __init__(self, field, **kwargs):
+            super().__init__(**kwargs)
+            self.field = field
+
+    for field in ({"b": [1, {"c": 2}], "a": np.ones(2)}, [{"a": 1}], ({"a": (1, 2)},)):
+        assert hash(Own(field)) == hash(Own(field))
+        assert Own(field) == Own(field)
+    with pytest.raises(TypeError, match=r"Own: field cannot be hashed.*\{1, 2\}.*numbers, strings"):
+        hash(Own({1, 2}))

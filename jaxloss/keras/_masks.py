@@ -1,0 +1,59 @@
+"""Masks and weights in Keras' shapes, which may have an axis of length 1 that the losses lack."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxloss._arrays import fitted, real
+from jaxloss._masks import inert
+from jaxloss._masks import mask as boolean
+from jaxloss._types import Array
+
+
+def without(where: Array, x: Array, axis: int | None = None) -> Array:
+    """The array with a harmless value where it is masked, so that no nan there reaches a value or a gradient.
+
+    The mask has the leading axes of the array, but for the class axis if that is given. An array that it does not fit
+    is left as it is: it is the other one that is masked.
+    """
+    shape = x.shape if axis is None else (*x.shape[:axis], *x.shape[axis + 1 :])
+    kept = where
+    if kept.ndim > 1 and kept.shape[-1] == 1 and kept.shape != shape[: kept.ndim]:
+        kept = kept[..., 0]
+    if kept.shape != shape[: kept.ndim]:
+        return x
+    kept = kept.reshape(kept.shape + (1,) * (len(shape) - kept.ndim))
+    kept = kept if axis is None else jnp.expand_dims(kept, axis)
+    # One half is a probability, a rate and a logit, in the domain of every loss; 0 is an index of a class.
+    return inert(jnp.broadcast_to(kept, x.shape), (x, 0.5 if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
+
+
+def masks_of(name: str, masks: list[Any]) -> list[Array]:
+    """The masks that there are, as boolean arrays."""
+    return [boolean(name, m, "mask") for m in masks if m is not None]
+
+
+def mask_of_losses(name: str, masks: list[Array], losses: Array) -> Array | None:
+    """Which losses count by all masks; None for all of them."""
+    where = None
+    for m in masks:
+        # If a loss is of a whole sample, one step that counts makes the sample count.
+        m = _squeezed(m, losses)
+        m = fitted(name, "mask", m.any(tuple(range(losses.ndim, m.ndim))), losses.shape)
+        where = m if where is None else where & m
+    return where
+
+
+def weights_of_losses(name: str, sample_weight: Any, losses: Array) -> Array | None:
+    """The weights with the axes of the losses."""
+    if sample_weight is None:
+        return None
+    return fitted(name, "sample_weight", _squeezed(real(name, "sample_weight", sample_weight), losses), losses.shape)
+
+
+def _squeezed(x: Array, losses: Array) -> Array:
+    """The array without a last axis of length 1 that the losses lack, which labels and weights often have."""
+    return x[..., 0] if x.ndim == losses.ndim + 1 and x.shape[-1] == 1 else x
+
+
+__all__ = ["mask_of_losses", "masks_of", "weights_of_losses", "without"]
