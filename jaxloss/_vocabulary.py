@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -45,8 +46,8 @@ WHOLE = Shards()
 """No axis: every class is here."""
 
 
-def shards_of(name: str, vocab_axis_name: AxisName, class_axes: tuple[int, ...] = (-1,)) -> Shards:
-    """What the mesh axes' name says of this device; of the arrays' own axes it is one that is spread."""
+def shards_of(name: str, vocab_axis_name: AxisName, class_axes: tuple[int, ...] = (-1,), **parts: Array) -> Shards:
+    """The shards of the mesh axes of this name. `parts` are the arrays of which each device must have its own part."""
     if vocab_axis_name is None:
         return WHOLE
     if len(class_axes) != 1:
@@ -55,12 +56,37 @@ def shards_of(name: str, vocab_axis_name: AxisName, class_axes: tuple[int, ...] 
             "are spread over devices, which one class axis can be: reshape the class axes to one, or give one as axis."
         )
     try:
-        return Shards(vocab_axis_name, lax.axis_size(vocab_axis_name), lax.axis_index(vocab_axis_name))
+        shards = Shards(vocab_axis_name, lax.axis_size(vocab_axis_name), lax.axis_index(vocab_axis_name))
     except NameError as error:
         raise ValueError(
             f"{name}: vocab_axis_name {vocab_axis_name!r} is no mesh axis here: call the loss inside jax.shard_map "
             "over it, each device with its part of the classes."
         ) from error
+    for argument, array in parts.items():
+        _check_part(name, argument, array, shards)
+    return shards
+
+
+def _check_part(name: str, argument: str, array: Array, shards: Shards) -> None:
+    """Refuses an array that is the same on every device, as far as `shard_map` knows: it does if `check_vma` is on.
+
+    The softmax would have every class as often as there are devices, and each loss would be too large by the logarithm
+    of that number.
+    """
+    whole = sorted(a for a in _varying(jnp.asarray(shards.here)) - _varying(array) if lax.axis_size(a) > 1)
+    if whole:
+        raise ValueError(
+            f"{name}: {argument} {array.shape} is the same on all devices of the mesh axis {', '.join(whole)}, but "
+            f"vocab_axis_name {shards.axis_name!r} says that the classes are sharded over it: give each device its "
+            "part of the classes, by the in_specs of jax.shard_map, or leave vocab_axis_name out. Parts that are meant "
+            "to be equal are declared by jax.lax.pcast(..., to='varying')."
+        )
+
+
+def _varying(x: Array) -> frozenset[str]:
+    """The mesh axes over which an array may differ; none where `shard_map` does not check it."""
+    kind = getattr(jax.typeof(x), "manual_axis_type", None)
+    return frozenset() if kind is None else frozenset(kind.varying)
 
 
 __all__ = ["WHOLE", "Shards", "shards_of"]

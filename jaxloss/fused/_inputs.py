@@ -134,7 +134,7 @@ def inputs(arrays: Arrays, setup: Setup) -> Inputs:
     if t.shape != x.shape[:-1]:
         raise ValueError(f"{name}: labels {t.shape} and hidden {x.shape} do not fit: labels need shape {x.shape[:-1]}.")
     classes = kernel.shape[static.class_axis]
-    shards = shards_of(name, setup.vocab_axis_name)
+    shards = shards_of(name, setup.vocab_axis_name, kernel=kernel)
     all_classes = classes * shards.devices
     t = numerics.aligned_labels(x, t, (x.ndim - 1,))
     valid = (t >= 0) & (t < all_classes)

@@ -87,7 +87,7 @@ def _unfilled_rows(
 ) -> LabelRows:
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
-    shards = shards_of(name, vocab_axis_name, axes)
+    shards = shards_of(name, vocab_axis_name, axes, **{argument: array})
     elements, kept = kept_of(name, where, array, axes, shards)
     x, t, class_axis = labelled(name, argument, array, labels, axis)
     if elements is not None:

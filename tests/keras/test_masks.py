@@ -1,4 +1,4 @@
-"""Weights and masks of `jaxloss.keras`, where there are some for steps, frames and losses."""
+"""Weights and masks in Keras' shapes: of steps and of losses."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,7 @@ from tests.dropins.collection import missing
 from tests.keras.rows import KerasRow
 
 real = pytest.mark.skipif(missing("keras"), reason="Keras is not installed")
-REDUCTIONS, FROM = KerasRow.reductions, {"from_logits": True}
-RNG = np.random.default_rng(0)
-
-
-# ------------------------------------------------------------------------------------------------- weights and masks
-
+REDUCTIONS = KerasRow.reductions
 SQUARES = np.array([[1, 4, 9], [16, 25, 36]], np.float32)
 
 
@@ -91,33 +86,6 @@ def test_a_mask_that_keras_keeps_is_seen_under_jit_too():
     assert np.isfinite(jax.jit(jax.grad(value))(root)).all()
 
 
-def test_a_mask_of_frames_is_their_number_to_ctc():
-    rng = np.random.default_rng(0)
-    t, p = np.array([[1, 2, 1], [2, 0, 0]]), rng.normal(size=(2, 6, 4)).astype(np.float32)
-    frames = np.arange(6) < np.array([[4], [6]])
-    planted = np.where(frames[..., None], p, np.nan)
-    # A mask of as many frames as there are labels is not one of the labels.
-    same = np.array([[1, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0]])
-
-    @jit
-    def answers(planted, p):
-        return {
-            "masked": jax.value_and_grad(lambda p: ours.CTC(reduction="sum")(t, p, mask=frames))(planted),
-            "cut": [ours.ctc(t[:1], p[:1, :4])[0], ours.ctc(t[1:], p[1:])[0]],
-            "same": (ours.CTC(reduction=None)(same, p, mask=frames)[0], ours.ctc(same[:1], p[:1, :4])[0]),
-            "no frame": ours.CTC()(t, p, mask=frames & np.array([[True], [False]])),
-        }
-
-    got = answers(planted, p)
-    value, slope = got["masked"]
-    np.testing.assert_allclose(value, sum(got["cut"]), rtol=1e-6)
-    assert np.isfinite(slope).all()
-    assert (slope[0, 4:] == 0).all()
-    np.testing.assert_allclose(*got["same"], rtol=1e-6)
-    # A sequence of no frame does not count.
-    np.testing.assert_allclose(got["no frame"], got["cut"][0], rtol=1e-6)
-
-
 def test_a_mask_of_steps_says_which_samples_count_where_a_loss_is_of_a_sample():
     class PerSample(ours.Loss):
         def call(self, y_true, y_pred):
@@ -144,7 +112,7 @@ def test_a_mask_of_losses_lets_no_nan_through_whichever_axis_they_lack():
     def run(p):
         def losses(p, **more):
             forms = [(form, hot) for form in dense] + [(ours.SparseCategoricalCrossentropy, labels)]
-            return [form(**FROM, axis=1, reduction=None)(t, p, **more) for form, t in forms]
+            return [form(from_logits=True, axis=1, reduction=None)(t, p, **more) for form, t in forms]
 
         return losses(p, mask=mask), losses(logits), jax.grad(lambda p: sum(x.sum() for x in losses(p, mask=mask)))(p)
 

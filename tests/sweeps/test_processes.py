@@ -13,7 +13,7 @@ def test_the_mean_over_two_processes_is_the_global_one():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    command = [sys.executable, "-m", "tests.two_processes", str(port)]
+    command = [sys.executable, "-m", "tests.devices.two_processes", str(port)]
     every = ["--every"] if cases.EVERY else []
     root = pathlib.Path(__file__).parents[2]
     environment = {**os.environ, "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=2")}

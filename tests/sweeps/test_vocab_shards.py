@@ -1,6 +1,6 @@
 """Classes over devices beyond what test_devices.py asks of every such loss: other meshes, what is sent, special values.
 
-Of the cross-entropies of logits alone: those of a last layer are in tests/fused/test_linear_devices.py.
+Of the cross-entropies of logits alone: those of a last layer are in tests/devices/test_linear_devices.py.
 """
 
 from functools import partial

@@ -71,7 +71,7 @@ def softmax_cross_entropy(
     name = "softmax_cross_entropy"
     x, y = matched(name, logits, labels, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
-    shards = shards_of(name, vocab_axis_name, axes)
+    shards = shards_of(name, vocab_axis_name, axes, logits=x)
     elements, rows = kept_of(name, where, x, axes, shards)
     x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
     if rows is not None:

@@ -1,4 +1,4 @@
-"""Models of Keras with the losses of `jaxloss.keras`: trained, saved, loaded, masked."""
+"""Models of an installed Keras with the losses of `jaxloss.keras`: trained, saved, loaded, masked."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 """One of two processes of two devices each: the global mean and its gradient, beside those of one device.
 
-Run by `tests/sweeps/test_processes.py` as `python -m tests.two_processes PORT PROCESS [--every]`.
+Run by `tests/sweeps/test_processes.py` as `python -m tests.devices.two_processes PORT PROCESS [--every]`.
 """
 
 import os
