@@ -1,1 +1,1 @@
-"""Losses that swallow the last layer, so that its logits need not be held."""
+"""Losses that compute the last layer themselves, so that its logits need not be held."""

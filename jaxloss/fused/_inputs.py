@@ -31,7 +31,7 @@ class Setup(NamedTuple):
     on_mesh: bool
     axis_name: AxisName = None
     reduction: Reduction = "none"
-    beside: str | None = None  # what comes with the loss: "aux", or the denominator of that reduction
+    beside: str | None = None  # returned with the loss: "aux", or the denominator of that reduction
 
 
 class Inputs(NamedTuple):
@@ -48,7 +48,7 @@ class Inputs(NamedTuple):
 
     @property
     def classes(self) -> int:
-        """How many classes the kernel has."""
+        """The number of classes of the kernel."""
         return self.head.kernel.shape[self.static.class_axis]
 
     @property
@@ -57,7 +57,7 @@ class Inputs(NamedTuple):
         return f"labels must be from 0 to {self.all_classes - 1}"
 
     def live_classes(self) -> Array:
-        """How many classes of all shards are not masked; at least 1."""
+        """The number of classes of all shards that are not masked; at least 1."""
         if self.head.mask is None:
             return jnp.asarray(self.all_classes, self.static.add)
         return jnp.maximum(self.shards.sum(jnp.sum(self.head.mask, dtype=self.static.add)), 1)
@@ -72,19 +72,19 @@ class Inputs(NamedTuple):
         values = self.shards.values(array, self.classes)
         return values if self.head.mask is None else numerics.keep(self.head.mask, values)
 
-    def look_up(self, labels_table: Array) -> Array:
+    def look_up(self, table: Array) -> Array:
         """The value of each token's label in a table of the kernel's classes; 0 where the label is absent."""
 
         def found(labels: Array, table: Array) -> Array:
             return numerics.keep(labels >= 0, numerics.look_up(table, jnp.maximum(labels, 0)))
 
-        return numerics.automatic(found, self.labels, self.labels, labels_table)
+        return numerics.automatic(found, self.labels, self.labels, table)
 
 
 def operands(name: str, arguments: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    """The arrays and numbers among the arguments as a program takes them, None for what is off, and the others.
+    """The arrays and numbers among the arguments as a program takes them, None if they are off, and the others.
 
-    A number is checked here, where its value is known; an array where the program is traced.
+    A number is checked here, where its value is known; an array is checked where the program is traced.
     """
     arrays = {k: arguments.get(k) for k in ARRAYS}
     arrays = {k: None if v is None else real(name, k, v) for k, v in arrays.items()}
@@ -127,7 +127,7 @@ def setup_of(
 
 
 def inputs(arrays: Arrays, setup: Setup) -> Inputs:
-    """The arrays of a call, checked, with what does not count filled."""
+    """The arrays of a call, checked, and filled where a token does not count."""
     name = setup.name
     x, kernel, static = _layer(name, arrays, setup)
     t = integers(name, "labels", arrays["labels"])
@@ -174,7 +174,7 @@ def _layer(name: str, arrays: Arrays, setup: Setup) -> tuple[Array, Array, Stati
 
 
 def _tokens_that_count(given: Inputs, labels: Array, where: Any, setup: Setup) -> Array | None:
-    """Which tokens count: those that are not masked, whose label is not ignored and whose class is not masked."""
+    """The mask of the tokens that count: not masked, of a label that is not ignored and a class that is not masked."""
     masks = [kept(setup.name, where, labels.shape), counted(setup.name, labels, setup.ignore_index)]
     if given.head.mask is not None:
         is_live = given.shards.any(given.look_up(given.head.mask))

@@ -1,4 +1,4 @@
-r"""The records that the fused losses share: a last layer, its static part, and what a loss needs of its logits.
+r"""The records that the fused losses share: a last layer, its static part, and the sums over its logits.
 
 Of all logits $z_k$ of a token only three numbers enter a cross-entropy: $\log \sum_{k \ne t} e^{z_k}$ over the classes
 but the label t, the label's logit $z_t$, and $\sum_k b_k z_k$ with the factors b of smoothed labels. The label is left
@@ -45,7 +45,7 @@ class Static(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a loss needs of the logits of each token, [N]."""
+    """The three numbers of each token from which its loss is computed, [N]."""
 
     log_rest: jax.Array  # the log-sum-exp over the classes but the label
     own: jax.Array  # the label's logit, 0 where the label is absent

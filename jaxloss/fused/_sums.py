@@ -133,7 +133,7 @@ def _chunk(head: Head, i: jax.Array, static: Static, size: int) -> tuple[Head, j
 
 
 def _count(head: Head, static: Static, size: int) -> int:
-    """How many chunks there are."""
+    """The number of chunks."""
     return -(-head.kernel.shape[static.class_axis] // size)
 
 

@@ -37,7 +37,7 @@ def live_kernel(head: Head, static: Static) -> Head:
 
 
 def left_out(columns: jax.Array, labels: jax.Array) -> jax.Array:
-    """Which logits are not in the sum over the rest: the label's, and those of an earlier tile."""
+    """The mask of the logits that are not in the rest: the label's, and those of an earlier tile."""
     return (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
 
 
@@ -68,7 +68,7 @@ def _rest_by_bounds(e: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.
 
 
 def _distance(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
-    """How far the index of a class is from the label's: 0 at the label, at least 1 elsewhere."""
+    """The distance of the index of a class from the label's: 0 at the label, at least 1 elsewhere."""
     return jnp.abs(columns.astype(z.dtype) - jnp.expand_dims(labels, 1).astype(z.dtype))
 
 

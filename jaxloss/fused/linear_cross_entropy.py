@@ -80,18 +80,18 @@ def linear_softmax_cross_entropy(
         labels: Class indices, `[...]`; with `vocab_axis_name` into all classes. One outside 0 to V - 1 has loss nan.
         kernel_layout: `"dv"`, or `"vd"` for a kernel `[V, D]`, such as an embedding table that is shared.
         bias: Added to the logits, `[V]`; of the same classes as the kernel.
-        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighted too, class by class.
+        class_weights: One weight for each class; 1 by default.
         class_mask: True where there is a class, `[V]`. The others, such as the padding of a vocabulary, are in neither
             the softmax nor the K classes of the smoothing, and a token whose label is one of them does not count.
-        weights: Weights of the tokens, `[...]` or of leading axes; see `reduce`.
-        where: True where a token counts, `[...]`; a masked token is not read, nan or not, and has gradient 0.
-        ignore_index: A label to leave out, one of the classes or not: its tokens have loss and gradient 0.
-        label_smoothing: The share s of each label that is spread over all K classes; in [0, 1].
-        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
+        weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.
         logit_cap: The bound c of a soft cap on the logits, $z \to c \tanh(z / c)$; above 0.
         reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; see `reduce`.
         axis_name: Mesh axes over which the mean is global; see `reduce`.
-        vocab_axis_name: Mesh axes over which the classes are sharded, inside `shard_map`.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.
         compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
         mode: One of the modes above.
         chunk_size: Tokens (fast) or classes (low memory) to take at a time; by default about 128 or 32 MB of logits.

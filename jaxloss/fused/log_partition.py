@@ -26,7 +26,7 @@ class LinearAux(NamedTuple):
     z_loss: Array
     """Each token's term of the z-loss, before weights."""
     n_valid: Array
-    """How many tokens count, over all of `axis_name`."""
+    """The number of tokens that count, over all of `axis_name`."""
 
 
 def linear_logsumexp_and_target(
@@ -60,9 +60,9 @@ def linear_logsumexp_and_target(
         class_mask: True where there is a class, `[V]`. The others are not in the sum, and a token whose label is one of
             them does not count.
         where: True where a token counts, `[...]`; elsewhere both are 0, with gradient 0.
-        ignore_index: A label to leave out, as `where` does.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
         logit_cap: The bound c of a soft cap on the logits, $z \to c \tanh(z / c)$; above 0.
-        vocab_axis_name: Mesh axes over which the classes are sharded, inside `shard_map`.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.
         compute_dtype: The dtype to multiply in; by default the wider of the two.
         mode: `"auto"`, `"low_memory"` (or `"fast"`, which is the same here) or `"dense"`; see
             `linear_softmax_cross_entropy`.

@@ -129,7 +129,7 @@ class _Layout(NamedTuple):
         _divides(self.mesh, "kernel", arrays["kernel"], classes, self.vocab)
 
     def specs(self, arrays: dict[str, jax.Array], width: int, classes: int) -> dict[str, PartitionSpec]:
-        """How each array is sharded; the width and the classes are axes of the kernel."""
+        """The sharding of each array; the width and the classes are axes of the kernel."""
         of_kernel = PartitionSpec(*((self.fsdp, self.vocab) if width < classes else (self.vocab, self.fsdp)))
         per_class = dict.fromkeys(("bias", "class_weights", "class_mask"), PartitionSpec(self.vocab))
         known = {"kernel": of_kernel, **per_class}

@@ -83,7 +83,7 @@ class Loss(_Root):
         super().__setattr__(name, value)
 
     def _settle(self) -> None:
-        """Checks and completes what every loss has."""
+        """Checks and completes the attributes that every loss has."""
         cls = type(self)
         given: Any = self.reduction
         if not isinstance(given, str | None) or given not in REDUCTIONS:
@@ -150,7 +150,7 @@ class Loss(_Root):
         return cls(**config)
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
-        """Which losses count by their labels."""
+        """The mask of the losses that count by their labels; None for all of them."""
         return None
 
     def __eq__(self, other: object) -> bool:

@@ -13,8 +13,8 @@ from jaxloss._types import Array
 def without(where: Array, x: Array, axis: int | None = None) -> Array:
     """The array with a harmless value where it is masked, so that no nan there reaches a value or a gradient.
 
-    The mask has the leading axes of the array, but for the class axis if that is given. An array that it does not fit
-    is left as it is: it is the other one that is masked.
+    The mask has the leading axes of the array, without the class axis if one is given. An array that the mask does not
+    fit is returned as it is: the mask is one of the other array.
     """
     shape = x.shape if axis is None else (*x.shape[:axis], *x.shape[axis + 1 :])
     kept = where
@@ -29,12 +29,12 @@ def without(where: Array, x: Array, axis: int | None = None) -> Array:
 
 
 def masks_of(name: str, masks: list[Any]) -> list[Array]:
-    """The masks that there are, as boolean arrays."""
+    """The masks that are given, as boolean arrays."""
     return [boolean(name, m, "mask") for m in masks if m is not None]
 
 
 def mask_of_losses(name: str, masks: list[Array], losses: Array) -> Array | None:
-    """Which losses count by all masks; None for all of them."""
+    """The mask of the losses that all masks keep; None for all losses."""
     where = None
     for m in masks:
         # If a loss is of a whole sample, one step that counts makes the sample count.

@@ -1,4 +1,4 @@
-"""What Keras' functions share: targets first, shapes that differ by an axis of length 1, means over the last axis."""
+"""The rules of Keras' functions: targets first, shapes that differ by an axis of length 1, means over the last axis."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from jaxloss._arrays import class_axes, matched, real
 from jaxloss._types import Array
 
 EPSILON = 1e-7  # keras.config.epsilon()
-_NO_CLASS = jnp.iinfo(jnp.int32).min  # what a label that is no whole number is taken for
+_NO_CLASS = jnp.iinfo(jnp.int32).min  # the index of a label that is not a whole number
 
 
 def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tuple[Array, Array, Any]:
@@ -27,13 +27,13 @@ def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tup
 
 
 def predicted(name: str, y_pred: Any) -> Array:
-    """Predictions as floats: of their own dtype, or float32 if they are none."""
+    """Predictions as floats: of their own dtype, or float32 if they are not floats."""
     p = real(name, "y_pred", y_pred)
     return p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.float32)
 
 
 def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
-    """Keras' rule for ranks that differ by an axis of length 1: added to `[batch]`, taken away from anything else."""
+    """Keras' rule for ranks that differ by an axis of length 1: `[batch]` gets it, any other shape loses it."""
     if a.ndim < b.ndim:
         b, a = _of_one_rank(b, a)
         return a, b
@@ -43,7 +43,7 @@ def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def indices(labels: Array) -> Array:
-    """Class indices of any dtype as integers; a float that is no whole number is out of range."""
+    """Class indices of any dtype as integers; a float that is not a whole number is out of range."""
     if jnp.issubdtype(labels.dtype, jnp.floating):
         whole = labels == jnp.floor(labels)
         return jnp.where(whole, labels.astype(jnp.int32), jnp.full_like(labels, _NO_CLASS, jnp.int32))
@@ -51,7 +51,7 @@ def indices(labels: Array) -> Array:
 
 
 def mean(name: str, losses: Array, dtype: Any, axis: Any = -1) -> Array:
-    """The mean over the axis; a single number has none."""
+    """The mean over the axis; a single number has no axis."""
     if losses.ndim:
         losses = jnp.mean(losses, class_axes(name, "y_pred", losses, axis))
     return losses.astype(dtype)

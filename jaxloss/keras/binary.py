@@ -18,14 +18,14 @@ from jaxloss.keras._reduction import ReductionName
 def binary_crossentropy(
     y_true: Numbers, y_pred: Floats, from_logits: bool = False, label_smoothing: Scalar = 0.0, axis: int = -1
 ) -> Array:
-    r"""The mean of $-t \log p - (1 - t) \log(1 - p)$ over an axis.
+    r"""The mean of $-t \log p - (1 - t) \log(1 - p)$ over the class axis.
 
     Args:
         y_true: 0, 1 or a probability, of the shape of `y_pred`.
         y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
         from_logits: Whether `y_pred` holds log-odds.
-        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
-        axis: The axis that the mean is over.
+        label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
+        axis: The class axis, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -59,17 +59,19 @@ def binary_focal_crossentropy(
     label_smoothing: Scalar = 0.0,
     axis: int = -1,
 ) -> Array:
-    r"""The mean of $(1 - p_t)^\gamma$ times the binary cross-entropy over an axis, $p_t$ the probability of the label.
+    r"""The mean over the class axis of $(1 - p_t)^\gamma$ times the binary cross-entropy.
+
+    The probability of the label is $p_t = t p + (1 - t) (1 - p)$.
 
     Args:
         y_true: 0, 1 or a probability, of the shape of `y_pred`.
         y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
-        apply_class_balancing: Whether `alpha` is used.
+        apply_class_balancing: Whether the losses are multiplied by `alpha`.
         alpha: The weight of label 1, with 1 - alpha for label 0.
-        gamma: How much well-classified examples are turned down; at least 0.
+        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         from_logits: Whether `y_pred` holds log-odds.
-        label_smoothing: The share of each label that goes to 1/2; in [0, 1].
-        axis: The axis that the mean is over.
+        label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
+        axis: The class axis, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.

@@ -26,8 +26,8 @@ def categorical_crossentropy(
         y_true: Distributions over the classes, of the shape of `y_pred`.
         y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
         from_logits: Whether `y_pred` holds logits.
-        label_smoothing: The share of each label that is spread over the classes; in [0, 1].
-        axis: The class axis.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        axis: The class axis, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -67,10 +67,10 @@ def categorical_focal_crossentropy(
         y_true: Distributions over the classes, of the shape of `y_pred`.
         y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
         alpha: The weights of the classes: a number, or one for each class.
-        gamma: How much well-classified examples are turned down; at least 0.
+        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         from_logits: Whether `y_pred` holds logits.
-        label_smoothing: The share of each label that is spread over the classes; in [0, 1].
-        axis: The class axis.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        axis: The class axis, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -96,7 +96,7 @@ def categorical_focal_crossentropy(
         weights = per_class(name, "alpha", weights, p.shape, axes, p.dtype)
     p = normalized(p, axis)
     weights = weights.astype(p.dtype) * (1 - p) ** power
-    # The cross-entropy of labels that are weighed class by class.
+    # This is the cross-entropy of labels that are weighted class by class.
     smooth = jaxloss.smooth_labels(t, label_smoothing, axis=axis)
     return jaxloss.categorical_cross_entropy(p, weights * smooth, axis).astype(dtype)
 
@@ -108,11 +108,11 @@ def sparse_categorical_crossentropy(
 
     Args:
         y_true: Class indices, of the shape of `y_pred` without `axis`, or with length 1 there. Floats that are whole
-            numbers are taken too; a label that is none, or is out of range, has loss nan.
+            numbers are taken too; another float, or a label out of range, has loss nan.
         y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
         from_logits: Whether `y_pred` holds logits.
         ignore_class: A label that has loss 0 and, by the class, does not count in the mean.
-        axis: The class axis.
+        axis: The class axis, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -198,7 +198,7 @@ class SparseCategoricalCrossentropy(Form):
     dtype: Any = None
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
-        """Which labels are not to be ignored; whether they fit the predictions is for the function to check."""
+        """The mask of the labels that are not ignored; the function checks whether they fit the predictions."""
         if self.ignore_class is None:
             return None
         name = type(self).__name__

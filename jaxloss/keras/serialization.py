@@ -35,11 +35,11 @@ def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:
 
 
 def deserialize(name: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """What `serialize`, here or in Keras, has described.
+    """The loss that `serialize`, here or in Keras, has described.
 
     Args:
         name: A name or a configuration.
-        custom_objects: Losses of one's own, by name.
+        custom_objects: The user's own losses, by name.
 
     Raises:
         ValueError: A name that is not known.
@@ -66,7 +66,7 @@ def get(identifier: Any) -> Any:
     2.0
 
     Raises:
-        ValueError: What is none of these.
+        ValueError: The identifier is none of these.
     """
     if identifier is None:
         return None

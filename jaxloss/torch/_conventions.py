@@ -1,4 +1,4 @@
-"""PyTorch's rules of reduction, dtype and shape: what its losses share, each in one place."""
+"""PyTorch's rules of reduction, dtype and shape."""
 
 import warnings
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -24,7 +24,7 @@ def chosen(
     allowed: tuple[str, ...] = REDUCTIONS,
     stacklevel: int = 4,
 ) -> Any:
-    """The reduction, which the two deprecated arguments override where either is given."""
+    """The reduction, which either of the two deprecated arguments overrides."""
     if size_average is None and reduce is None:
         choice(name, "reduction", reduction, allowed)
         return reduction
@@ -59,7 +59,7 @@ def same_shape(name: str, input: Array, target: Array) -> None:
 
 
 def expanded(name: str, argument: str, weight: Any, losses: Array) -> Array:
-    """A weight in the shape and dtype of the losses, to which it broadcasts as in NumPy."""
+    """A weight in the shape and dtype of the losses, to which it is broadcast as in NumPy."""
     array = real(name, argument, weight).astype(losses.dtype)
     try:
         return jnp.broadcast_to(array, losses.shape)
@@ -68,9 +68,9 @@ def expanded(name: str, argument: str, weight: Any, losses: Array) -> Array:
 
 
 def reduced(losses: Array, reduction: str, dtype: Any, weights: Array | None = None) -> Array:
-    """PyTorch's two means: over the sum of `weights` where a loss has such, else over the number of losses.
+    """PyTorch's two means: over the sum of `weights` if these are given, else over the number of losses.
 
-    Either is 0 where it is 0 / 0. The losses are weighed already.
+    Either is 0 where it is 0 / 0. The losses are multiplied by the weights already.
     """
     if reduction == "mean" and weights is not None:
         return numerics.divide(jnp.sum(losses), jnp.sum(weights)).astype(dtype)

@@ -13,8 +13,8 @@ from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._conventions import REDUCTIONS, chosen
 
 
-# Not a `jaxloss.Loss`: that takes weights and masks in its call and its options by keyword, where PyTorch takes options
-# by position, in an order that begins with `weight` or `size_average`. They share what makes a dataclass a value.
+# This is not a `jaxloss.Loss`, which takes weights and masks when it is called, and its options by keyword: PyTorch
+# takes options by position, in an order that begins with `weight` or `size_average`. Both classes are a `Value`.
 @dataclass(frozen=True)
 class Loss(_value.Value):
     """A loss of PyTorch as a value: immutable, equal by its fields, hashable, and a pytree with its numbers as leaves.
@@ -52,7 +52,7 @@ class Loss(_value.Value):
 
 @dataclass(frozen=True)
 class PairLoss(Loss):
-    """A loss of an input and a target, as all are but two."""
+    """A loss of an input and a target, as all but two are."""
 
     def __call__(self, input: Floats, target: Numbers) -> Array:
         """The reduced loss."""

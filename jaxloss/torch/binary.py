@@ -1,4 +1,4 @@
-r"""Cross-entropies of binary targets, from probabilities and from logits."""
+"""PyTorch's cross-entropies of binary targets, from probabilities and from logits."""
 
 from dataclasses import InitVar, dataclass
 
@@ -22,19 +22,21 @@ def binary_cross_entropy(
 
     $$\ell = -w \left(y \max(\log p, -100) + (1 - y) \max(\log(1 - p), -100)\right)$$
 
-    `jaxloss.binary_cross_entropy` is the same without the bounds. The slope is bounded too, by a $p (1 - p)$ of at
-    least 1e-12 in its denominator.
+    `jaxloss.binary_cross_entropy` is the same without the bounds. The slope is bounded too: the $p (1 - p)$ in its
+    denominator is at least 1e-12.
+
+    The reductions are `"none"`, `"mean"` (over the number of losses, weighted or not) and `"sum"`.
 
     Args:
         input: Probabilities, any shape.
         target: 0, 1 or a probability between them, of the shape of `input`.
-        weight: Of a shape that broadcasts to that of `input`; 1 by default.
+        weight: The weights w, of a shape that broadcasts to that of `input`; 1 by default.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the number of losses, weighed or not.
+        reduction: How the losses become one number, see above.
 
     Returns:
-        A scalar; with `"none"` one value per element, in nats. Nan where `input` or `target` is outside [0, 1].
+        A scalar; with `"none"` one value per element, in nats. An input or a target outside [0, 1] has loss nan.
 
     Raises:
         ValueError: Shapes that differ, a weight that does not fit, an unknown reduction.
@@ -75,13 +77,15 @@ def binary_cross_entropy_with_logits(
     See `jaxloss.sigmoid_binary_cross_entropy`. A target outside [0, 1] has the value that the formula gives it, as in
     PyTorch, and is an error under `jaxloss.checked`.
 
+    The reductions are `"none"`, `"mean"` (over the number of losses, weighted or not) and `"sum"`.
+
     Args:
         input: Logits, any shape.
         target: 0, 1 or a probability between them, of the shape of `input`.
         weight: The weights w, of a shape that broadcasts to that of `input`; 1 by default.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the number of losses, weighed or not.
+        reduction: How the losses become one number, see above.
         pos_weight: The weights q of the positives, of a shape that broadcasts to that of `input`; 1 by default.
 
     Returns:

@@ -1,4 +1,4 @@
-r"""Cross-entropies over classes, which stand on axis 1 (axis 0 of a single example)."""
+"""PyTorch's cross-entropies over classes, which are on axis 1 (axis 0 of a single example)."""
 
 from dataclasses import InitVar, dataclass
 from typing import Any
@@ -30,19 +30,22 @@ def cross_entropy(
 
     $$\ell = -\sum_k w_k \left((1 - s) y_k + \frac{s}{K}\right) \log \operatorname{softmax}(x)_k$$
 
-    with y the distribution, or 1 at the class index and else 0; see
-    `jaxloss.softmax_cross_entropy_with_integer_labels` and `jaxloss.softmax_cross_entropy`.
+    with y the distribution, or 1 at the class index and 0 elsewhere; see
+    `jaxloss.softmax_cross_entropy_with_integer_labels` and `jaxloss.softmax_cross_entropy`. Class indices alone can be
+    ignored.
+
+    The reductions are `"none"`, `"mean"` and `"sum"`. With class indices the mean is over the sum of the weights of
+    those that are not ignored, with distributions over the number of losses.
 
     Args:
         input: Logits, `(C,)`, `(N, C)` or `(N, C, d1, ...)`.
         target: Class indices of the shape of `input` without its classes, or distributions of the shape of `input`.
-        weight: One weight for each class, `(C,)`; 1 by default. Smoothed mass is weighed too, class by class.
+        weight: One weight for each class, `(C,)`; 1 by default.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        ignore_index: An index to leave out: its rows have loss and gradient 0. For class indices only.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights of the class indices that are
-            not ignored; with distributions it is over the number of losses.
-        label_smoothing: The share s of each target that is spread over the K classes; in [0, 1].
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+        reduction: How the losses become one number, see above.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
 
     Returns:
         A scalar; with `"none"` one value per row of classes, in nats.
@@ -90,15 +93,17 @@ def nll_loss(
 
     See `jaxloss.nll_loss`.
 
+    The reductions are `"none"`, `"mean"` (over the sum of the weights of the class indices that are not ignored) and
+    `"sum"`.
+
     Args:
         input: Log-probabilities, `(C,)`, `(N, C)` or `(N, C, d1, ...)`.
         target: Class indices of the shape of `input` without its classes.
         weight: One weight for each class, `(C,)`; 1 by default.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        ignore_index: An index to leave out: its rows have loss and gradient 0.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights of the class indices that are
-            not ignored.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+        reduction: How the losses become one number, see above.
 
     Returns:
         A scalar; with `"none"` one value per row of classes, in nats.
@@ -167,7 +172,7 @@ def _class_weights(name: str, x: Array, weight: Any) -> Array | None:
 
 
 def _counted(name: str, labels: Array, classes: Array | None, x: Array, ignore_index: int) -> Array:
-    """What each class index adds to the denominator of the mean."""
+    """The weight of each class index in the denominator of the mean."""
     weights = jnp.ones_like(labels, x.dtype) if classes is None else numerics.look_up(classes, labels)
     kept = counted(name, labels, ignore_index)
     return weights if kept is None else numerics.keep(kept, weights)

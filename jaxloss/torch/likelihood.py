@@ -1,4 +1,4 @@
-r"""Negative log-likelihoods of counts and of real numbers, and the divergence between distributions."""
+r"""PyTorch's negative log-likelihoods of counts and of real numbers, and its divergence between distributions."""
 
 import warnings
 from dataclasses import InitVar, dataclass
@@ -36,6 +36,8 @@ def poisson_nll_loss(
     with Stirling's $c(k) = k \log k - k + \frac12 \log 2 \pi k$ for counts above 1 and else 0. That is not the
     likelihood, which `jaxloss.poisson_nll` has as `full="exact"`.
 
+    The reductions are `"none"`, `"mean"` and `"sum"`.
+
     Args:
         input: Log-rates, or rates with `log_input=False`; any shape.
         target: Counts, of a shape that broadcasts with `input`.
@@ -44,11 +46,11 @@ def poisson_nll_loss(
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
         eps: Added to the rate under the logarithm, with `log_input=False`.
-        reduction: `"none"`, `"mean"` or `"sum"`.
+        reduction: How the losses become one number, see above.
 
     Returns:
-        A scalar; with `"none"` one value per element, in nats. Nan for a rate below 0, and for a count below 0 if
-        `full`.
+        A scalar; with `"none"` one value per element, in nats. A rate below 0 has loss nan, and so has a count below 0
+        if `full`.
 
     Raises:
         ValueError: Shapes that do not broadcast, an option out of range, an unknown reduction.
@@ -84,19 +86,21 @@ def gaussian_nll_loss(
     $$\ell = \frac12 \left(\log \max(v, \varepsilon) + \frac{(x - y)^2}{\max(v, \varepsilon)}\right)
         \; \left[+ \frac12 \log 2 \pi\right]$$
 
-    See `jaxloss.gaussian_nll`. The bound on the variance is not differentiated: the slope below it is that at it.
+    See `jaxloss.gaussian_nll`. The bound is not differentiated: the slope of a variance below it is that at the bound.
+
+    The reductions are `"none"`, `"mean"` and `"sum"`.
 
     Args:
         input: Means, any shape.
-        target: Of a shape that broadcasts with `input`.
+        target: Targets, of a shape that broadcasts with `input`.
         var: Variances: of the shape of `input`, of that shape without its last axis, of that rank with length 1 on
             axes where they do not vary, or a number.
         full: Whether to add the constant.
         eps: The least variance; above 0.
-        reduction: `"none"`, `"mean"` or `"sum"`.
+        reduction: How the losses become one number, see above.
 
     Returns:
-        A scalar; with `"none"` one value per element, in nats. Nan where a variance is negative.
+        A scalar; with `"none"` one value per element, in nats. A negative variance has loss nan.
 
     Raises:
         ValueError: Shapes that do not fit, a variance that is a negative number, an unknown reduction.
@@ -112,7 +116,7 @@ def gaussian_nll_loss(
     option(name, "full", full)
     var = real(name, "var", var) if not isinstance(var, (int, float)) else var
     if np.ndim(var) == 0:
-        # In the dtype of computation: in that of the input a half would round it, or make it infinite.
+        # The number is taken in the dtype of computation: float16 would round it, or make it infinite.
         (x, y), dtype = operands(name, input=input, target=target)
         v = number(name, "var", var, x.dtype)
     else:
@@ -146,17 +150,19 @@ def kl_div(
 
     See `jaxloss.kl_divergence`, which adds them up.
 
+    The reductions are `"none"`, `"mean"`, `"sum"` and `"batchmean"`. Only the last, the sum over the length of the
+    first axis, is the mean of divergences; the mean is over all elements, and gives a warning.
+
     Args:
         input: Log-probabilities, any shape.
         target: Probabilities, or their logarithms with `log_target`, of a shape that broadcasts with `input`.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"`, `"sum"` or `"batchmean"`. Only the last, the sum over the length of the first
-            axis, is the mean of divergences; the mean is over all elements, and warned of.
+        reduction: How the losses become one number, see above.
         log_target: Whether the target is log-probabilities.
 
     Returns:
-        A scalar; with `"none"` one value per element, in nats. Nan where a probability is negative.
+        A scalar; with `"none"` one value per element, in nats. A negative target has loss nan.
 
     Raises:
         ValueError: Shapes that do not broadcast, an unknown reduction.

@@ -1,4 +1,4 @@
-r"""Losses of a distance between input and target."""
+"""PyTorch's losses of the distance between input and target."""
 
 import warnings
 from dataclasses import InitVar, dataclass
@@ -24,13 +24,15 @@ def l1_loss(
 ) -> Array:
     r"""The absolute error, $\ell = w |x - y|$; see `jaxloss.absolute_error`.
 
+    The reductions are `"none"`, `"mean"` (over the sum of the weights) and `"sum"`.
+
     Args:
         input: Predictions, any shape.
-        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        target: Targets, of a shape that broadcasts with `input`; a different shape gives a warning.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights.
-        weight: Of the shape of `input`; 1 by default.
+        reduction: How the losses become one number, see above.
+        weight: The weights w, of the shape of `input`; 1 by default.
 
     Returns:
         A scalar; with `"none"` one value per element.
@@ -58,13 +60,15 @@ def mse_loss(
 ) -> Array:
     r"""The squared error, $\ell = w (x - y)^2$; see `jaxloss.squared_error`.
 
+    The reductions are `"none"`, `"mean"` (over the sum of the weights) and `"sum"`.
+
     Args:
         input: Predictions, any shape.
-        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        target: Targets, of a shape that broadcasts with `input`; a different shape gives a warning.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the sum of the weights.
-        weight: Of the shape of `input`; 1 by default.
+        reduction: How the losses become one number, see above.
+        weight: The weights w, of the shape of `input`; 1 by default.
 
     Returns:
         A scalar; with `"none"` one value per element.
@@ -90,18 +94,20 @@ def smooth_l1_loss(
     reduction: Reduction = "mean",
     beta: Scalar = 1.0,
 ) -> Array:
-    r"""The absolute error, rounded off near 0: the Huber loss over its distance.
+    r"""The absolute error, quadratic near 0: the Huber loss divided by its distance.
 
     $$\ell = \begin{cases} e^2 / 2 \beta & |e| < \beta \\ |e| - \beta / 2 & |e| \ge \beta \end{cases}$$
 
     with $e = x - y$; see `jaxloss.huber_loss`.
 
+    The reductions are `"none"`, `"mean"` and `"sum"`.
+
     Args:
         input: Predictions, any shape.
-        target: Of a shape that broadcasts with `input`; one that differs is warned of.
+        target: Targets, of a shape that broadcasts with `input`; a different shape gives a warning.
         size_average: Deprecated; given, it and `reduce` override `reduction`.
         reduce: Deprecated, as `size_average`.
-        reduction: `"none"`, `"mean"` or `"sum"`.
+        reduction: How the losses become one number, see above.
         beta: Where the loss turns linear, in the units of the input; 0 is the absolute error.
 
     Returns:
@@ -136,12 +142,14 @@ def huber_loss(
 
     with $e = x - y$; see `jaxloss.huber_loss`.
 
+    The reductions are `"none"`, `"mean"` (over the number of losses, weighted or not) and `"sum"`.
+
     Args:
         input: Predictions, any shape.
-        target: Of a shape that broadcasts with `input`; one that differs is warned of.
-        reduction: `"none"`, `"mean"` or `"sum"`. The mean is over the number of losses, weighed or not.
+        target: Targets, of a shape that broadcasts with `input`; a different shape gives a warning.
+        reduction: How the losses become one number, see above.
         delta: Where the loss turns linear, in the units of the input; above 0.
-        weight: Of the shape of `input`; 1 by default.
+        weight: The weights w, of the shape of `input`; 1 by default.
 
     Returns:
         A scalar; with `"none"` one value per element.

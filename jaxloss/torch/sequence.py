@@ -1,4 +1,4 @@
-r"""Connectionist temporal classification."""
+"""PyTorch's connectionist temporal classification."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,8 @@ def ctc_loss(
     log-probabilities are normalised first, which changes nothing if they are log-probabilities. An infeasible sequence
     has an infinite loss and gradient 0.
 
+    The reductions are `"none"`, `"mean"` (of the losses divided by their target lengths) and `"sum"`.
+
     Args:
         log_probs: Log-probabilities, `(T, N, C)`; `(T, C)` for a single sequence.
         targets: Class indices, padded `(N, S)`, or concatenated, of the length that the target lengths add up to. Of a
@@ -40,12 +42,12 @@ def ctc_loss(
         input_lengths: How many frames count, `(N,)`; `()` or `(1,)` for a single sequence.
         target_lengths: How many class indices count, `(N,)`; `()` or `(1,)` for a single sequence.
         blank: The class index of the blank.
-        reduction: `"none"`, `"mean"` or `"sum"`. In the mean each loss is first divided by its target length.
+        reduction: How the losses become one number, see above.
         zero_infinity: Whether an infeasible sequence has loss 0 instead of infinity.
 
     Returns:
-        A scalar; with `"none"` one value per sequence, in nats. Nan where a label is the blank or out of range, or a
-        length is.
+        A scalar; with `"none"` one value per sequence, in nats. A label that is the blank or out of range, or a length
+        out of range, makes the loss nan.
 
     Raises:
         ValueError: Shapes that do not fit, a blank out of range, an unknown reduction.
@@ -76,7 +78,7 @@ def ctc_loss(
     if blank >= x.shape[-1]:
         raise ValueError(f"{name}: blank {blank} is out of range: with {x.shape[-1]} classes it is below that.")
     loss = jaxloss.CTCLoss(blank_id=blank, zero_infinity=zero_infinity)
-    # Clipped, so that what lengths are beyond is said below in PyTorch's names; concatenated targets were cut above.
+    # The lengths are clipped, so that the error for them below is in PyTorch's names.
     counts = {"logit_lengths": jnp.clip(heard, 0, frames), "label_lengths": jnp.clip(said, 0, y.shape[1])}
     y = checked_only(
         name, y, lambda: _symbols_fit(y, said, x.shape[-1], blank), _SYMBOLS.format(x.shape[-1] - 1, blank)
@@ -105,7 +107,7 @@ def _lengths(name: str, argument: str, x: Any, batch: int, single: bool) -> Arra
 
 def _padded(y: Array, lengths: Array, frames: int) -> Array:
     """Concatenated targets as padded ones."""
-    # More labels than frames have no alignment, whatever they are: the first frames + 1 tell as much as all of them.
+    # A sequence with more labels than frames has no alignment, so that its first frames + 1 labels are enough.
     index = jnp.arange(min(y.size, frames + 1), dtype=lengths.dtype)
     starts = jnp.cumsum(lengths) - lengths
     return numerics.look_up(jnp.append(y, jnp.zeros_like(y, shape=1)), starts[:, None] + index[None])
