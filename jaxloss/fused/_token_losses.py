@@ -43,7 +43,7 @@ def options_of(name: str, given: Inputs, arrays: Arrays) -> tuple[Array | None, 
 
 
 def token_losses(sums: Sums, label_weight: Array | None, options: Options) -> Array:
-    r"""The loss of each token, from the log-sum-exp r over the rest, the label's logit z and the smoothed label's sum q.
+    r"""The loss of each token, from the log-sum-exp r over the rest, the label's logit z and the spread sum q.
 
     $$\ell = (1 - s) w_t \log(1 + e^{r - z}) + \frac{s}{K} (B L - q) + \zeta L^2, \qquad L = \log(e^r + e^z)$$
 

@@ -6,16 +6,16 @@ losses are Keras' own too, so that `Model.compile(loss=...)` takes them with sam
 and `load_model` finds them: from the import on, if Keras was imported before, else from the first loss on that is made
 after `import keras`. A loss of your own is registered as in Keras, with `register_keras_serializable`. Instances are
 equal by value, hash alike and are static in pytrees, so equal ones cause one trace; like Keras' they can be changed,
-but one that has served as a key should not be.
+but do not change one that has been hashed.
 
 Where Keras 3.15 is wrong, these are right:
 
 - Integer labels are never cast to the dtype of the loss: label 257 stays 257 under `dtype="bfloat16"`.
 - A weight of shape `[batch]` weighs samples, also where the losses are `[batch, batch]`; one that fits neither the
   samples nor the losses is a `ValueError`.
-- `"mean_with_sample_weight"` divides by the weights that were used, those that broadcast counted as often as they are.
-- Focal losses of logits have the gradient of confidently wrong predictions, and keep their value beyond 15.9.
-- What a mask leaves out is not read: nan there changes neither the value nor the gradient.
+- `"mean_with_sample_weight"` divides by the sum of the weights as they were broadcast to the losses.
+- Focal losses of logits have a gradient for confidently wrong predictions, and keep their value beyond logits of 15.9.
+- A masked element is not read: nan there changes neither the value nor the gradient.
 - `from_logits=True` with a logit of minus infinity that no label needs is finite.
 - Labels out of range, and binary labels outside [0, 1], have loss nan instead of a plausible one.
 - `axis` and `label_smoothing` work together, and sparse losses take any `axis`.

@@ -8,16 +8,16 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 - A row whose target is `ignore_index` is inert: nan in it reaches no gradient.
 - Terms that are 0 in the limit are 0, not nan: a logit or log-probability of minus infinity under a target without
   mass, a log-target of minus infinity. A CTC sequence without an alignment has gradient 0, not nan.
-- What PyTorch finds by looking at values and raises, or reads past, is nan in its own element, and an error under
+- Values for which PyTorch raises, or reads past an array, make their own element nan, and are an error under
   `jaxloss.checked`: a class index out of range, a CTC label that is the blank, lengths that do not fit, a probability
   outside [0, 1], a negative variance. So is a negative rate of `poisson_nll_loss`, and a negative count if `full`.
-- `ctc_loss` normalises its log-probabilities, which is to leave them as they are. For what is none, PyTorch's value and
-  gradient do not belong together.
-- float16 and bfloat16 are computed in float32, and rounded once, to the dtype of the result. A weight never widens it.
+- `ctc_loss` normalises its input, which leaves log-probabilities as they are. For other inputs the value and the
+  gradient of PyTorch do not belong together.
+- float16 and bfloat16 are computed in float32, and rounded once, to the dtype of the result, which no weight widens.
 - Integers of any width are class indices, and targets of any real dtype are taken.
 - `gaussian_nll_loss` takes a variance that is the same along several axes, and one number in an array.
 - `size_average` and `reduce` give a DeprecationWarning, and override `"batchmean"` in `kl_div` as in `KLDivLoss`.
-- Options that cannot be right are refused when a class form is made or called, with a message that says why.
+- Options that no loss can have are refused when a class form is made or called, with a message that says why.
 """
 
 from jaxloss._answers import answer_in as _answer_in

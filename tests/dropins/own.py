@@ -1,4 +1,4 @@
-"""A loss of one's own, in Keras' way."""
+"""A user's own loss, in Keras' way."""
 
 import jax.numpy as jnp
 

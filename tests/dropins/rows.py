@@ -1,7 +1,7 @@
 """One row per loss of a drop-in and set of options. A row enters every sweep of `test_rows.py` by itself.
 
 A `Row` names the arrays of the function, each with a `Domain`, as a `Case` of the native losses does. What its library
-has of its own, the reductions, the weights and what leaves a sample out, is said once for the library, by a subclass.
+has of its own, the reductions, the weights and the ways to leave a sample out, is said once, by a subclass.
 The accuracy of values and derivatives is the native losses', which have their own sweeps.
 """
 
@@ -44,7 +44,7 @@ class Row:
     library: ClassVar[Any]
     """Our module of the library's name."""
     peer: ClassVar[str]
-    """What the library is called where it is installed."""
+    """The name of the library as a package."""
     shape: ClassVar[tuple[int, ...]]
     """The batch where the row says nothing."""
     lengths: ClassVar[dict[str, int]]
@@ -73,7 +73,7 @@ class Row:
         return form(*self.ordered(arrays), **more)
 
     def answers(self, library: Any, arrays: Arrays, fully: bool) -> dict[str, Any]:
-        """What the library, ours or the peer's, answers to each way to ask it, by what the way is called.
+        """The answers of the library, ours or the peer's, by the name of the way in which it is asked.
 
         How losses are reduced does not depend on the options: only where `fully` more is asked than one reduction.
         """
@@ -96,11 +96,11 @@ class Row:
         raise NotImplementedError
 
     def refusals(self, reduction: Any) -> dict[str, Callable[[], Any]]:
-        """What is asked for a reduction that there is not, by what is named in the error."""
+        """Calls with a reduction that does not exist, by the name in the error."""
         raise NotImplementedError
 
     def pairs(self) -> Iterable[tuple[Any, Any]]:
-        """What is public of ours, and what it is in the peer's library."""
+        """Pairs of a public name of ours and of the peer's."""
         raise NotImplementedError
 
     def left_out(self, arrays: Arrays, where: Any) -> Iterable[tuple[Arrays, dict[str, Any]]]:

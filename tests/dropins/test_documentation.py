@@ -90,7 +90,7 @@ DOCUMENTED = sorted({getattr(keras_losses, name).__name__ for name in keras_loss
 
 
 def _shown(examples, losses):
-    """What each example that the documentation shows a number for gives; None for what cannot be run."""
+    """The value of each example for which the documentation shows one; None if it cannot be run."""
     import keras
 
     names = {"keras": SimpleNamespace(losses=losses, ops=keras.ops), "losses": losses, "np": np, "ops": keras.ops}

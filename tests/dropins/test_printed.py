@@ -61,8 +61,7 @@ PRINTED = [
 ]
 
 
-def test_what_keras_documentation_prints_comes_out():
-    """By those who have no Keras too: the loss, targets, predictions, weights, and what is printed."""
+def test_the_numbers_that_keras_documentation_prints_come_out():
     arrays = [
         [np.asarray(t), np.asarray(p, np.float32), *([] if w is None else [np.asarray(w)])] for _, t, p, w, _ in PRINTED
     ]

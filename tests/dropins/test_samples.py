@@ -1,4 +1,4 @@
-"""What the drop-ins make of samples: left out, none at all, one by one, outside of the domain; and how they are run."""
+"""Samples of the drop-ins: left out, none at all, one by one, outside of the domain; and how they are run."""
 
 import jax
 import numpy as np
@@ -30,7 +30,7 @@ def _with_slopes(row, arrays, which=slice(None), **more):
 
 
 @of([row for row in EACH_FORM if row.samples])
-def test_what_is_left_out_changes_nothing_and_the_mean_of_nothing_is_zero(row):
+def test_samples_left_out_change_nothing_and_the_mean_of_none_is_zero(row):
     """By a mask or by its label, nan or not; all samples left out; no sample at all."""
     arrays = row.draw(3)
     where = np.arange(row.samples) % 3 != 1
@@ -97,7 +97,7 @@ def test_lists_and_numbers_are_taken_as_arrays_are_eagerly_as_compiled(row):
 
 
 def _outside(row):
-    """What is outside of the domain of the arrays that have an entry for each sample."""
+    """Values outside of the domain, of the arrays that have an entry for each sample."""
     batched = [name for name, axis in row.axes().items() if axis is not None]
     return [(name, value) for name in batched for value in row.arrays[name].outside]
 

@@ -1,4 +1,4 @@
-"""The loss of a last layer and its gradient in float64, written out by hand; shares no code with the library."""
+"""The loss of a last layer and its gradient in float64, from the formulas; it shares no code with the library."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def forward(hidden, kernel, labels, *, bias=None, logit_cap=None, kernel_layout=
 
 
 def token_weights(labels, *, weights=None, where=None, ignore_index=None, reduction="mean", **_):
-    """What each token's loss is multiplied with in the reduced loss."""
+    """The factor of each token's loss in the reduced loss."""
     shape = np.shape(labels)
     expand = lambda a: np.broadcast_to(np.reshape(a, np.shape(a) + (1,) * (len(shape) - np.ndim(a))), shape)
     keep = np.ones(shape, bool) if where is None else expand(where)
@@ -47,7 +47,7 @@ def loss(hidden, kernel, labels, **options):
 
 
 def gradient(hidden, kernel, labels, *, class_weights=None, label_smoothing=0.0, z_loss=0.0, **options):
-    """Of the reduced loss, in the hidden states, the kernel and the bias."""
+    """The gradient of the reduced loss in the hidden states, the kernel and the bias."""
     x, w, z, slope, lse, t = forward(hidden, kernel, labels, **options)
     s, classes, rows = label_smoothing, z.shape[1], np.arange(len(t))
     cw = np.ones(classes) if class_weights is None else wide(class_weights)
@@ -60,7 +60,7 @@ def gradient(hidden, kernel, labels, *, class_weights=None, label_smoothing=0.0,
 
 
 def gradient_of_pair(hidden, kernel, labels, of_lse, of_target, **options):
-    """Of sum(of_lse * lse + of_target * target)."""
+    """The gradient of sum(of_lse * lse + of_target * target)."""
     x, w, z, slope, lse, t = forward(hidden, kernel, labels, **options)
     dz = wide(of_lse).reshape(-1, 1) * np.exp(z - lse[:, None])
     dz[np.arange(len(t)), t] += wide(of_target).reshape(-1)

@@ -1,4 +1,4 @@
-"""What the fused last layer costs: matrix products, their dtypes, memory, and the mode that it takes by default."""
+"""The costs of the fused last layer: matrix products, their dtypes, memory, and the mode that it takes by default."""
 
 import re
 from functools import partial
@@ -88,7 +88,7 @@ def test_a_float32_kernel_may_be_multiplied_in_half_precision_and_float64_stays(
 
 
 def temporaries(loss, *shapes):
-    """Of value and gradient, compiled as users compile them."""
+    """The bytes of temporaries of value and gradient, compiled as users compile them."""
     compiled = optimized(jax.value_and_grad(loss, (0, 1))).lower(*abstract(*shapes)).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
@@ -119,7 +119,7 @@ def test_by_default_a_fraction_of_the_memory_of_a_dense_layer_is_held(shape, sha
 
 
 def test_the_mode_that_auto_comes_to():
-    """By the products in the program: of dense, of a loop over tokens, of a loop over classes."""
+    """The shapes of the products in the program tell dense, a loop over tokens and a loop over classes apart."""
 
     def loops(tokens, width, classes, dtype, **options):
         f = lambda x, w, t: linear_softmax_cross_entropy(x, w, t, **options)

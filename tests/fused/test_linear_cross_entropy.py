@@ -160,8 +160,8 @@ def test_log_partition_functions_and_label_logits_take_any_cotangent(mode):
         assert oracle.error(got, e) < 5e-7
 
 
-def test_what_comes_beside_the_loss():
-    """And the losses with weights, which are not reduced."""
+def test_the_values_returned_beside_the_loss():
+    """The losses with weights, which are not reduced, too."""
     x, w, b, t = inputs((5, 7))
     every = {**ALL, "bias": b, "mode": "fast", "chunk_size": 8}
 

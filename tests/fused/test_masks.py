@@ -1,4 +1,4 @@
-"""What does not count in the fused last layer: padded classes, labels to ignore or out of range, weights of 0."""
+"""Classes and tokens that do not count in the fused last layer: padding, ignored labels, weights of 0."""
 
 from functools import partial
 
@@ -40,7 +40,7 @@ def loss(x, w, b, class_weights, t=LABELS, **options):
 
 
 def spread(array, fill, axis=-1):
-    """What is given of the live classes, at their places among all."""
+    """The values of the live classes, at their places among all classes."""
     shape = list(array.shape)
     shape[axis] = CLASSES
     out = np.full(shape, fill, array.dtype)

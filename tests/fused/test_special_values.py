@@ -17,8 +17,8 @@ from tests.fused.layers import CHUNKED, CLASS_WEIGHTS, CLASSES, MODES, inputs, n
 
 
 @pytest.mark.parametrize("accelerator", [False, True])
-def test_what_only_one_platform_runs_is_right_on_each(accelerator, monkeypatch, request):
-    """The value alone and with its gradients, from what is lowered for CPUs and from what accelerators get instead.
+def test_the_branches_of_each_platform_are_right(accelerator, monkeypatch, request):
+    """The value alone and with its gradients, from the branch for CPUs and from the one for accelerators.
 
     A bias of minus infinity excludes the first class, which the tokens that fill up the last chunk have for a label,
     and all classes of the last chunks.
@@ -110,10 +110,10 @@ def test_tokens_of_no_possible_class_cost_what_they_do_in_the_dense_loss(mode):
         return jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**options)(z, t, where=where)
 
     some, none = np.arange(11) % 3 > 0, np.zeros(11, bool)
-    weighed = {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS}
-    sets = [{}, {**weighed, "where": some}]
+    weighted = {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS}
+    sets = [{}, {**weighted, "where": some}]
     if cases.EVERY:
-        sets += [{"where": some}, {"where": none}, weighed, {**weighed, "where": none}]
+        sets += [{"where": some}, {"where": none}, weighted, {**weighted, "where": none}]
 
     @jit
     def run(*a):

@@ -19,8 +19,8 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["class", "function", "one's own"])
-def test_a_keras_model_trains_with_them(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["class", "function", "the user's own"])
+def test_a_model_of_keras_trains_with_our_losses(kind, tmp_path):
     """On the JAX backend, with sample weights, to the very curve of Keras' own loss."""
     import keras
     import keras.losses as theirs
@@ -29,7 +29,7 @@ def test_a_keras_model_trains_with_them(kind, tmp_path):
     pairs = {
         "class": (ours.BinaryCrossentropy(from_logits=True), theirs.BinaryCrossentropy(from_logits=True)),
         "function": (ours.mean_squared_error, theirs.mean_squared_error),
-        "one's own": (MeanPower(2.0), theirs.MeanSquaredError()),
+        "the user's own": (MeanPower(2.0), theirs.MeanSquaredError()),
     }
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 4)).astype(np.float32)
@@ -55,7 +55,7 @@ def test_a_saved_model_finds_its_loss(tmp_path):
 
     @keras.saving.register_keras_serializable("mine")
     class Registered(MeanPower):
-        """A loss of one's own."""
+        """A user's own loss."""
 
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
     ready = [getattr(ours, name)() for name in ours.__all__ if name[0].isupper() and hasattr(getattr(ours, name), "fn")]
@@ -82,7 +82,7 @@ assert keras.saving.get_registered_object("jaxloss.keras>Huber") is ours.Huber
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
 
 
-@pytest.mark.parametrize("name", ["CTC", "SparseCategoricalCrossentropy", "one's own, per sample"])
+@pytest.mark.parametrize("name", ["CTC", "SparseCategoricalCrossentropy", "the user's own, per sample"])
 def test_a_model_with_masks_and_weights_trains(name):
     import keras
 
@@ -99,9 +99,9 @@ def test_a_model_with_masks_and_weights_trains(name):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         model.compile(optimizer=keras.optimizers.SGD(0.5), loss=loss)
         first, *_, last = model.fit(x, y, epochs=8, verbose=0).history["loss"]
-        weighed = model.evaluate(x, y, sample_weight=np.array([1.0, 0.0, 5.0]), verbose=0)
+        weighted = model.evaluate(x, y, sample_weight=np.array([1.0, 0.0, 5.0]), verbose=0)
         alone = model.evaluate(x[:1], y[:1], verbose=0)
     assert last < first
     # The third sample is all masked, and the weight of the second is 0; the mean is over all that count.
     counted = 7 / 4 if name == "SparseCategoricalCrossentropy" else 2
-    np.testing.assert_allclose(weighed, alone / counted, rtol=1e-5)
+    np.testing.assert_allclose(weighted, alone / counted, rtol=1e-5)

@@ -35,7 +35,7 @@ def test_half_precision_in_half_precision_out():
         assert jax.eval_shape(loss, np.ones((4, 5), np.float32), p).dtype == dtype
 
 
-def test_a_loss_of_ones_own():
+def test_a_users_own_loss():
     t, p = np.zeros((2, 3), np.float32), np.full((2, 3), 2.0, np.float32)
     loss = MeanPower()
     assert (loss.name, loss.reduction, loss.dtype) == ("mean_power", "sum_over_batch_size", "float32")
@@ -51,7 +51,7 @@ def test_a_loss_of_ones_own():
         ours.deserialize(ours.serialize(loss))
 
 
-def test_a_loss_of_ones_own_may_take_a_tree_of_arrays():
+def test_a_users_own_loss_may_take_a_tree_of_arrays():
     class OfTwo(ours.Loss):
         def call(self, y_true, y_pred):
             return jnp.abs(y_true[0] - y_pred["a"]) + jnp.abs(y_true[1] - y_pred["b"])

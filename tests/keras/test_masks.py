@@ -15,7 +15,7 @@ REDUCTIONS = KerasRow.reductions
 SQUARES = np.array([[1, 4, 9], [16, 25, 36]], np.float32)
 
 
-def _weighed(reduction="sum_over_batch_size", weights=None, squares=SQUARES, **more):
+def _weighted(reduction="sum_over_batch_size", weights=None, squares=SQUARES, **more):
     """The squared error of a feature axis of length 1, so that the losses are the squares themselves."""
     p = np.sqrt(squares)[..., None]
     return ours.MeanSquaredError(reduction=reduction)(np.zeros_like(p), p, sample_weight=weights, **more)
@@ -35,22 +35,22 @@ def _weighed(reduction="sum_over_batch_size", weights=None, squares=SQUARES, **m
 )
 def test_weights_of_samples_and_of_losses(weights, over_size, over_weights, total):
     for name in ("sum_over_batch_size", "mean", ours.Reduction.AUTO, ours.Reduction.SUM_OVER_BATCH_SIZE):
-        np.testing.assert_allclose(_weighed(name, weights), over_size, rtol=1e-6)
-    np.testing.assert_allclose(_weighed("mean_with_sample_weight", weights), over_weights, rtol=1e-6)
-    np.testing.assert_allclose(_weighed(ours.Reduction.SUM, weights), total, rtol=1e-6)
-    np.testing.assert_allclose(_weighed(ours.Reduction.NONE, weights).sum(), total, rtol=1e-6)
-    np.testing.assert_allclose(_weighed(None, weights).sum(), total, rtol=1e-6)
+        np.testing.assert_allclose(_weighted(name, weights), over_size, rtol=1e-6)
+    np.testing.assert_allclose(_weighted("mean_with_sample_weight", weights), over_weights, rtol=1e-6)
+    np.testing.assert_allclose(_weighted(ours.Reduction.SUM, weights), total, rtol=1e-6)
+    np.testing.assert_allclose(_weighted(ours.Reduction.NONE, weights).sum(), total, rtol=1e-6)
+    np.testing.assert_allclose(_weighted(None, weights).sum(), total, rtol=1e-6)
 
 
 def test_a_weight_of_a_square_batch_weighs_its_rows():
     squares = np.arange(9, dtype=np.float32).reshape(3, 3)
-    np.testing.assert_allclose(_weighed("sum", [1, 0, 0], squares), 0 + 1 + 2, rtol=1e-6)
+    np.testing.assert_allclose(_weighted("sum", [1, 0, 0], squares), 0 + 1 + 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [[1, 2, 3], np.ones((3, 2)), np.ones((2, 3, 2)), np.ones((1, 2, 3, 1))])
 def test_a_weight_that_fits_neither_is_refused(weights):
     with pytest.raises(ValueError, match="MeanSquaredError: sample_weight"):
-        _weighed("sum", weights)
+        _weighted("sum", weights)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

@@ -26,7 +26,7 @@ def test_losses_by_name():
 
 
 @real
-def test_what_keras_has_serialized_is_read():
+def test_losses_that_keras_has_serialized_are_read():
     import keras.losses as theirs
 
     for loss in (theirs.CategoricalFocalCrossentropy(gamma=3.0, from_logits=True), theirs.KLDivergence()):

@@ -59,11 +59,11 @@ class TorchRow(Row):
         import torch
 
         tensors = {k: _tensor(x, requires_grad=k in floating(arrays)) for k, x in arrays.items()}
-        answers, weighed = self.answers(torch.nn, tensors, fully), torch.zeros(())
+        answers, weighted = self.answers(torch.nn, tensors, fully), torch.zeros(())
         for i, value in enumerate(answers.values()):
             factors = torch.cos(torch.arange(value.numel(), dtype=value.dtype)).reshape(value.shape)
-            weighed = weighed + (factors * value).sum() / (1 + i)
-        weighed.backward()
+            weighted = weighted + (factors * value).sum() / (1 + i)
+        weighted.backward()
         slopes = {k: x.grad.numpy() for k, x in tensors.items() if x.requires_grad}
         return {k: value.detach().numpy() for k, value in answers.items()}, slopes
 
