@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import Any
 
+from jaxloss._arguments import argument_lines, with_arguments
+
 # Names of one thing, here and elsewhere.
 _SYNONYMS = (
     {"weights", "sample_weight", "sample_weights", "weight"},
@@ -114,6 +116,8 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _called.reset(token)
 
+    if function.__doc__:
+        call.__doc__ = with_arguments(function.__doc__, argument_lines(function))
     return call
 
 

@@ -80,7 +80,7 @@ class Loss(_value.Value):
             predictions: What the model gave.
             targets: What it should have given.
             weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
-            where: True where an element counts, of the shape of the losses or of the predictions.
+            where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
             **arrays: Whatever else the loss function takes for each element.
 
         Returns:

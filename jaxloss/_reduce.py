@@ -36,16 +36,16 @@ def reduce(
     | `"mean"` | $\sum w l / \sum w$ over what is not masked; 0 where that is 0/0 |
     | `"sum_over_batch_size"` | $\sum w l / n$ with n the number of losses not masked |
 
+    With `axis_name`, the mesh axes of `shard_map`, `pmap` or `vmap`, numerator and denominator are summed over the
+    devices before they are divided. Where each device differentiates its own copy (`pmap`,
+    `shard_map(check_vma=False)`), average the gradients afterwards: `lax.pmean(grads, axis_name)`.
+
     Args:
         losses: One value per element.
-        weights: Broadcast against the losses first. A weight of the leading shape `[batch]` weighs samples: trailing
-            axes are added to it, never leading ones. A weight of 0 multiplies; to leave out a nan, mask it.
-        where: True where a loss counts; fits as `weights` do. What is masked is not read, nan or not.
-        reduction: One of the four.
+        weights: Broadcast against the losses. Weights of the leading shape `[batch]` weigh samples: trailing axes are
+            added, never leading ones. A weight of 0 multiplies; to leave out a nan, mask it.
+        where: True where a loss counts; fits as `weights` do. A masked loss is not read, nan or not.
         axis: The axes to reduce, all of them by default.
-        axis_name: Mesh axes (of `shard_map`, `pmap` or `vmap`) to sum numerator and denominator over, so that the mean
-            is the global one. Where each device differentiates its own copy (`pmap`, `shard_map(check_vma=False)`),
-            the gradients are then to be averaged: `lax.pmean(grads, axis_name)`.
 
     Returns:
         A scalar, or an array of the axes not reduced.
@@ -76,10 +76,7 @@ def total(
 
     Args:
         losses: One value per element.
-        weights: As in `reduce`; 1 by default.
-        where: As in `reduce`.
         axis: The axes to reduce, all of them by default.
-        axis_name: Mesh axes to sum both over.
 
     Returns:
         The pair (numerator, denominator).

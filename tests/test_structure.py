@@ -16,6 +16,7 @@ import pytest
 import jaxloss
 import jaxloss.keras
 import jaxloss.torch
+from jaxloss._arguments import OVER_CLASSES, SHARED, STRICT, own_lines
 
 ROOT = pathlib.Path(jaxloss.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
@@ -34,8 +35,8 @@ LOSS_FILES = [
 LOSS_FILES = [m for m in LOSS_FILES if hasattr(importlib.import_module(m), "__all__")]
 LOSSES = {name for m in LOSS_FILES if m.startswith("jaxloss.losses.") for name in importlib.import_module(m).__all__}
 # Imports run one way: a module may import from its own layer or from one to the left.
-ORDER = "numerics _types _answers _names _domain _program _vocabulary _option_kinds _arrays _options _masks _elements"
-ORDER += " _reduce _value _loss losses fused keras torch"
+ORDER = "numerics _types _arguments _answers _names _domain _program _vocabulary _option_kinds"
+ORDER += " _arrays _options _masks _elements _reduce _value _loss losses fused keras torch"
 LAYERS = ORDER.split()
 
 
@@ -93,6 +94,31 @@ def test_every_argument_has_a_line_and_every_function_its_sections(name):
     for section in sections:
         assert f"\n{section}" in doc, f"{name}: no {section}"
     assert ">>> " in doc
+
+
+# The losses that are held to the table of shared arguments. A module that complies is added here.
+FORMS = {name: form for name, form in PUBLIC.items() if isinstance(form, type) and hasattr(form, "fn")}
+WORDED = {name: FUNCTIONS[form.fn.__name__] for name, form in FORMS.items()}
+
+
+@pytest.mark.parametrize("name", WORDED)
+def test_shared_arguments_have_one_wording(name):
+    """A line that says something else is a shared argument with two meanings, or two texts that will drift apart."""
+    for argument, line in own_lines(WORDED[name].__doc__).items():
+        if argument in STRICT:
+            allowed = [table[argument] for table in (SHARED, OVER_CLASSES) if argument in table]
+            text = " ".join(line.split())
+            assert text in allowed, f"{name}: {argument} has another line than jaxloss/_arguments.py: {text}"
+    assert all(len(line) <= 240 for table in (SHARED, OVER_CLASSES) for line in table.values())
+
+
+def test_a_file_does_not_repeat_the_table():
+    for file in (m for m in LOSS_FILES if m.startswith("jaxloss.losses.")):
+        text = " ".join(inspect.getsource(importlib.import_module(file)).split())
+        repeated = [
+            line for table in (SHARED, OVER_CLASSES) for line in table.values() if len(line) > 20 and line in text
+        ]
+        assert not repeated, f"{file}: the table in jaxloss/_arguments.py has these lines: {repeated}"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -23,14 +23,6 @@ def sigmoid_binary_cross_entropy(
     with $\sigma(x) = 1 / (1 + e^{-x})$. Any logit: an infinite one has loss 0 where it agrees with the label and an
     infinite loss elsewhere. A label outside [0, 1] has loss nan.
 
-    Args:
-        logits: Log-odds; any shape.
-        labels: 0, 1 or a probability between them, of the shape of `logits`.
-        label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
-        pos_weight: The weight w of the positive labels: a scalar above 0, or one for each class, `[classes]`, the last
-            axis; 1 by default.
-        where: True where an element counts; what is masked has loss and gradient 0.
-
     Returns:
         One value per element, in nats.
 
@@ -69,11 +61,6 @@ def binary_cross_entropy(
 
     Args:
         probabilities: Any shape.
-        labels: 0, 1 or a probability between them, of the shape of `probabilities`.
-        label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
-        pos_weight: The weight w of the positive labels: a scalar above 0, or one for each class, `[classes]`, the last
-            axis; 1 by default.
-        where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
         One value per element, in nats.

@@ -37,19 +37,7 @@ def softmax_cross_entropy(
     a value for those too.
 
     Args:
-        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Distributions over the classes, of the shape of `logits`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `logits` to leave classes out of the softmax and the sum,
-            of the shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
-            [0, 1]. T5 and Megatron spread a share e over the other K - 1 classes, which is s = e K / (K - 1) here.
-        class_weights: The weights w, one for each class; 1 by default.
-        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
-        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`: `logits`, `labels`, a `where`
-            of their shape and `class_weights` (or those of all classes) are then this device's part, all parts of one
-            size, and every device has the losses. A few numbers are sent for each row. Gradients are to be taken
-            outside of it, or inside with `check_vma` on: off, they come out times the number of shards.
         return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:
@@ -113,19 +101,7 @@ def softmax_cross_entropy_with_integer_labels(
     their gradient (on CPU also a copy of them, if `where` masks classes).
 
     Args:
-        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, of the shape of `logits` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `logits` to leave classes out of the softmax, of the shape
-            of the losses to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked,
-            have loss 0.
-        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1]. That of T5 and Megatron
-            over the other K - 1 is here s = e K / (K - 1).
-        class_weights: The weights w, one for each class; 1 by default. Smoothed mass is weighed too, class by class.
-        ignore_index: A label to leave out: its rows have loss and gradient 0.
-        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits from drifting; at least 0.
-        vocab_axis_name: Mesh axes over which the classes are spread; see `softmax_cross_entropy`. The labels are
-            indices into all classes, the same on every device.
         return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:
@@ -188,8 +164,6 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
     probability is near 1.
 
     Args:
-        logits: Unnormalised log-probabilities, `[..., classes]`.
-        axis: The class axis, or axes that are taken together; None takes all.
         where: True where an element counts, of the shape of `logits`, or of the rows: a row that is masked is masked
             in all its elements. Elsewhere the result is minus infinity, with gradient 0.
 
@@ -221,7 +195,6 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
     Args:
         labels: Distributions over the classes, `[..., classes]`.
         alpha: The share that is spread; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
         where: True where a class counts, of the shape of `labels`; the others get 0 and no share.
 
     Returns:

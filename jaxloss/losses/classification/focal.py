@@ -34,13 +34,8 @@ def sigmoid_focal_loss(
     `sigmoid_binary_cross_entropy`. A label outside [0, 1] has loss nan.
 
     Args:
-        logits: Log-odds; any shape.
-        labels: 0, 1 or a probability between them, of the shape of `logits`.
         alpha: The weight of the positive labels, with 1 - alpha for the others: a scalar in [0, 1], or one for each
             class, `[classes]`, the last axis. None weighs both 1.
-        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
-        label_smoothing: The share s of each label that goes to 1/2, $y \to (1 - s) y + s / 2$; in [0, 1].
-        where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
         One value per element, in nats.
@@ -89,17 +84,9 @@ def softmax_focal_loss(
     infinity included. An integer label outside 0 to C - 1 has loss nan. $1 - p_k$ keeps its digits near $p_k = 1$.
 
     Args:
-        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, integers of the shape of `logits` without `axis`; or distributions over the classes, of
             the shape of `logits`.
-        axis: The class axis, or axes that are taken together.
-        where: True where an element counts: of the shape of `logits` to leave classes out, of the shape of the losses
-            to mask rows. What is masked has gradient 0, masked rows have loss 0.
         alpha: The weights of the classes: a scalar, or one for each class; 1 by default.
-        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
-        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
-            [0, 1].
-        ignore_index: A label to leave out: its rows have loss and gradient 0. For integer labels.
 
     Returns:
         One value per row, in nats.

@@ -40,14 +40,7 @@ def categorical_cross_entropy(
     nan. Where logits are at hand, `softmax_cross_entropy` keeps what a rounded probability has lost.
 
     Args:
-        probabilities: `[..., classes]`, each row of sum 1.
         labels: Distributions over the classes, of the shape of `probabilities`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `probabilities` to leave classes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-        label_smoothing: The share s of each label that is spread over the K classes, $y \to (1 - s) y + s / K$; in
-            [0, 1].
-        class_weights: The weights w, one for each class; 1 by default.
 
     Returns:
         One value per row, in nats.
@@ -100,14 +93,7 @@ def sparse_categorical_cross_entropy(
     nan, with smoothing that of any class, and so has a label outside 0 to C - 1.
 
     Args:
-        probabilities: `[..., classes]`, each row of sum 1.
         labels: Class indices, of the shape of `probabilities` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `probabilities` to leave classes out, of the shape of the
-            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
-        class_weights: The weights w, one for each class; 1 by default.
-        ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
         One value per row, in nats: the shape of `labels`.
@@ -158,11 +144,6 @@ def nll_loss(
     Args:
         log_probabilities: `[..., classes]`, as `log_softmax` gives them.
         labels: Class indices, of the shape of `log_probabilities` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts, of the shape of `log_probabilities` or of the losses. What is masked has
-            gradient 0; masked rows, and rows whose own class is masked, have loss 0.
-        class_weights: The weights w, one for each class; 1 by default.
-        ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
         One value per row, in nats: the shape of `labels`.

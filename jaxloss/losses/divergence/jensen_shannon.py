@@ -18,13 +18,6 @@ def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1,
 
     From 0 to log 2, and symmetric. Probabilities in [0, 1], both ends included; a row with one outside has loss nan.
 
-    Args:
-        predictions: Probabilities, `[..., outcomes]`.
-        targets: Probabilities, of the shape of `predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-
     Returns:
         One value per row, in nats.
 
@@ -52,11 +45,7 @@ def js_divergence_from_logits(
     with p and t the softmaxes. Any logits, minus infinity included. From 0 to log 2, and symmetric.
 
     Args:
-        logits: Unnormalised log-probabilities, `[..., outcomes]`.
         target_logits: Unnormalised log-probabilities of the target, of the shape of `logits`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `logits` to leave outcomes out of both softmaxes, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
 
     Returns:
         One value per row, in nats.

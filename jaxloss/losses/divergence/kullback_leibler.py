@@ -22,13 +22,6 @@ def kl_divergence(
     infinity, where any other makes the loss infinite. The predictions are taken as they are, not normalised: pass
     `log_softmax` of logits. A row with a negative target has loss nan.
 
-    Args:
-        log_predictions: Log-probabilities, `[..., outcomes]`.
-        targets: Probabilities, of the shape of `log_predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
-
     Returns:
         One value per row, in nats.
 
@@ -58,11 +51,7 @@ def kl_divergence_with_log_targets(
     the loss infinite where the prediction is minus infinity.
 
     Args:
-        log_predictions: Log-probabilities, `[..., outcomes]`.
         log_targets: Log-probabilities, of the shape of `log_predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
 
     Returns:
         One value per row, in nats.
@@ -97,9 +86,6 @@ def generalized_kl_divergence(
     Args:
         log_predictions: Logarithms of the predicted measure, `[..., outcomes]`.
         targets: The measure, of the shape of `log_predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
 
     Returns:
         One value per row, in nats.
@@ -127,13 +113,6 @@ def kl_divergence_from_probabilities(
 
     Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, not
     normalised nor clipped; a row with one outside [0, 1] has loss nan. Exact also where the two nearly agree.
-
-    Args:
-        predictions: Probabilities, `[..., outcomes]`.
-        targets: Probabilities, of the shape of `predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of the first argument to leave outcomes out of the sum, of the
-            shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
 
     Returns:
         One value per row, in nats.

@@ -19,10 +19,7 @@ def huber_loss(
     with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss.
 
     Args:
-        predictions: Any shape.
-        targets: The shape of `predictions`; zeros if left out.
         delta: Where the loss turns linear, in the units of the predictions; above 0.
-        where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
         One value per element, in the squared units of the predictions.

@@ -15,11 +15,6 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
     with $e = \text{prediction} - \text{target}$, any real number; its slope is $\tanh e$.
 
-    Args:
-        predictions: Any shape.
-        targets: The shape of `predictions`; zeros if left out.
-        where: True where an element counts; what is masked has loss and gradient 0.
-
     Returns:
         One value per element.
 

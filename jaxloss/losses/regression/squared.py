@@ -13,11 +13,6 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def squared_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""The squared difference, $\ell = (\text{prediction} - \text{target})^2$, over all real numbers.
 
-    Args:
-        predictions: Any shape.
-        targets: The shape of `predictions`; zeros if left out.
-        where: True where an element counts; what is masked has loss and gradient 0.
-
     Returns:
         One value per element, in the squared units of the predictions.
 
@@ -37,11 +32,6 @@ def squared_error(predictions: Floats, targets: Numbers | None = None, *, where:
 def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""Half the squared difference, $\ell = \tfrac12 (\text{prediction} - \text{target})^2$: its slope is the error.
 
-    Args:
-        predictions: Any shape.
-        targets: The shape of `predictions`; zeros if left out.
-        where: True where an element counts; what is masked has loss and gradient 0.
-
     Returns:
         One value per element, in the squared units of the predictions.
 
@@ -60,11 +50,6 @@ def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask 
 
 def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""The absolute difference, $\ell = |\text{prediction} - \text{target}|$, with slope 0 where they are equal.
-
-    Args:
-        predictions: Any shape.
-        targets: The shape of `predictions`; zeros if left out.
-        where: True where an element counts; what is masked has loss and gradient 0.
 
     Returns:
         One value per element, in the units of the predictions.

@@ -54,7 +54,6 @@ def ctc_loss(
         zero_infinity: Whether a sequence without an alignment has loss 0 instead of infinity.
         logit_lengths: How many frames count, from the first on, `[...]`, in place of `logit_paddings`.
         label_lengths: How many labels count, `[...]`, in place of `label_paddings`.
-        where: True where a sequence counts, `[...]`; what is masked has loss and gradient 0.
 
     Returns:
         One value per sequence, in nats: the shape of `labels` without its last axis.
