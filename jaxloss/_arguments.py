@@ -43,7 +43,18 @@ OVER_CLASSES = {
     "gradient are 0.",
 }
 STRICT = frozenset(
-    "axis axis_name class_weights ignore_index label_smoothing reduction vocab_axis_name weights where z_loss".split()
+    {
+        "axis",
+        "axis_name",
+        "class_weights",
+        "ignore_index",
+        "label_smoothing",
+        "reduction",
+        "vocab_axis_name",
+        "weights",
+        "where",
+        "z_loss",
+    }
 )
 """The arguments that mean the same in every loss, and so have no other line than the table's."""
 
