@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import wraps
+from traceback import walk_tb
 from typing import Any
 
 from jaxloss._arguments import argument_lines, with_arguments
@@ -96,7 +97,7 @@ def called(name: str) -> str:
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with an answer to arguments that it does not take, and its name in the errors of what it calls."""
-    name = function.__name__
+    name, callers = function.__name__, 2 if hasattr(function, "__wrapped__") else 1
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +109,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
             if inner in _functions and inner != name:
                 error.args = (f"{name}: {message}",)
             # An error from within has a deeper traceback: what is answered here is the call itself.
-            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            if len(list(walk_tb(error.__traceback__))) == callers:
                 answer = _refused_call(function, args, kwargs)
                 if answer:
                     raise TypeError(answer) from None

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss._answers import OF_DISTRIBUTIONS, OF_INDICES, described, differing
-from jaxloss._types import Array, Axes
+from jaxloss._types import Array
 from jaxloss.numerics import aligned, aligned_labels, replicated
 
 _FIRST = ("predictions", "logits", "probabilities", "log_probabilities")
@@ -76,6 +76,14 @@ def together(name: str, arrays: dict[str, Any]) -> tuple[Array, ...]:
     return tuple(array if array.dtype == dtype else array.astype(dtype) for array in promoted)
 
 
+def same_shape(name: str, arrays: dict[str, Array], remedy: str = "reshape one") -> None:
+    """An error unless all arrays have the shape of the first; the dictionary has them by their arguments' names."""
+    (first, x), *others = arrays.items()
+    for argument, y in others:
+        if y.shape != x.shape:
+            raise ValueError(differing(name, first, x.shape, argument, y.shape, remedy))
+
+
 def matched(
     name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")
 ) -> tuple[Array, Array]:
@@ -85,19 +93,16 @@ def matched(
         return predictions, jnp.zeros_like(predictions)
     given = targets
     predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
-    if predictions.shape != targets.shape:
-        remedy = "reshape one"
-        labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
-        if name in OF_INDICES and labels:
-            remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
-        raise ValueError(differing(name, names[0], predictions.shape, names[1], targets.shape, remedy))
+    remedy = "reshape one"
+    labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
+    if name in OF_INDICES and labels:
+        remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
+    same_shape(name, {names[0]: predictions, names[1]: targets}, remedy)
     return aligned(predictions, targets)
 
 
-def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes) -> tuple[Array, Array, int]:
-    """Floats with their classes on one axis, integer labels that keep that axis with length 1, and the axis."""
-    array = floats(name, argument, predictions)
-    axes = class_axes(name, argument, array, axis)
+def class_indices(name: str, argument: str, array: Array, labels: Any, axes: tuple[int, ...], axis: Any) -> Array:
+    """Integer labels of the rows of an array, with an axis of length 1 where `one_class_axis` has the classes."""
     other = OF_DISTRIBUTIONS.get(name)
     other = f"for distributions over the classes, one-hot ones too, take {other}" if other else "take class indices"
     labels = integers(name, "labels", labels, f"; {other}")
@@ -107,8 +112,7 @@ def labelled(name: str, argument: str, predictions: Any, labels: Any, axis: Axes
             f"{name}: labels {labels.shape} and {argument} {array.shape} do not fit: with the classes on axis {axis} "
             f"labels need shape {rows}" + (f"; {other}." if labels.shape == array.shape else ".")
         )
-    labels = aligned_labels(array, labels, axes)
-    return one_class_axis(array, axes), jnp.expand_dims(labels, min(axes)), min(axes)
+    return jnp.expand_dims(aligned_labels(array, labels, axes), min(axes))
 
 
 def one_class_axis(array: Array, axes: tuple[int, ...]) -> Array:
@@ -161,14 +165,15 @@ def fitted(name: str, argument: str, x: Array, shape: tuple[int, ...], what: str
 
 __all__ = [
     "class_axes",
+    "class_indices",
     "fitted",
     "floating",
     "floats",
     "integers",
-    "labelled",
     "matched",
     "one_class_axis",
     "real",
+    "same_shape",
     "together",
     "wide",
     "without",

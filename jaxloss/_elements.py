@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss import numerics
-from jaxloss._answers import differing
-from jaxloss._arrays import floating, real, wide
+from jaxloss._arrays import floating, real, same_shape, wide
 from jaxloss._domain import required
 from jaxloss._masks import inert, kept, masked
 from jaxloss._options import is_zero, number, option
@@ -64,10 +63,12 @@ def elementwise(name: str, where: Any, first: Given, *others: Given) -> Elements
     arrays = [floating(name, first.argument, first.array)]
     arrays += [real(name, g.argument, g.array) for g in given[1:]]
     dtype = wide(*(a.dtype for a, g in zip(arrays, given, strict=True) if _is_floating(a) and not g.option))
-    for g, a in zip(given[1:], arrays[1:], strict=True):
-        _check_shape(name, given[0], arrays[0].shape, g, a)
-    where = kept(name, where, arrays[0].shape)
+    named = list(zip(given, arrays, strict=True))
+    same_shape(name, {g.argument: a for g, a in named if not g.broadcasts})
     shape = arrays[0].shape
+    for g, a in named:
+        _check_broadcast(name, first.argument, shape, g, a)
+    where = kept(name, where, shape)
     like = next((a for a in arrays if a.shape == shape and numerics.explicit_sharding(a) is not None), arrays[0])
     arrays = [_filled(a, g.fill, where, like, dtype) for a, g in zip(arrays, given, strict=True)]
     inside = _inside(name, given, arrays)
@@ -84,18 +85,12 @@ def _is_floating(array: Array) -> bool:
     return jnp.issubdtype(array.dtype, jnp.floating)
 
 
-def _check_shape(name: str, first: Given, shape: tuple[int, ...], given: Given, array: Array) -> None:
-    if array.shape == shape:
-        return
-    if not given.broadcasts:
-        raise ValueError(differing(name, first.argument, shape, given.argument, array.shape))
-    if array.ndim and (
-        array.ndim != len(shape) or any(n not in (1, m) for n, m in zip(array.shape, shape, strict=True))
-    ):
+def _check_broadcast(name: str, first: str, shape: tuple[int, ...], given: Given, array: Array) -> None:
+    fits = array.ndim == len(shape) and all(n in (1, m) for n, m in zip(array.shape, shape, strict=True))
+    if given.broadcasts and array.ndim and not fits:
         raise ValueError(
-            f"{name}: {first.argument} {shape} and {given.argument} {array.shape} do not fit: {given.argument} may be "
-            f"a scalar, of the shape of {first.argument}, or of length 1 on the axes where it does not vary; "
-            "insert the axis."
+            f"{name}: {first} {shape} and {given.argument} {array.shape} do not fit: {given.argument} may be a scalar, "
+            f"of the shape of {first}, or of length 1 on the axes where it does not vary; insert the axis."
         )
 
 

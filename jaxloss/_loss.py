@@ -1,10 +1,8 @@
 """The base of the class forms: a loss function with its options and its reduction, as one frozen, hashable pytree."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar, Self
 
 import jax
@@ -13,9 +11,11 @@ import numpy as np
 
 from jaxloss import _value
 from jaxloss._answers import called_like_a_function, unknown_keywords
-from jaxloss._arrays import fitted, wide
-from jaxloss._masks import mask
+from jaxloss._arrays import wide
+from jaxloss._masks import left
 from jaxloss._reduce import check_reduction, reduced, totalled
+from jaxloss._rows import Rows, with_counting
+from jaxloss._signatures import REDUCTION, arrays_taken, form_doc, function_name, needs_targets, option_names
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 
@@ -52,10 +52,15 @@ class Loss(_value.Value):
     reduction: Reduction = "mean"
     axis_name: AxisName = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "fn" in cls.__dict__ and cls.__doc__:
+            cls.__doc__ = form_doc(cls)
+
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """An instance; arguments that no form takes are answered here, before the generated constructor sees them."""
         if args:
-            raise TypeError(called_like_a_function(cls.__name__, _function_name(cls)))
+            raise TypeError(called_like_a_function(cls.__name__, function_name(cls)))
         known = [f.name for f in dataclasses.fields(cls) if f.init]
         if not options.keys() <= set(known):
             raise TypeError(unknown_keywords(cls.__name__, options, known))
@@ -86,9 +91,8 @@ class Loss(_value.Value):
         Returns:
             A scalar; with `reduction="none"` one value per loss.
         """
-        losses = self._masked_losses(predictions, targets, where, arrays)
-        where = self._kept(losses, predictions, targets, where)
-        return reduced(self._name, losses, weights, where, self.reduction, None, self.axis_name)
+        losses, counting = self._rows(predictions, targets, where, arrays)
+        return reduced(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
 
     def total(
         self,
@@ -100,19 +104,12 @@ class Loss(_value.Value):
         **arrays: Any,
     ) -> tuple[Array, Array]:
         """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
-        losses = self._masked_losses(predictions, targets, where, arrays)
-        where = self._kept(losses, predictions, targets, where)
-        return totalled(self._name, losses, weights, where, self.reduction, None, self.axis_name)
+        losses, counting = self._rows(predictions, targets, where, arrays)
+        return totalled(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
 
     def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
         """One value per element or row, not reduced."""
-        if not hasattr(type(self), "fn"):
-            raise TypeError(
-                f"{self._name}: there is no loss to compute: take a form such as jaxloss.HuberLoss, or give your "
-                "subclass fn = staticmethod(function) or a method losses(predictions, targets)."
-            )
-        if targets is None and _needs_targets(type(self)):
-            raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
+        self._check_call(targets)
         return type(self).fn(predictions, targets, **self._options(), **arrays)
 
     def __add__(self, other: Any) -> "LossSum":
@@ -150,30 +147,36 @@ class Loss(_value.Value):
         return type(self).__name__
 
     def _options(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _option_names(type(self))}
+        return {name: getattr(self, name) for name in option_names(type(self))}
 
-    def _masked_losses(self, predictions: Any, targets: Any, where: Any, arrays: dict[str, Any]) -> Array:
-        taken = _arrays_of(type(self))
+    def _check_call(self, targets: Any) -> None:
+        if not hasattr(type(self), "fn"):
+            raise TypeError(
+                f"{self._name}: there is no loss to compute: take a form such as jaxloss.HuberLoss, or give your "
+                "subclass fn = staticmethod(function) or a method losses(predictions, targets)."
+            )
+        if targets is None and needs_targets(type(self).fn):
+            raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
+
+    def _rows(self, predictions: Any, targets: Any, where: Any, arrays: dict[str, Any]) -> Rows[Array]:
+        """The losses, and which of them count."""
+        cls, own_method = type(self), type(self).losses is not Loss.losses
+        taken = arrays_taken(cls, own_method)
         if taken is not None and not arrays.keys() <= set(taken):
             known = ["weights", *(name for name in taken if name != "where"), "where"]
             raise TypeError(unknown_keywords(self._name, arrays, known, [f.name for f in dataclasses.fields(self)]))
-        if where is not None and (taken is None or "where" in taken):
-            arrays = {**arrays, "where": where}
-        return self.losses(predictions, targets, **arrays)
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        """Which of the losses count, as a mask of theirs; None for all.
-
-        A loss over axes of its own knows it and says so here. Of any other the mask is as it is given, or, where it has
-        axes that the losses lack, which are then the last ones, True where anything is left.
-        """
-        if where is None:
-            return None
-        where, shape = mask(self._name, where), np.shape(predictions)
-        if where.ndim == len(shape) > losses.ndim:
-            axes = tuple(range(losses.ndim, where.ndim))
-            where = jnp.broadcast_to(fitted(self._name, "where", where, shape, "elements"), shape).any(axes)
-        return where
+        masks = {"where": where} if where is not None and (taken is None or "where" in taken) else {}
+        function = with_counting(getattr(cls, "fn", None))
+        if function is None or own_method:
+            losses = self.losses(predictions, targets, **arrays, **masks)
+            if function is None:
+                return Rows(losses, left(self._name, where, losses.ndim, np.shape(predictions)))
+            # A subclass that changes the losses of a form over rows does not change which rows count: by default all.
+            if where is None and not set(_value.changed(self)) - set(REDUCTION):
+                return Rows(losses, None)
+            return Rows(losses, function(predictions, targets, **self._options(), where=where).counting)
+        self._check_call(targets)
+        return function(predictions, targets, **self._options(), **arrays, **masks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,32 +232,6 @@ class LossSum(Loss):
         raise TypeError("LossSum: the terms of a sum are reduced one by one: take the losses of each of its terms.")
 
 
-@cache
-def _option_names(cls: type[Loss]) -> tuple[str, ...]:
-    base = {f.name for f in dataclasses.fields(Loss)}
-    return tuple(f.name for f in dataclasses.fields(cls) if f.name not in base)
-
-
-@cache
-def _arrays_of(cls: type[Loss]) -> tuple[str, ...] | None:
-    """The arrays that its losses take beside predictions and targets; None where they take any."""
-    if cls.losses is not Loss.losses:
-        _, *parameters = inspect.signature(cls.losses).parameters.values()
-    elif hasattr(cls, "fn"):
-        parameters = list(inspect.signature(cls.fn).parameters.values())
-    else:
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return tuple(p.name for p in parameters[2:] if p.name not in _option_names(cls))
-
-
-@cache
-def _needs_targets(cls: type[Loss]) -> bool:
-    _, targets, *_ = inspect.signature(cls.fn).parameters.values()
-    return targets.default is targets.empty
-
-
 def _is_loss(term: Any) -> bool:
     return isinstance(term, Loss)
 
@@ -262,10 +239,6 @@ def _is_loss(term: Any) -> bool:
 def _is_factor(x: Any) -> bool:
     """Whether a loss can be multiplied by it: a number, traced or not, and no array of several."""
     return isinstance(x, (int, float, np.number, np.ndarray, jax.Array)) and np.ndim(x) == 0
-
-
-def _function_name(cls: type[Loss]) -> str:
-    return cls.fn.__name__ if hasattr(cls, "fn") else f"{cls.__name__}().losses"
 
 
 def _terms(loss: Loss) -> tuple[tuple[Loss, ...], tuple[Any, ...]]:

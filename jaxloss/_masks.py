@@ -42,6 +42,20 @@ def kept_rows(
     return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows, remedy=remedy), rows), axes)
 
 
+def left(name: str, where: Any, ndim: int, shape: tuple[int, ...]) -> Array | None:
+    """Which losses of rank `ndim` the mask leaves anything of, in predictions of `shape`; None where all.
+
+    Axes that the mask has and the losses lack are the last ones.
+    """
+    if where is None:
+        return None
+    array = mask(name, where)
+    if array.ndim == len(shape) > ndim:
+        axes = tuple(range(ndim, array.ndim))
+        array = jnp.broadcast_to(fitted(name, "where", array, shape, "elements"), shape).any(axes)
+    return array
+
+
 def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
     """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was."""
     if where is None:
@@ -64,4 +78,4 @@ def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
     return labels != skip if fits else jnp.ones_like(labels, bool)
 
 
-__all__ = ["counted", "inert", "kept", "kept_rows", "mask", "masked"]
+__all__ = ["counted", "inert", "kept", "kept_rows", "left", "mask", "masked"]

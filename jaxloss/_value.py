@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxloss._keys import key_of, plain
 from jaxloss._options import rule_of
 
 
@@ -26,6 +27,8 @@ class Value:
         # Set before @dataclass runs, which therefore leaves them alone: its own would compare arrays with ==.
         cls.__eq__ = Value.__eq__
         cls.__hash__ = Value.__hash__
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Value.__repr__
         Value._known[class_name(cls)] = cls
         register_pytree(cls)
 
@@ -60,10 +63,33 @@ class Value:
     def __hash__(self) -> int:
         return hash((type(self), _key(self)))
 
+    def __repr__(self) -> str:
+        cls, names = type(self), changed(self)
+        declared = [set(inspect.get_annotations(c)) for c in cls.__mro__]
+        own_first = sorted(names, key=lambda name: next(i for i, fields in enumerate(declared) if name in fields))
+        return f"{cls.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in own_first)})"
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies of arrays could be written to, and what is hashed must not change.
         for name, value in state.items():
             object.__setattr__(self, name, _unchanging(value))
+
+
+def _key(instance: Any) -> tuple[Any, ...]:
+    cls = type(instance)
+    values = ((f.name, getattr(instance, f.name)) for f in dataclasses.fields(instance))
+    return tuple(key_of(value) if name in leaf_names(cls) else value for name, value in values)
+
+
+def changed(instance: Any) -> list[str]:
+    """The fields that are not as they are by default, of those that are shown."""
+    return [f.name for f in dataclasses.fields(instance) if f.repr and not _is_default(f, getattr(instance, f.name))]
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    # An array on a device is not read to be shown.
+    return default is not dataclasses.MISSING and not isinstance(value, jax.Array) and key_of(value) == key_of(default)
 
 
 def _plain(value: Any) -> Any:
@@ -199,54 +225,3 @@ def register_pytree(cls: type) -> None:
 
     register: Callable[..., None] = jax.tree_util.register_pytree_with_keys
     register(cls, flatten_with_keys, unflatten, flatten)
-
-
-# ------------------------------------------------------------------------------------- equality, hashing, plain values
-
-
-class _Traced:
-    """A traced value as part of a key: equal to itself, and without a hash."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Traced) and self.value is other.value
-
-    def __hash__(self) -> int:
-        raise TypeError("a loss that holds a traced value has no hash: pass it as a pytree, not as a static argument.")
-
-
-def _key(instance: Any) -> tuple[Any, ...]:
-    cls = type(instance)
-    values = ((f.name, getattr(instance, f.name)) for f in dataclasses.fields(instance))
-    return tuple(key_of(value) if name in leaf_names(cls) else value for name, value in values)
-
-
-def key_of(value: Any) -> Any:
-    """What stands for numbers where they are compared and hashed: they are equal if they are as float64, nan too.
-
-    So 0.1 is not float32(0.1), and 1, 1.0 and an array of it are one value. All that compares or hashes asks this
-    function, so that equal values cannot have two hashes.
-    """
-    if isinstance(value, (int, float)):
-        return value if value == value else "nan"
-    if isinstance(value, Tracer):
-        return _Traced(value)
-    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
-        array = np.asarray(value)
-        if array.ndim == 0:
-            return key_of(array.item())
-        if array.dtype.kind not in "OSUVMm" or jnp.issubdtype(array.dtype, jnp.floating):
-            return array.shape, (array.astype(np.float64) + 0.0).tobytes()  # -0.0 + 0.0 is 0.0, to which it is equal
-        return array.shape, tuple(array.ravel().tolist())
-    if isinstance(value, (list, tuple)):
-        return tuple(map(key_of, cast(Any, value)))
-    return value
-
-
-def plain(value: Any) -> Any:
-    """An array or array scalar as what JSON knows; anything else as it is."""
-    if isinstance(value, Tracer):
-        raise TypeError("a loss that holds a traced value has no configuration: take it outside of jax.jit.")
-    return value.tolist() if isinstance(value, (jax.Array, np.ndarray, np.generic)) else value

@@ -1,17 +1,16 @@
-"""Rows of classes: what the losses over a class axis share, and the base of their class forms."""
+"""Rows of classes with an integer label each, and what all losses over a class axis share."""
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, floats, labelled, one_class_axis, real
+from jaxloss._arrays import class_axes, class_indices, floats, one_class_axis
 from jaxloss._domain import outside_is_nan
-from jaxloss._loss import Loss
 from jaxloss._masks import counted, kept_rows, masked
 from jaxloss._options import class_table, is_zero, number
+from jaxloss._rows import Rows, rows_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Scalar
 from jaxloss._vocabulary import WHOLE, Shards, shards_of
 
@@ -52,10 +51,14 @@ class LabelRows(NamedTuple):
         return masked(jnp.broadcast_to(along, self.x.shape), self.elements)
 
     def finish(self, name: str, losses: Array) -> Array:
-        """Nan for labels out of range, 0 for rows that do not count, and the class axis gone."""
+        """Nan for labels out of range, 0 for rows that do not count, and no class axis."""
         rule = f"labels must be from 0 to {self.x.shape[self.axis] * self.shards.devices - 1}"
         losses = outside_is_nan(name, losses, lambda: self.valid, rule)
         return jnp.squeeze(masked(losses, self.kept), self.axis)
+
+    def counting(self, name: str, losses: Array) -> Rows[Array]:
+        """The same, with the rows that count."""
+        return rows_of(self.finish(name, losses), self.kept, self.axis)
 
 
 def label_rows(
@@ -70,26 +73,12 @@ def label_rows(
     vocab_axis_name: AxisName = None,
 ) -> LabelRows:
     """Predictions over classes and integer labels, checked, with what `where` and `ignore_index` keep of them."""
-    rows = _unfilled_rows(name, argument, predictions, labels, axis, where, ignore_index, vocab_axis_name)
-    x = rows.x if rows.elements is None else numerics.keep(rows.elements, rows.x, fill)
-    return rows._replace(x=numerics.gated(x, rows.slopes))
-
-
-def _unfilled_rows(
-    name: str,
-    argument: str,
-    predictions: Floats,
-    labels: Labels,
-    axis: Axes,
-    where: Mask | None,
-    ignore_index: int | None,
-    vocab_axis_name: AxisName,
-) -> LabelRows:
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
     shards = shards_of(name, vocab_axis_name, axes, **{argument: array})
     elements, kept = kept_of(name, where, array, axes, shards)
-    x, t, class_axis = labelled(name, argument, array, labels, axis)
+    t = class_indices(name, argument, array, labels, axes, axis)
+    x, class_axis = one_class_axis(array, axes), min(axes)
     if elements is not None:
         elements = numerics.sharded_like(x, one_class_axis(elements, axes))
     if kept is not None:
@@ -104,7 +93,10 @@ def _unfilled_rows(
         own = jnp.any(elements & numerics.is_label(x, t, class_axis), class_axis, keepdims=True)
         kept = kept & (shards.any(own) | ~valid)
     valid = valid if kept is None else valid | ~kept
-    return LabelRows(x, t, elements, kept, valid, class_axis, tuple(array.shape[a] for a in axes), shards)
+    x = x if elements is None else numerics.keep(elements, x, fill)
+    lengths = tuple(array.shape[a] for a in axes)
+    rows = LabelRows(x, t, elements, kept, valid, class_axis, lengths, shards)
+    return rows._replace(x=numerics.gated(x, rows.slopes))
 
 
 def kept_of(
@@ -116,33 +108,6 @@ def kept_of(
         rows = shards.any(rows)
     elements, rows = (None if kept is None else numerics.sharded_like(x, kept) for kept in (elements, rows))
     return elements, rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowLoss(Loss):
-    """A loss over a class axis, whose rows count if anything is left of them."""
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        if where is None:
-            return None
-        options, name = self._options(), self._name
-        x = real(name, "predictions", predictions)
-        axes = class_axes(name, "predictions", x, options["axis"])
-        _, rows = kept_of(name, where, x, axes, shards_of(name, options.get("vocab_axis_name"), axes))
-        return None if rows is None else jnp.squeeze(rows, axes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelLoss(RowLoss):
-    """A loss of class indices, whose rows count if their label is not ignored and its class is left."""
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        options = self._options()
-        if where is None and options["ignore_index"] is None:
-            return None
-        given = (options["axis"], where, options["ignore_index"], options.get("vocab_axis_name"))
-        rows = _unfilled_rows(self._name, "predictions", predictions, targets, *given)
-        return None if rows.kept is None else jnp.squeeze(rows.kept, rows.axis)
 
 
 def classes(x: Array, axes: tuple[int, ...], elements: Array | None, shards: Shards = WHOLE) -> Array:

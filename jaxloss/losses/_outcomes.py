@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._answers import differing
-from jaxloss._arrays import class_axes, floating, real, wide
+from jaxloss._arrays import class_axes, floating, real, same_shape, wide
 from jaxloss._domain import required
 from jaxloss._masks import inert, kept_rows
+from jaxloss._rows import Rows, rows_of
 from jaxloss._types import Array, Axes
 
 Divergence = Callable[[Array, Array, tuple[int, ...]], Array]
@@ -24,6 +24,10 @@ class Outcomes(NamedTuple):
     kept: Array | None  # which elements count
     rows: Array | None  # and which rows, with axes of length 1
 
+    def finish(self, losses: Array) -> Rows[Array]:
+        """The losses, with the rows that count."""
+        return rows_of(losses, self.rows, self.axes)
+
 
 def outcomes(
     name: str,
@@ -37,8 +41,7 @@ def outcomes(
 ) -> Outcomes:
     """Both arrays, checked; `fills` stand where an outcome is masked, `row_fill` where a row is."""
     p, t = floating(name, names[0], predictions), real(name, names[1], targets)
-    if p.shape != t.shape:
-        raise ValueError(differing(name, names[0], p.shape, names[1], t.shape))
+    same_shape(name, {names[0]: p, names[1]: t})
     dtype = wide(*(a.dtype for a in (p, t) if jnp.issubdtype(a.dtype, jnp.floating)))
     p, t = numerics.aligned(p, t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(dtype))
     axes = class_axes(name, names[0], p, axis)
@@ -64,7 +67,7 @@ def divergence(name: str, given: Outcomes, formula: Divergence, inside: Array, r
 
 def from_probabilities(
     name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, formula: Divergence
-) -> Array:
+) -> Rows[Array]:
     """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
     # An outcome of no mass on either side adds nothing.
     given = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"), (0.0, 0.0))
@@ -72,4 +75,4 @@ def from_probabilities(
     highest = jnp.max(jnp.maximum(given.p, given.t), given.axes, keepdims=True)
     inside = (lowest >= 0) & (highest <= 1)
     losses = divergence(name, given, formula, inside, "probabilities must be in [0, 1]")
-    return numerics.nan_unless(jnp.squeeze(inside, given.axes), losses)
+    return given.finish(numerics.nan_unless(jnp.squeeze(inside, given.axes), losses))

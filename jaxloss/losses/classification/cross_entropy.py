@@ -9,13 +9,16 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, matched
 from jaxloss._domain import checked_only
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss._vocabulary import shards_of
-from jaxloss.losses._label_rows import LabelLoss, RowLoss, classes, kept_of, label_rows, smoothed
+from jaxloss.losses._label_rows import classes, kept_of, label_rows, smoothed
 
 
+@over_rows
 def softmax_cross_entropy(
     logits: Floats,
     labels: Numbers,
@@ -27,7 +30,7 @@ def softmax_cross_entropy(
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
     return_aux: bool = False,
-) -> Any:
+) -> Rows[Any]:
     r"""The cross-entropy of a distribution over classes under the softmax of the logits.
 
     $$\ell = \sum_k w_k y_k \left(\log \sum_j e^{x_j} - x_k\right) + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
@@ -74,9 +77,11 @@ def softmax_cross_entropy(
     z_term = _z_term(name, lse, z_loss)
     losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
     losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
-    return (losses, _aux(lse, z_term, lambda x: jnp.squeeze(x, axes))) if return_aux else losses
+    aux = _aux(lse, z_term, lambda x: jnp.squeeze(x, axes)) if return_aux else None
+    return rows_of((losses, aux) if return_aux else losses, rows, axes)
 
 
+@over_rows
 def softmax_cross_entropy_with_integer_labels(
     logits: Floats,
     labels: Labels,
@@ -89,7 +94,7 @@ def softmax_cross_entropy_with_integer_labels(
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
     return_aux: bool = False,
-) -> Any:
+) -> Rows[Any]:
     r"""The cross-entropy of a class index t under the softmax of the logits.
 
     $$\ell = (1 - s) w_t \left(\log \sum_j e^{x_j} - x_t\right)
@@ -134,7 +139,8 @@ def softmax_cross_entropy_with_integer_labels(
         losses = numerics.weighed(1 - smoothing, losses) + spread_nll
     z_term = _z_term(name, lse, z_loss)
     losses = rows.finish(name, losses if z_term is None else losses + z_term)
-    return (losses, _aux(lse, z_term, lambda x: rows.finish(name, x))) if return_aux else losses
+    aux = _aux(lse, z_term, lambda x: rows.finish(name, x)) if return_aux else None
+    return rows_of((losses, aux) if return_aux else losses, rows.kept, rows.axis)
 
 
 class SoftmaxAux(NamedTuple):
@@ -219,7 +225,7 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxCrossEntropy(RowLoss):
+class SoftmaxCrossEntropy(Loss):
     """The class form of `softmax_cross_entropy`."""
 
     fn = staticmethod(softmax_cross_entropy)
@@ -231,7 +237,7 @@ class SoftmaxCrossEntropy(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxCrossEntropyWithIntegerLabels(LabelLoss):
+class SoftmaxCrossEntropyWithIntegerLabels(Loss):
     """The class form of `softmax_cross_entropy_with_integer_labels`."""
 
     fn = staticmethod(softmax_cross_entropy_with_integer_labels)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched, real
@@ -13,8 +12,9 @@ from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import LabelLoss, RowLoss, kept_of, label_rows, smoothed
+from jaxloss.losses._label_rows import LabelRows, kept_of, label_rows, smoothed
 
 
 def sigmoid_focal_loss(
@@ -65,6 +65,7 @@ def sigmoid_focal_loss(
     return elements.finish(losses)
 
 
+@over_rows
 def softmax_focal_loss(
     logits: Floats,
     labels: Numbers,
@@ -75,7 +76,7 @@ def softmax_focal_loss(
     gamma: Scalar = 2.0,
     label_smoothing: Scalar = 0.0,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The softmax cross-entropy with well-classified examples turned down.
 
     $$\ell = -\sum_k \alpha_k y_k (1 - p_k)^\gamma \log p_k$$
@@ -103,40 +104,38 @@ def softmax_focal_loss(
     """
     name = "softmax_focal_loss"
     logits, y = real(name, "logits", logits), real(name, "labels", labels)
-    if _are_indices(logits, y):
+    if jnp.issubdtype(y.dtype, jnp.integer) and y.shape != logits.shape:
         rows = label_rows(name, "logits", logits, y, axis, where, ignore_index)
-        weights = own_weight = None
-        if alpha is not None:
-            if real(name, "alpha", alpha).ndim == 0:
-                weights = own_weight = number(name, "alpha", alpha, rows.x.dtype)
-            else:
-                weights, own_weight = rows.per_class(name, "alpha", alpha)
-        if not is_zero(label_smoothing):
-            one_hot = numerics.is_label(rows.x, rows.labels, rows.axis).astype(rows.x.dtype)
-            keep = jnp.broadcast_to(rows.slopes, one_hot.shape)
-            keep = keep if rows.elements is None else keep & rows.elements
-            losses = _dense_focal(name, rows.x, one_hot, (rows.axis,), weights, gamma, label_smoothing, keep)
-            return rows.finish(name, losses)
-        cross_entropy = numerics.label_nll(rows.x, rows.labels, rows.slopes, None, rows.axis)[0]
-        if own_weight is None:
-            return rows.finish(name, _focal(name, cross_entropy, gamma))
-        own_weight = jnp.broadcast_to(own_weight, cross_entropy.shape)
-        losses = own_weight * _focal(name, numerics.absent(own_weight, cross_entropy), gamma)
-        return rows.finish(name, losses)
+        return rows.counting(name, _label_focal(name, rows, alpha, gamma, label_smoothing))
     if ignore_index is not None:
         raise ValueError(f"{name}: ignore_index is for integer labels, got labels {y.dtype}{y.shape}: use where.")
     x, y = matched(name, logits, y, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
-    elements, rows_kept = kept_of(name, where, x, axes)
-    keep = elements if rows_kept is None or elements is not None else jnp.broadcast_to(rows_kept, x.shape)
+    elements, kept = kept_of(name, where, x, axes)
+    keep = elements if kept is None or elements is not None else jnp.broadcast_to(kept, x.shape)
     x, y = inert(keep, (x, -jnp.inf), (y, 0.0))
     weights = None if alpha is None else _alpha(name, alpha, x, axes)
     losses = jnp.squeeze(_dense_focal(name, x, y, axes, weights, gamma, label_smoothing, keep), axes)
-    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return rows_of(losses, kept, axes)
 
 
-def _are_indices(logits: Floats, labels: Array) -> bool:
-    return jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape != np.shape(logits)
+def _label_focal(name: str, rows: LabelRows, alpha: Any, gamma: Scalar, label_smoothing: Scalar) -> Array:
+    x, weights, own_weight = rows.x, None, None
+    if alpha is not None and real(name, "alpha", alpha).ndim == 0:
+        weights = own_weight = number(name, "alpha", alpha, x.dtype)
+    elif alpha is not None:
+        weights, own_weight = rows.per_class(name, "alpha", alpha)
+    if not is_zero(label_smoothing):
+        one_hot = numerics.is_label(x, rows.labels, rows.axis).astype(x.dtype)
+        keep = jnp.broadcast_to(rows.slopes, one_hot.shape)
+        keep = keep if rows.elements is None else keep & rows.elements
+        return _dense_focal(name, x, one_hot, (rows.axis,), weights, gamma, label_smoothing, keep)
+    cross_entropy = numerics.label_nll(x, rows.labels, rows.slopes, None, rows.axis)[0]
+    if own_weight is None:
+        return _focal(name, cross_entropy, gamma)
+    own_weight = jnp.broadcast_to(own_weight, cross_entropy.shape)
+    return own_weight * _focal(name, numerics.absent(own_weight, cross_entropy), gamma)
 
 
 def _dense_focal(
@@ -181,7 +180,7 @@ class SigmoidFocalLoss(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxFocalLoss(LabelLoss):
+class SoftmaxFocalLoss(Loss):
     """The class form of `softmax_focal_loss`."""
 
     fn = staticmethod(softmax_focal_loss)
@@ -190,11 +189,6 @@ class SoftmaxFocalLoss(LabelLoss):
     gamma: Scalar = 2.0
     label_smoothing: Scalar = 0.0
     ignore_index: int | None = None
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        indices = _are_indices(predictions, real(self._name, "labels", targets))
-        rule = LabelLoss if indices else RowLoss
-        return rule._kept(self, losses, predictions, targets, where)
 
 
 __all__ = ["SigmoidFocalLoss", "SoftmaxFocalLoss", "sigmoid_focal_loss", "softmax_focal_loss"]

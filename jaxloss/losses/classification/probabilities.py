@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
 from jaxloss._domain import checked_only, outside_is_nan
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss.losses._label_rows import (
     PROBABILITIES,
-    LabelLoss,
-    RowLoss,
     classes,
     kept_of,
     label_rows,
@@ -22,6 +22,7 @@ from jaxloss.losses._label_rows import (
 )
 
 
+@over_rows
 def categorical_cross_entropy(
     probabilities: Floats,
     labels: Numbers,
@@ -30,7 +31,7 @@ def categorical_cross_entropy(
     *,
     label_smoothing: Scalar = 0.0,
     class_weights: Numbers | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The cross-entropy of a distribution y over classes under given probabilities p.
 
     $$\ell = -\sum_k w_k y_k \log p_k$$
@@ -72,9 +73,11 @@ def categorical_cross_entropy(
         smooth = masked(smooth * numerics.sharded_like(p, weights), elements)
     losses = numerics.probabilities_nll(p, smooth, inside if rows is None else inside & rows, axes)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, PROBABILITIES), axes)
-    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return rows_of(losses, rows, axes)
 
 
+@over_rows
 def sparse_categorical_cross_entropy(
     probabilities: Floats,
     labels: Labels,
@@ -84,7 +87,7 @@ def sparse_categorical_cross_entropy(
     label_smoothing: Scalar = 0.0,
     class_weights: Numbers | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The cross-entropy of a class index t under given probabilities p.
 
     $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
@@ -125,9 +128,10 @@ def sparse_categorical_cross_entropy(
     losses = numerics.probabilities_nll(own, jnp.broadcast_to(own_weight, own.shape), counts, (rows.axis,))
     if spread is not None and not is_zero(label_smoothing):
         losses = losses + numerics.probabilities_nll(p, spread, counts, (rows.axis,))
-    return rows.finish(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
+    return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 
 
+@over_rows
 def nll_loss(
     log_probabilities: Floats,
     labels: Labels,
@@ -136,7 +140,7 @@ def nll_loss(
     *,
     class_weights: Numbers | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The negative log-likelihood of a class index t under given log-probabilities, $\ell = -w_t \log p_t$.
 
     Log-probabilities from minus infinity to 0, taken as they are. A label outside 0 to C - 1 has loss nan.
@@ -165,11 +169,11 @@ def nll_loss(
     if class_weights is not None:
         losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
     losses = checked_only(name, losses, lambda: own <= 0, "log_probabilities must be at most 0")
-    return rows.finish(name, losses)
+    return rows.counting(name, losses)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalCrossEntropy(RowLoss):
+class CategoricalCrossEntropy(Loss):
     """The class form of `categorical_cross_entropy`."""
 
     fn = staticmethod(categorical_cross_entropy)
@@ -179,7 +183,7 @@ class CategoricalCrossEntropy(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseCategoricalCrossEntropy(LabelLoss):
+class SparseCategoricalCrossEntropy(Loss):
     """The class form of `sparse_categorical_cross_entropy`."""
 
     fn = staticmethod(sparse_categorical_cross_entropy)
@@ -190,7 +194,7 @@ class SparseCategoricalCrossEntropy(LabelLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NLLLoss(LabelLoss):
+class NLLLoss(Loss):
     """The class form of `nll_loss`."""
 
     fn = staticmethod(nll_loss)

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._loss import Loss
 from jaxloss._masks import masked
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._label_rows import RowLoss
 from jaxloss.losses._outcomes import from_probabilities, outcomes
 
 
-def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None) -> Array:
+@over_rows
+def js_divergence(
+    predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
+) -> Rows[Array]:
     r"""The Jensen-Shannon divergence between predicted probabilities p and target probabilities t.
 
     $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
@@ -35,9 +39,10 @@ def js_divergence(predictions: Floats, targets: Numbers, axis: Axes | None = -1,
     return from_probabilities("js_divergence", predictions, targets, axis, where, rows)
 
 
+@over_rows
 def js_divergence_from_logits(
     logits: Floats, target_logits: Floats, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The Jensen-Shannon divergence between the softmaxes of two arrays of logits, as for distillation.
 
     $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
@@ -63,13 +68,14 @@ def js_divergence_from_logits(
     name = "js_divergence_from_logits"
     # Outcomes that are left out have probability 0; rows that are left out are rows of zeros.
     names, least = ("logits", "target_logits"), -jnp.inf
-    x, z, axes, keep, _ = outcomes(name, logits, target_logits, axis, where, names, (least, least), row_fill=0.0)
-    terms = numerics.js_log_term(numerics.log_softmax(x, axes), numerics.log_softmax(z, axes))
-    return jnp.sum(masked(terms, keep), axes)
+    given = outcomes(name, logits, target_logits, axis, where, names, (least, least), row_fill=0.0)
+    log_p, log_t = (numerics.log_softmax(x, given.axes) for x in (given.p, given.t))
+    terms = masked(numerics.js_log_term(log_p, log_t), given.kept)
+    return given.finish(jnp.sum(terms, given.axes))
 
 
 @dataclass(frozen=True, kw_only=True)
-class JSDivergence(RowLoss):
+class JSDivergence(Loss):
     """The class form of `js_divergence`."""
 
     fn = staticmethod(js_divergence)
@@ -77,7 +83,7 @@ class JSDivergence(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JSDivergenceFromLogits(RowLoss):
+class JSDivergenceFromLogits(Loss):
     """The class form of `js_divergence_from_logits`."""
 
     fn = staticmethod(js_divergence_from_logits)

@@ -6,14 +6,16 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._loss import Loss
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._label_rows import RowLoss
 from jaxloss.losses._outcomes import Divergence, divergence, from_probabilities, outcomes
 
 
+@over_rows
 def kl_divergence(
     log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted log-probabilities from target probabilities t.
 
     $$\ell = \sum_k t_k (\log t_k - \log p_k)$$
@@ -40,9 +42,10 @@ def kl_divergence(
     )
 
 
+@over_rows
 def kl_divergence_with_log_targets(
     log_predictions: Floats, log_targets: Floats, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted log-probabilities from target log-probabilities.
 
     $$\ell = \sum_k e^{\log t_k} (\log t_k - \log p_k)$$
@@ -73,9 +76,10 @@ def kl_divergence_with_log_targets(
     )
 
 
+@over_rows
 def generalized_kl_divergence(
     log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The Kullback-Leibler divergence between positive measures that need not sum to 1.
 
     $$\ell = \sum_k \left(t_k (\log t_k - \log p_k) - t_k + p_k\right)$$
@@ -104,9 +108,10 @@ def generalized_kl_divergence(
     return _divergence("generalized_kl_divergence", log_predictions, targets, axis, where, term, _NAMES, (0.0, 1.0))
 
 
+@over_rows
 def kl_divergence_from_probabilities(
     predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted probabilities p from target probabilities t.
 
     $$\ell = \sum_k t_k \log \frac{t_k}{p_k}$$
@@ -143,17 +148,17 @@ def _divergence(
     formula: Divergence,
     names: tuple[str, str],
     fills: tuple[float, float],
-) -> Array:
+) -> Rows[Array]:
     """The sum of one term per outcome."""
     given = outcomes(name, predictions, targets, axis, where, names, fills)  # where both are filled the term is 0
     if names is not _NAMES:
-        return formula(given.p, given.t, given.axes)
+        return given.finish(formula(given.p, given.t, given.axes))
     inside = ~(jnp.min(given.t, given.axes, keepdims=True) < 0)  # elsewhere the logarithm of a target makes a row nan
-    return divergence(name, given, formula, inside, "targets must not be negative")
+    return given.finish(divergence(name, given, formula, inside, "targets must not be negative"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergence(RowLoss):
+class KLDivergence(Loss):
     """The class form of `kl_divergence`."""
 
     fn = staticmethod(kl_divergence)
@@ -161,7 +166,7 @@ class KLDivergence(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergenceWithLogTargets(RowLoss):
+class KLDivergenceWithLogTargets(Loss):
     """The class form of `kl_divergence_with_log_targets`."""
 
     fn = staticmethod(kl_divergence_with_log_targets)
@@ -169,7 +174,7 @@ class KLDivergenceWithLogTargets(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneralizedKLDivergence(RowLoss):
+class GeneralizedKLDivergence(Loss):
     """The class form of `generalized_kl_divergence`."""
 
     fn = staticmethod(generalized_kl_divergence)
@@ -177,7 +182,7 @@ class GeneralizedKLDivergence(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLDivergenceFromProbabilities(RowLoss):
+class KLDivergenceFromProbabilities(Loss):
     """The class form of `kl_divergence_from_probabilities`."""
 
     fn = staticmethod(kl_divergence_from_probabilities)

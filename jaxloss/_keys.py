@@ -1,0 +1,53 @@
+"""How the values of fields are compared, hashed and stored: numbers by what they say, whatever they are given as."""
+
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+
+class _Traced:
+    """A traced value as part of a key: equal to itself, and without a hash."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Traced) and self.value is other.value
+
+    def __hash__(self) -> int:
+        raise TypeError("a loss that holds a traced value has no hash: pass it as a pytree, not as a static argument.")
+
+
+def key_of(value: Any) -> Any:
+    """What stands for numbers where they are compared and hashed: they are equal if they are as float64, nan too.
+
+    So 0.1 is not float32(0.1), and 1, 1.0 and an array of it are one value. All that compares or hashes asks this
+    function, so that equal values cannot have two hashes.
+    """
+    if isinstance(value, (int, float)):
+        return value if value == value else "nan"
+    if isinstance(value, Tracer):
+        return _Traced(value)
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+        array = np.asarray(value)
+        if array.ndim == 0:
+            return key_of(array.item())
+        if array.dtype.kind not in "OSUVMm" or jnp.issubdtype(array.dtype, jnp.floating):
+            return array.shape, (array.astype(np.float64) + 0.0).tobytes()  # -0.0 + 0.0 is 0.0, to which it is equal
+        return array.shape, tuple(array.ravel().tolist())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(key_of, cast(Any, value)))
+    return value
+
+
+def plain(value: Any) -> Any:
+    """An array or array scalar as what JSON knows; anything else as it is."""
+    if isinstance(value, Tracer):
+        raise TypeError("a loss that holds a traced value has no configuration: take it outside of jax.jit.")
+    return value.tolist() if isinstance(value, (jax.Array, np.ndarray, np.generic)) else value
+
+
+__all__ = ["key_of", "plain"]

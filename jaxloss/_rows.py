@@ -1,0 +1,47 @@
+"""Losses over rows: which rows count is decided once, by the function, and the class form asks it."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+
+import jax.numpy as jnp
+
+from jaxloss._types import Array
+
+P = ParamSpec("P")
+Losses = TypeVar("Losses")
+
+
+class Rows(NamedTuple, Generic[Losses]):
+    """The losses of rows, and which of the rows count; None if all do."""
+
+    losses: Losses
+    counting: Array | None
+
+
+def rows_of(losses: Losses, kept: Array | None, axes: int | tuple[int, ...]) -> Rows[Losses]:
+    """The losses with a mask of the rows that count, which still has the class axes, with length 1."""
+    return Rows(losses, None if kept is None else jnp.squeeze(kept, axes))
+
+
+def over_rows(function: Callable[P, Rows[Losses]]) -> Callable[P, Losses]:
+    """The public function of a loss over rows: it returns the losses alone, and `with_counting` both."""
+
+    @wraps(function)
+    def losses(*args: P.args, **kwargs: P.kwargs) -> Losses:
+        return function(*args, **kwargs).losses
+
+    public = cast(Any, losses)
+    public.__signature__ = inspect.signature(function).replace(return_annotation=Array)
+    public.__annotations__ = {**function.__annotations__, "return": Array}
+    public.with_counting = function
+    return losses
+
+
+def with_counting(function: Any) -> Callable[..., Rows[Array]] | None:
+    """The function that returns losses and rows that count; None for a loss that is not over rows."""
+    return getattr(function, "with_counting", None)
+
+
+__all__ = ["Rows", "over_rows", "rows_of", "with_counting"]
