@@ -12,6 +12,7 @@ from jaxloss.fused.log_partition import *
 from jaxloss.fused.sharded import *
 from jaxloss.losses.classification.binary import *
 from jaxloss.losses.classification.cross_entropy import *
+from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.divergence.jensen_shannon import *

@@ -11,6 +11,9 @@ from typing import Any
 
 from jaxloss._arguments import argument_lines, with_arguments
 
+# Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
+from jaxloss._types import *  # noqa: F403
+
 # Names of one thing, here and elsewhere.
 _SYNONYMS = (
     {"weights", "sample_weight", "sample_weights", "weight"},

@@ -1,5 +1,7 @@
 """What only a value can show: nan in that element, and under `checked` an error, inside compiled programs too."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager

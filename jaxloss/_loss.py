@@ -1,5 +1,7 @@
 """The base of the class forms: a loss function with its options and its reduction, as one frozen, hashable pytree."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -112,13 +114,13 @@ class Loss(_value.Value):
         self._check_call(targets)
         return type(self).fn(predictions, targets, **self._options(), **arrays)
 
-    def __add__(self, other: Any) -> "LossSum":
+    def __add__(self, other: Any) -> LossSum:
         if not isinstance(other, Loss):
             return NotImplemented
         (a, x), (b, y) = _terms(self), _terms(other)
         return LossSum(terms=a + b, coefficients=x + y)
 
-    def __mul__(self, factor: Any) -> "LossSum":
+    def __mul__(self, factor: Any) -> LossSum:
         if not _is_factor(factor):
             return NotImplemented
         terms, coefficients = _terms(self)
@@ -126,19 +128,19 @@ class Loss(_value.Value):
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: Any) -> "LossSum":
+    def __truediv__(self, divisor: Any) -> LossSum:
         return self * (1 / divisor) if _is_factor(divisor) else NotImplemented
 
-    def __neg__(self) -> "LossSum":
+    def __neg__(self) -> LossSum:
         return self * -1.0
 
-    def __pos__(self) -> "Loss":
+    def __pos__(self) -> Loss:
         return self
 
-    def __sub__(self, other: Any) -> "LossSum":
+    def __sub__(self, other: Any) -> LossSum:
         return self + -other if isinstance(other, Loss) else NotImplemented
 
-    def __radd__(self, other: Any) -> "Loss":
+    def __radd__(self, other: Any) -> Loss:
         # sum(losses) starts from 0.
         return self if isinstance(other, int) and other == 0 else NotImplemented
 

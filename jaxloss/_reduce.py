@@ -1,5 +1,7 @@
 """From losses to one number: the only file that asks which reduction."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, get_args
 

@@ -7,6 +7,8 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax.numpy as jnp
 
+# Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
+from jaxloss._types import *  # noqa: F403
 from jaxloss._types import Array
 
 P = ParamSpec("P")
@@ -32,9 +34,10 @@ def over_rows(function: Callable[P, Rows[Losses]]) -> Callable[P, Losses]:
     def losses(*args: P.args, **kwargs: P.kwargs) -> Losses:
         return function(*args, **kwargs).losses
 
-    public = cast(Any, losses)
-    public.__signature__ = inspect.signature(function).replace(return_annotation=Array)
-    public.__annotations__ = {**function.__annotations__, "return": Array}
+    public, returned = cast(Any, losses), str(function.__annotations__["return"])  # "Rows[...]", as all annotations
+    returned = returned.removeprefix("Rows[").removesuffix("]")
+    public.__signature__ = inspect.signature(function).replace(return_annotation=returned)
+    public.__annotations__ = {**function.__annotations__, "return": returned}
     public.with_counting = function
     return losses
 

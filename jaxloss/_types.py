@@ -30,6 +30,9 @@ Mask: TypeAlias = Bool[ArrayLike, "..."]
 Reduction: TypeAlias = Literal["none", "sum", "mean", "sum_over_batch_size"]
 """How losses become one number; see `jaxloss.reduce`."""
 
+Constant: TypeAlias = bool | Literal["stirling", "exact"]
+"""Which constant of a Poisson law's likelihood is added."""
+
 Layout: TypeAlias = Literal["dv", "vd"]
 """Which axis of a kernel the features are on, and which the classes."""
 
@@ -41,6 +44,7 @@ __all__ = [
     "ArrayLike",
     "Axes",
     "AxisName",
+    "Constant",
     "Floats",
     "Labels",
     "Layout",

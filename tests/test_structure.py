@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import typing
 
 import jax
 import pytest
@@ -112,6 +113,33 @@ def test_shared_arguments_have_one_wording(name):
     assert all(len(line) <= 240 for table in (SHARED, OVER_CLASSES) for line in table.values())
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_page_of_a_form_has_a_line_for_each_field(form):
+    lines = own_lines(FORMS[form].__doc__)
+    function = own_lines(FORMS[form].fn.__doc__)
+    for field in inspect.signature(FORMS[form]).parameters:
+        assert lines.get(field), f"{form}: {field} has no line in help({form}): give it one in the function's docstring"
+        assert lines[field] == function.get(field, SHARED.get(field)), f"{form}: {field}"
+    assert re.match(r"[A-Z][^\n]+ class form of `\w+`\.\n\n[A-Z]", FORMS[form].__doc__)
+
+
+@pytest.mark.parametrize("name", [*sorted(LOSSES - {"SoftmaxAux"}), "Loss", "reduce", "total", "checked"])
+def test_signatures_print_the_names_of_types(name):
+    """An annotation that is a string prints as it is written: `Scalar`, not a union of eight types."""
+    signature = str(inspect.signature(PUBLIC[name]))
+    assert not re.search(r"Union|jaxtyping|numpy|Rows", signature), f"{name}: add `from __future__ import annotations`"
+    assert typing.get_type_hints(PUBLIC[name])
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES & FUNCTIONS.keys()))
+def test_annotations_can_be_checked_at_run_time(name):
+    beartype, jaxtyping = pytest.importorskip("beartype"), pytest.importorskip("jaxtyping")
+    checked = jaxtyping.jaxtyped(typechecker=beartype.beartype)(PUBLIC[name])
+    needed = [p for p in inspect.signature(PUBLIC[name]).parameters.values() if p.default is p.empty]
+    with pytest.raises(jaxtyping.TypeCheckError):
+        checked(**{p.name: "no array" for p in needed})
+
+
 def test_a_file_does_not_repeat_the_table():
     for file in (m for m in LOSS_FILES if m.startswith("jaxloss.losses.")):
         text = " ".join(inspect.getsource(importlib.import_module(file)).split())
@@ -128,6 +156,13 @@ def test_the_examples_print_what_they_say(module):
         importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE, extraglobs=names
     )
     assert result.failed == 0
+
+
+def test_the_table_of_the_readme_has_every_public_name():
+    text = (ROOT.parent / "README.md").read_text()
+    table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    missing = [name for name in jaxloss.__all__ if f"`{name}`" not in table]
+    assert not missing, f"README.md: the table under 'Losses' lacks {missing}"
 
 
 PAGES = [ROOT.parent / "README.md", *sorted((ROOT.parent / "docs").glob("*.md"))]

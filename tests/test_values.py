@@ -82,6 +82,16 @@ def test_however_a_field_is_given_it_is_one_value(form):
             _all_one([form(**{field.name: value}) for value in STRUCTURE[field.name]])
 
 
+def test_what_is_shown_differs_from_the_defaults_and_a_loss_shows_its_own_fields_first():
+    assert repr(HuberLoss()) == "HuberLoss()"
+    assert repr(HuberLoss(delta=1, reduction="mean")) == "HuberLoss()"
+    assert repr(HuberLoss(reduction="sum", delta=2.0)) == "HuberLoss(delta=2.0, reduction='sum')"
+    assert repr(0.5 * HuberLoss()) == "LossSum(terms=(HuberLoss(),), coefficients=(0.5,))"
+    weighted = jaxloss.SoftmaxCrossEntropy(class_weights=[1.0, 2.0], axis_name="batch", axis=0)
+    assert repr(weighted) == "SoftmaxCrossEntropy(axis=0, class_weights=array([1., 2.]), axis_name='batch')"
+    jit(lambda delta: [delta, repr(HuberLoss(delta=delta)).index("delta=")][0])(1.0)  # a traced one is shown too
+
+
 def test_equality_and_hash_ask_one_question():
     halves = [
         HuberLoss(delta=d) for d in (0.1, np.float64(0.1), jnp.float32(0.1), np.float32(0.1), float(np.float32(0.1)))

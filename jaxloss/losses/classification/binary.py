@@ -1,5 +1,7 @@
 r"""Binary cross-entropies, from logits and from probabilities."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics
@@ -90,7 +92,7 @@ def _positive(name: str, pos_weight: Numbers, predictions: Floats) -> tuple[Give
 
 @dataclass(frozen=True, kw_only=True)
 class SigmoidBinaryCrossEntropy(Loss):
-    """The class form of `sigmoid_binary_cross_entropy`."""
+    """Binary cross-entropy from logits: the class form of `sigmoid_binary_cross_entropy`."""
 
     fn = staticmethod(sigmoid_binary_cross_entropy)
     label_smoothing: Scalar = 0.0
@@ -99,7 +101,7 @@ class SigmoidBinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryCrossEntropy(Loss):
-    """The class form of `binary_cross_entropy`."""
+    """Binary cross-entropy from probabilities: the class form of `binary_cross_entropy`."""
 
     fn = staticmethod(binary_cross_entropy)
     label_smoothing: Scalar = 0.0

@@ -1,5 +1,7 @@
 r"""Cross-entropies from logits, over classes that are given as indices or as distributions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, floats, matched
+from jaxloss._arrays import class_axes, matched
 from jaxloss._domain import checked_only
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
@@ -163,70 +165,9 @@ def _z_term(name: str, lse: Array, z_loss: Scalar) -> Array | None:
     return factor * jnp.square(numerics.absent(factor, lse))
 
 
-def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = None) -> Array:
-    r"""The logarithm of the softmax, $\ell_i = x_i - \log \sum_j e^{x_j}$.
-
-    Any logits, minus infinity included; a row of minus infinities stays one. Relatively exact also for the class whose
-    probability is near 1.
-
-    Args:
-        where: True where an element counts, of the shape of `logits`, or of the rows: a row that is masked is masked
-            in all its elements. Elsewhere the result is minus infinity, with gradient 0.
-
-    Returns:
-        Log-probabilities, of the shape of `logits`.
-
-    Raises:
-        ValueError: An axis out of range, a mask that does not fit.
-        TypeError: Logits that are not floats.
-
-    Example:
-        >>> print("{:.4g} {:.4g}".format(*log_softmax(jnp.array([40.0, 0.0]))))
-        -4.248e-18 -40
-
-    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
-    """
-    x = floats("log_softmax", "logits", logits)
-    axes = class_axes("log_softmax", "logits", x, axis)
-    elements, rows = kept_of("log_softmax", where, x, axes)
-    (x,) = inert(rows if elements is None else elements, (x, -jnp.inf))
-    return numerics.log_softmax(x, axes)
-
-
-def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, where: Mask | None = None) -> Array:
-    r"""Labels with a share of their mass spread evenly over the classes, $(1 - \alpha) y + \alpha / K$.
-
-    The losses take `label_smoothing` themselves, and then nothing of this size is written.
-
-    Args:
-        labels: Distributions over the classes, `[..., classes]`.
-        alpha: The share that is spread; in [0, 1].
-        where: True where a class counts, of the shape of `labels`; the others get 0 and no share.
-
-    Returns:
-        Distributions over the classes, of the shape of `labels`.
-
-    Raises:
-        ValueError: An axis or a share out of range, a mask that does not fit.
-        TypeError: Labels that are not floats.
-
-    Example:
-        >>> print(smooth_labels(jnp.array([0.0, 1.0]), 0.1))
-        [0.05 0.95]
-
-    Source: Szegedy et al., "Rethinking the Inception Architecture", 2016.
-    """
-    y = floats("smooth_labels", "labels", labels)
-    axes = class_axes("smooth_labels", "labels", y, axis)
-    elements, rows = kept_of("smooth_labels", where, y, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, y.shape)
-    (y,) = inert(keep, (y, 0.0))
-    return smoothed("smooth_labels", y, alpha, axes, keep, "alpha")
-
-
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxCrossEntropy(Loss):
-    """The class form of `softmax_cross_entropy`."""
+    """Cross-entropy of distributions from logits: the class form of `softmax_cross_entropy`."""
 
     fn = staticmethod(softmax_cross_entropy)
     axis: Axes | None = -1
@@ -238,7 +179,7 @@ class SoftmaxCrossEntropy(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxCrossEntropyWithIntegerLabels(Loss):
-    """The class form of `softmax_cross_entropy_with_integer_labels`."""
+    """Cross-entropy of class indices from logits: the class form of `softmax_cross_entropy_with_integer_labels`."""
 
     fn = staticmethod(softmax_cross_entropy_with_integer_labels)
     axis: Axes = -1
@@ -253,8 +194,6 @@ __all__ = [
     "SoftmaxAux",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyWithIntegerLabels",
-    "log_softmax",
-    "smooth_labels",
     "softmax_cross_entropy",
     "softmax_cross_entropy_with_integer_labels",
 ]

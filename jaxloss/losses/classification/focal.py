@@ -1,5 +1,7 @@
 r"""Focal losses: cross-entropies with well-classified examples turned down."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,7 +173,7 @@ def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class SigmoidFocalLoss(Loss):
-    """The class form of `sigmoid_focal_loss`."""
+    """Binary focal loss from logits: the class form of `sigmoid_focal_loss`."""
 
     fn = staticmethod(sigmoid_focal_loss)
     alpha: Numbers | None = None
@@ -181,7 +183,7 @@ class SigmoidFocalLoss(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxFocalLoss(Loss):
-    """The class form of `softmax_focal_loss`."""
+    """Focal loss over classes from logits: the class form of `softmax_focal_loss`."""
 
     fn = staticmethod(softmax_focal_loss)
     axis: Axes = -1

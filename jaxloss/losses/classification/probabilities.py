@@ -1,5 +1,7 @@
 r"""Cross-entropies from probabilities and log-probabilities over classes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -174,7 +176,7 @@ def nll_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class CategoricalCrossEntropy(Loss):
-    """The class form of `categorical_cross_entropy`."""
+    """Cross-entropy of distributions from probabilities: the class form of `categorical_cross_entropy`."""
 
     fn = staticmethod(categorical_cross_entropy)
     axis: Axes | None = -1
@@ -184,7 +186,7 @@ class CategoricalCrossEntropy(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class SparseCategoricalCrossEntropy(Loss):
-    """The class form of `sparse_categorical_cross_entropy`."""
+    """Cross-entropy of class indices from probabilities: the class form of `sparse_categorical_cross_entropy`."""
 
     fn = staticmethod(sparse_categorical_cross_entropy)
     axis: Axes = -1
@@ -195,7 +197,7 @@ class SparseCategoricalCrossEntropy(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class NLLLoss(Loss):
-    """The class form of `nll_loss`."""
+    """Negative log-likelihood of class indices from log-probabilities: the class form of `nll_loss`."""
 
     fn = staticmethod(nll_loss)
     axis: Axes = -1

@@ -1,5 +1,7 @@
 r"""The Jensen-Shannon divergence: symmetric, bounded, and finite for any two distributions."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -76,7 +78,7 @@ def js_divergence_from_logits(
 
 @dataclass(frozen=True, kw_only=True)
 class JSDivergence(Loss):
-    """The class form of `js_divergence`."""
+    """Jensen-Shannon divergence of probabilities: the class form of `js_divergence`."""
 
     fn = staticmethod(js_divergence)
     axis: Axes | None = -1
@@ -84,7 +86,7 @@ class JSDivergence(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class JSDivergenceFromLogits(Loss):
-    """The class form of `js_divergence_from_logits`."""
+    """Jensen-Shannon divergence of softmaxes: the class form of `js_divergence_from_logits`."""
 
     fn = staticmethod(js_divergence_from_logits)
     axis: Axes | None = -1

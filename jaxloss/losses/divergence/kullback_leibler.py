@@ -1,5 +1,7 @@
 r"""Kullback-Leibler divergences between distributions, in the forms in which the two are at hand."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +161,7 @@ def _divergence(
 
 @dataclass(frozen=True, kw_only=True)
 class KLDivergence(Loss):
-    """The class form of `kl_divergence`."""
+    """Kullback-Leibler divergence from log-probabilities: the class form of `kl_divergence`."""
 
     fn = staticmethod(kl_divergence)
     axis: Axes | None = -1
@@ -167,7 +169,7 @@ class KLDivergence(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class KLDivergenceWithLogTargets(Loss):
-    """The class form of `kl_divergence_with_log_targets`."""
+    """Kullback-Leibler divergence of log-probabilities: the class form of `kl_divergence_with_log_targets`."""
 
     fn = staticmethod(kl_divergence_with_log_targets)
     axis: Axes | None = -1
@@ -175,7 +177,7 @@ class KLDivergenceWithLogTargets(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class GeneralizedKLDivergence(Loss):
-    """The class form of `generalized_kl_divergence`."""
+    """Generalized Kullback-Leibler divergence: the class form of `generalized_kl_divergence`."""
 
     fn = staticmethod(generalized_kl_divergence)
     axis: Axes | None = -1
@@ -183,7 +185,7 @@ class GeneralizedKLDivergence(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class KLDivergenceFromProbabilities(Loss):
-    """The class form of `kl_divergence_from_probabilities`."""
+    """Kullback-Leibler divergence of probabilities: the class form of `kl_divergence_from_probabilities`."""
 
     fn = staticmethod(kl_divergence_from_probabilities)
     axis: Axes | None = -1

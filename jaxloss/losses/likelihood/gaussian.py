@@ -1,5 +1,7 @@
 r"""The negative log-likelihood of values that follow a Gaussian law of given variance."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -58,7 +60,7 @@ def gaussian_nll(
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianNLL(Loss):
-    """The class form of `gaussian_nll`."""
+    """Gaussian negative log-likelihood: the class form of `gaussian_nll`."""
 
     fn = staticmethod(gaussian_nll)
     full: bool = False

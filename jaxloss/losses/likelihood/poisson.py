@@ -1,7 +1,8 @@
 r"""Losses of counts that follow a Poisson law: the negative log-likelihood and the deviance."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
 
 import jax.numpy as jnp
 
@@ -10,9 +11,7 @@ from jaxloss._domain import checked_only
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import is_zero, number, option
-from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
-
-Full = bool | Literal["stirling", "exact"]
+from jaxloss._types import Array, Constant, Floats, Mask, Numbers, Scalar
 
 
 def poisson_nll(
@@ -20,7 +19,7 @@ def poisson_nll(
     targets: Numbers,
     *,
     log_input: bool = True,
-    full: Full = False,
+    full: Constant = False,
     eps: Scalar = 0.0,
     where: Mask | None = None,
 ) -> Array:
@@ -133,17 +132,17 @@ def _counted(
 
 @dataclass(frozen=True, kw_only=True)
 class PoissonNLL(Loss):
-    """The class form of `poisson_nll`."""
+    """Poisson negative log-likelihood: the class form of `poisson_nll`."""
 
     fn = staticmethod(poisson_nll)
     log_input: bool = True
-    full: Full = False
+    full: Constant = False
     eps: Scalar = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoissonDeviance(Loss):
-    """The class form of `poisson_deviance`."""
+    """Poisson deviance: the class form of `poisson_deviance`."""
 
     fn = staticmethod(poisson_deviance)
     log_input: bool = True

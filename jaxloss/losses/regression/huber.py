@@ -1,5 +1,7 @@
 r"""The Huber loss: quadratic near the target, linear far from it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics
@@ -43,7 +45,7 @@ def huber_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class HuberLoss(Loss):
-    """The class form of `huber_loss`."""
+    """Huber loss: the class form of `huber_loss`."""
 
     fn = staticmethod(huber_loss)
     delta: Scalar = 1.0

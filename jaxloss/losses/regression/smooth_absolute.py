@@ -1,5 +1,7 @@
 r"""The log-cosh loss: a smooth absolute error."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics
@@ -36,7 +38,7 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
 @dataclass(frozen=True, kw_only=True)
 class LogCosh(Loss):
-    """The class form of `log_cosh`."""
+    """Log-cosh loss: the class form of `log_cosh`."""
 
     fn = staticmethod(log_cosh)
 

@@ -1,5 +1,7 @@
 r"""Squared and absolute errors."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -75,21 +77,21 @@ def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask 
 
 @dataclass(frozen=True, kw_only=True)
 class SquaredError(Loss):
-    """The class form of `squared_error`."""
+    """Squared error: the class form of `squared_error`."""
 
     fn = staticmethod(squared_error)
 
 
 @dataclass(frozen=True, kw_only=True)
 class L2Loss(Loss):
-    """The class form of `l2_loss`."""
+    """Half the squared error: the class form of `l2_loss`."""
 
     fn = staticmethod(l2_loss)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AbsoluteError(Loss):
-    """The class form of `absolute_error`."""
+    """Absolute error: the class form of `absolute_error`."""
 
     fn = staticmethod(absolute_error)
 

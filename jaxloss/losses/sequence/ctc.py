@@ -1,5 +1,7 @@
 r"""Connectionist temporal classification: label sequences that are not aligned to the frames."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -168,7 +170,7 @@ def _live(name: str, which: str, paddings: Any, shape: tuple[int, ...]) -> Array
 
 @dataclass(frozen=True, kw_only=True)
 class CTCLoss(Loss):
-    """The class form of `ctc_loss`."""
+    """Connectionist temporal classification: the class form of `ctc_loss`."""
 
     fn = staticmethod(ctc_loss)
     blank_id: int = 0
