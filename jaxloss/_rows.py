@@ -7,8 +7,6 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax.numpy as jnp
 
-# Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
-from jaxloss._types import *  # noqa: F403
 from jaxloss._types import Array
 
 P = ParamSpec("P")
