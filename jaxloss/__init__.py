@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 # Every public name stands here once, by family; a file's own `__all__` says which of them are its.
 __all__ = [
-    # What every loss has
+    # Reductions, checks and the base class
     "Loss",
     "LossSum",
     "checked",

@@ -1,4 +1,4 @@
-"""What a first mistake is answered with: the name that was meant."""
+"""Answers to first mistakes: error messages that name the argument or function that was meant."""
 
 import inspect
 import sys
@@ -14,7 +14,7 @@ from jaxloss._arguments import argument_lines, with_arguments
 # Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
 from jaxloss._types import *  # noqa: F403
 
-# Names of one thing, here and elsewhere.
+# Groups of argument names that mean the same in this library and in others.
 _SYNONYMS = (
     {"weights", "sample_weight", "sample_weights", "weight"},
     {"where", "mask", "masks", "padding_mask"},
@@ -28,7 +28,7 @@ _SYNONYMS = (
     {"log_input", "from_logits"},
 )
 _ON_REDUCTION = ("reduction", "weights", "axis_name", "sample_weight")
-# The loss of distributions, and the one of class indices.
+# Pairs: the loss of distributions, and the loss of class indices.
 _TWINS = (
     ("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
     ("categorical_cross_entropy", "sparse_categorical_cross_entropy"),
@@ -40,7 +40,7 @@ OF_DISTRIBUTIONS = {indices: distributions for distributions, indices in _TWINS}
 
 
 def called_like_a_function(form: str, function: str, arrays: str = "predictions, targets") -> str:
-    """What is said to someone who gives arrays to the class."""
+    """The message for arrays that are given to the constructor of a form."""
     return (
         f"{form}: a class form takes its options first and arrays when it is called: "
         f"make the loss, then call it, as in {form}()({arrays}), or call {function}({arrays})."
@@ -48,7 +48,7 @@ def called_like_a_function(form: str, function: str, arrays: str = "predictions,
 
 
 def unknown_keywords(name: str, given: Iterable[str], known: Iterable[str], options: Iterable[str] = ()) -> str:
-    """What is said of keywords that a call does not take: which was meant, or which there are."""
+    """The message for keywords that a call does not take: it names the one that was meant, or all that there are."""
     known, options = list(known), list(options)
     unknown = [keyword for keyword in given if keyword not in known]
     answers = "; ".join(_meant(name, keyword, known, options) for keyword in unknown)
@@ -73,7 +73,7 @@ def _meant(name: str, keyword: str, known: list[str], options: list[str]) -> str
 def differing(
     name: str, first: str, shape: tuple[int, ...], second: str, other: tuple[int, ...], remedy: str = "reshape one"
 ) -> str:
-    """What is said of two arrays of different shapes."""
+    """The message for two arrays of different shapes."""
     return (
         f"{name}: {first} {shape} and {second} {other} differ in shape, and must have the same shape; "
         f"losses do not broadcast: {remedy}."
@@ -81,25 +81,26 @@ def differing(
 
 
 def described(x: Any) -> str:
-    """What is said of an argument that is no array."""
+    """The description of an argument that is not an array."""
     if isinstance(x, (list, tuple)):
-        return f"a {type(x).__name__} that is no array: pad its rows to one length, and mask the padding with where"
+        return f"a {type(x).__name__} that is not an array: pad its rows to one length, and mask the padding with where"
     tree = "; for a tree of arrays, map the loss over it with jax.tree.map" if isinstance(x, dict) else ""
     return f"{type(x).__name__}: pass an array{tree}"
 
 
 _functions: set[str] = set()
-# The outermost public function of a call: a drop-in calls native ones, whose errors would carry their own names.
+# The outermost public function of a call. A drop-in calls native functions, whose errors would otherwise carry the
+# native names.
 _called: ContextVar[str | None] = ContextVar("jaxloss_called", default=None)
 
 
 def called(name: str) -> str:
-    """The public function that was called, which may call the one of this name."""
+    """The name of the public function that the user called, which may have called the function of this name."""
     return _called.get() or name
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, with an answer to arguments that it does not take, and its name in the errors of what it calls."""
+    """The function with answers to wrong arguments; errors of functions that it calls carry its name."""
     name, callers = function.__name__, 2 if hasattr(function, "__wrapped__") else 1
 
     @wraps(function)
@@ -111,7 +112,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
             inner, _, message = str(error).partition(": ")
             if inner in _functions and inner != name:
                 error.args = (f"{name}: {message}",)
-            # An error from within has a deeper traceback: what is answered here is the call itself.
+            # Only a wrong call is answered here; an error raised inside the function has a deeper traceback.
             if len(list(walk_tb(error.__traceback__))) == callers:
                 answer = _refused_call(function, args, kwargs)
                 if answer:
@@ -138,7 +139,7 @@ def _refused_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
 
 def answer_in(package: str, within: str | None = None) -> None:
-    """Puts `answering` functions in the place of public ones: in the modules of a package and in its class forms."""
+    """Replaces public functions by `answering` ones, in the modules of a package and in its class forms."""
     public = vars(sys.modules[package])
     _functions.update(name for name in public["__all__"] if inspect.isfunction(public[name]))
     functions = {f: answering(f) for name in public["__all__"] if inspect.isfunction(f := public[name])}

@@ -1,7 +1,7 @@
 r"""The arguments that many losses share: one line for each, which completes the docstrings of functions and forms.
 
-A docstring explains in its file the arguments that are its function's own, and says nothing of the shared ones: their
-lines are put in when the package is imported, so that `help` shows all of them. A line in the file goes before the
+A docstring explains in its file the arguments that are its function's own, and leaves out the shared ones: their
+lines are added when the package is imported, so that `help` shows all of them. A line in the file goes before the
 table's, for an argument that means something else there.
 """
 
@@ -31,7 +31,7 @@ SHARED = {
     "where": "True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.",
     "z_loss": r"The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.",
 }
-# The lines of losses over a class axis, which is an axis of the predictions or of the kernel of the last layer.
+# The lines for losses over a class axis, which is an axis of the predictions or of the kernel of the last layer.
 OVER_CLASSES = {
     "label_smoothing": "The share s of each label that is spread over the K classes; in [0, 1].",
     "log_predictions": "Log-probabilities, `[..., classes]`.",
@@ -56,7 +56,7 @@ STRICT = frozenset(
         "z_loss",
     }
 )
-"""The arguments that mean the same in every loss, and so have no other line than the table's."""
+"""The arguments that mean the same in every loss: their lines are always those of the table."""
 
 _ENTRY = re.compile(r"^    (\*{0,2}\w+): ", re.M)
 
@@ -93,7 +93,7 @@ def with_arguments(doc: str, lines: dict[str, str]) -> str:
 
 
 def _parted(doc: str) -> tuple[str, str, str]:
-    """What stands before the entries of `Args:`, the entries, and what stands after them."""
+    """The text before the section `Args:`, its entries, and the text after it."""
     before, found, rest = doc.partition("\nArgs:\n")
     if found:
         section, _, after = rest.partition("\n\n")

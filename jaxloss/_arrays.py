@@ -1,6 +1,6 @@
-"""Arrays as losses take them: of a dtype that they are computed in, of one shape, with their class axes named.
+"""Checks of arrays: dtypes and promotion, equal shapes, class axes.
 
-What shapes and dtypes show is an error raised while tracing; what only a value can show is in `_domain.py`.
+Wrong shapes and dtypes are errors raised while tracing; values outside a domain are handled in `_domain.py`.
 """
 
 import math
@@ -22,7 +22,8 @@ _FIRST = ("predictions", "logits", "probabilities", "log_probabilities")
 def real(name: str, argument: str, x: Any, *, kind: str = "a real array") -> Array:
     """`x` as an array of bool, integers or floats."""
     try:
-        # An array stays as it is: under `jax_debug_nans` jnp.asarray would look at it, before what is masked is filled.
+        # An array is returned as it is: under `jax_debug_nans`, jnp.asarray would inspect it before masked elements are
+        # filled.
         array = x if isinstance(x, Array) else jnp.asarray(x)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}: {argument} must be {kind}, got {described(x)}.") from error
@@ -49,7 +50,8 @@ def floating(name: str, argument: str, x: Any) -> Array:
 def floats(name: str, argument: str, x: Any) -> Array:
     """`x` as floats of the dtype that losses are computed in: float32, or float64 where it is given."""
     array = floating(name, argument, x)
-    # Not even a cast that changes nothing: eagerly, `jax_debug_nans` would look at it, before what is masked is filled.
+    # An array of the right dtype is not cast: eagerly, `jax_debug_nans` would inspect the result before masked elements
+    # are filled.
     return array if array.dtype == wide(array.dtype) else array.astype(wide(array.dtype))
 
 
@@ -128,7 +130,7 @@ def one_class_axis(array: Array, axes: tuple[int, ...]) -> Array:
 
 
 def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, ...]:
-    """The class axes, counted from the front, in the order in which they are named; None is all of them."""
+    """The class axes as non-negative indices, in the order in which they are named; None means all axes."""
     if axis is None:
         return tuple(range(array.ndim))
     given: Sequence[Any] = cast(tuple[Any, ...], axis) if isinstance(axis, tuple) else (axis,)
@@ -147,7 +149,7 @@ def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, 
 
 
 def without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the rows."""
+    """The shape without these axes: that of the rows."""
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 

@@ -1,4 +1,4 @@
-"""What only a value can show: nan in that element, and under `checked` an error, inside compiled programs too."""
+"""Values outside a loss's domain: nan in that element; under `checked` an error, inside compiled programs too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
 
 @contextmanager
 def checking() -> Generator[None]:
-    """While tracing in this context, values outside a loss's domain are errors, raised through checkify."""
+    """A context: in what is traced inside it, values outside a loss's domain are errors, raised through checkify."""
     token = _checking.set(True)
     try:
         yield
@@ -31,7 +31,7 @@ def checking() -> Generator[None]:
 
 
 def is_checking() -> bool:
-    """Whether what is traced now is traced in that context; what keeps traced programs must keep the two apart."""
+    """Whether tracing happens in that context now. A cache of traced programs must distinguish the two cases."""
     return _checking.get()
 
 
@@ -44,8 +44,9 @@ def required(name: str, inside: Array, rule: str) -> None:
 def outside_is_nan(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
     """`losses`, nan where `inside` is False, and with gradient 0 there.
 
-    What is not masked shows its nan; what is masked after the loss trains as if it had been masked before. The slopes
-    behind must be finite there, since 0 times infinity is nan: fill the inputs, or gate their derivatives.
+    Elements that are not masked show their nan; elements that are masked after the loss train as if they had been
+    masked before it. The slopes of the formula must be finite there, since 0 times infinity is nan: fill the inputs, or
+    gate their derivatives.
     """
     ok = inside()
     required(name, ok, rule)
@@ -53,14 +54,14 @@ def outside_is_nan(name: str, losses: Array, inside: Callable[[], Array], rule: 
 
 
 def checked_only(name: str, losses: Array, inside: Callable[[], Array], rule: str) -> Array:
-    """`losses` as they are, where the formula has a value outside the domain too: an error only under `checked`."""
+    """`losses` unchanged, for a formula that has a value outside the domain too: an error only under `checked`."""
     if _checking.get():
         required(name, inside(), rule)
     return losses
 
 
 def finite_result(name: str, losses: Any) -> None:
-    """Under `checked`, a nan that no rule of the domain explains: it stood in the predictions or targets."""
+    """Under `checked`, an error for a nan that no rule of the domain explains: the predictions or targets hold it."""
     for value in jax.tree.leaves(losses):
         checkify.check(~jnp.any(jnp.isnan(value)), f"{name}: a loss is nan: predictions or targets hold nan.")
 
@@ -71,12 +72,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def checked(loss: F) -> F:
     """The same loss, function or class form, with every value outside its domain an error.
 
-    The errors go through `jax.experimental.checkify`, which a compiled program needs for them; they name the loss and
-    what was wrong. Outside of `jit` they are raised at once.
+    Inside `jit` the errors go through `jax.experimental.checkify`; outside of it they are raised at once. They name the
+    loss and the rule that was broken.
 
     Args:
-        loss: A loss function or class form, or a function of one's own that calls them. Not one that is compiled, nor
-            one that calls such a one: what `jit` has traced without the checks stays without. Compile the result.
+        loss: A loss function, a class form, or any function that calls them, not compiled: a program that `jit` has
+            already traced has no checks. Compile the result instead.
 
     Returns:
         A callable of the same signature.

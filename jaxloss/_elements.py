@@ -1,8 +1,8 @@
-"""What every elementwise loss does before its formula and after it.
+"""The steps of an elementwise loss before and after its formula.
 
-Before, an element that is masked is filled with a harmless value, so that neither the formula nor any derivative of it
-sees what stood there; one outside the domain keeps what it has, and no derivative comes back to it. After, a masked one
-is 0, and one outside the domain is nan.
+Before the formula, a masked element is filled with a harmless value, so that neither the formula nor its derivatives
+depend on the original value; an element outside the domain keeps its value, but has no derivative. After the formula,
+the loss of a masked element is 0, and that of an element outside the domain is nan.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,18 @@ from jaxloss._types import Array
 
 
 class Given(NamedTuple):
-    """An array as the caller gave it, what fills it where an element does not count, and its domain."""
+    """An array as the caller gave it, the value that fills its masked elements, and its domain."""
 
     argument: str
     array: Any
     fill: float
     inside: Callable[[Array], Array] | None = None
     rule: str = ""
-    """What is said under `checked` of an element that is not inside."""
+    """The message under `checked` for an element outside the domain."""
     broadcasts: bool = False
     """Whether it may be a scalar, or have length 1 on axes where it does not vary."""
     option: bool = False
-    """Whether it is an option, which has no say in the dtype of the result."""
+    """Whether it is an option, whose dtype does not affect the dtype of the result."""
 
 
 class Elements(NamedTuple):
@@ -43,7 +43,7 @@ class Elements(NamedTuple):
     where: Array | None
 
     def option(self, value: Array) -> Array:
-        """A scalar option for a formula: it has no derivative at elements outside the domain either."""
+        """A scalar option along the elements, without derivatives at elements outside the domain."""
         if self.inside is None:
             return value
         along = jnp.broadcast_to(value, self.inside.shape)
@@ -73,7 +73,7 @@ def elementwise(name: str, where: Any, first: Given, *others: Given) -> Elements
     arrays = [_filled(a, g.fill, where, like, dtype) for a, g in zip(arrays, given, strict=True)]
     inside = _inside(name, given, arrays)
     if inside is not None:
-        # Gated, not filled: XLA on CPU would write down where an element is inside, to fill two arrays with it.
+        # Gated, not filled: to fill two arrays by it, XLA on CPU would materialise the mask.
         arrays = [numerics.gated(a, inside) for a in arrays]
     for i, g in enumerate(others, 1):
         if g.array is None:

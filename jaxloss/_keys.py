@@ -1,4 +1,4 @@
-"""How the values of fields are compared, hashed and stored: numbers by what they say, whatever they are given as."""
+"""How field values are compared, hashed and stored: a number has one key in whatever type it is given."""
 
 from typing import Any, cast
 
@@ -22,10 +22,10 @@ class _Traced:
 
 
 def key_of(value: Any) -> Any:
-    """What stands for numbers where they are compared and hashed: they are equal if they are as float64, nan too.
+    """The key by which a value is compared and hashed; numbers are equal if they are equal as float64, nan too.
 
-    So 0.1 is not float32(0.1), and 1, 1.0 and an array of it are one value. All that compares or hashes asks this
-    function, so that equal values cannot have two hashes.
+    So 0.1 is not float32(0.1), but 1, 1.0 and an array of 1 are one value. Comparison and hashing both use this
+    function, so that equal values have equal hashes.
     """
     if isinstance(value, (int, float)):
         return value if value == value else "nan"
@@ -44,7 +44,7 @@ def key_of(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """An array or array scalar as what JSON knows; anything else as it is."""
+    """An array or array scalar as numbers and lists for JSON; any other value unchanged."""
     if isinstance(value, Tracer):
         raise TypeError("a loss that holds a traced value has no configuration: take it outside of jax.jit.")
     return value.tolist() if isinstance(value, (jax.Array, np.ndarray, np.generic)) else value

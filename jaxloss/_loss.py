@@ -23,9 +23,9 @@ from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(_value.Value):
-    """A loss that knows how it is reduced: call it with predictions and targets, get a scalar.
+    """A loss with its reduction: called with predictions and targets, it returns a scalar.
 
-    A class form names a function and its options; a loss of one's own is a subclass with `fn`, or with a method
+    A class form names a function and its options; your own loss is a subclass with `fn`, or with a method
     `losses(predictions, targets)` that returns one value per element (and may take `where`):
 
     >>> import jax.numpy as jnp
@@ -48,7 +48,7 @@ class Loss(_value.Value):
     """
 
     fn: ClassVar[Callable[..., Array]]
-    # Of a NumPy number times a loss NumPy would make an array of objects; so it leaves the product to the loss.
+    # Without this NumPy would make an array of objects of a NumPy number times a loss.
     __array_ufunc__: ClassVar[None] = None
 
     reduction: Reduction = "mean"
@@ -60,7 +60,7 @@ class Loss(_value.Value):
             cls.__doc__ = form_doc(cls)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """An instance; arguments that no form takes are answered here, before the generated constructor sees them."""
+        """A new instance. Wrong arguments are answered here, before the generated constructor sees them."""
         if args:
             raise TypeError(called_like_a_function(cls.__name__, function_name(cls)))
         known = [f.name for f in dataclasses.fields(cls) if f.init]
@@ -84,11 +84,11 @@ class Loss(_value.Value):
         """The reduced loss.
 
         Args:
-            predictions: What the model gave.
-            targets: What it should have given.
+            predictions: The output of the model.
+            targets: The values that it should have had.
             weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
             where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
-            **arrays: Whatever else the loss function takes for each element.
+            **arrays: Further arrays of the loss function, by name.
 
         Returns:
             A scalar; with `reduction="none"` one value per loss.
@@ -161,7 +161,7 @@ class Loss(_value.Value):
             raise TypeError(f"{self._name}: the targets are missing: call it with predictions and targets.")
 
     def _rows(self, predictions: Any, targets: Any, where: Any, arrays: dict[str, Any]) -> Rows[Array]:
-        """The losses, and which of them count."""
+        """The losses with a mask of those that count."""
         cls, own_method = type(self), type(self).losses is not Loss.losses
         taken = arrays_taken(cls, own_method)
         if taken is not None and not arrays.keys() <= set(taken):
@@ -173,7 +173,7 @@ class Loss(_value.Value):
             losses = self.losses(predictions, targets, **arrays, **masks)
             if function is None:
                 return Rows(losses, left(self._name, where, losses.ndim, np.shape(predictions)))
-            # A subclass that changes the losses of a form over rows does not change which rows count: by default all.
+            # A subclass that changes the losses does not change which rows count. By default all do.
             if where is None and not set(_value.changed(self)) - set(REDUCTION):
                 return Rows(losses, None)
             return Rows(losses, function(predictions, targets, **self._options(), where=where).counting)
@@ -185,8 +185,8 @@ class Loss(_value.Value):
 class LossSum(Loss):
     """A weighted sum of losses, each reduced by its own reduction; `a + b`, `-a` and `0.5 * a` make it.
 
-    Weights, masks and further arrays are passed to every term. A sum of no losses is 0, so that
-    `sum(losses, LossSum())` is a loss of any list.
+    Weights, masks and further arrays are passed to every term. An empty sum is 0, so that `sum(losses, LossSum())` is
+    a loss for any list.
 
     Args:
         terms: The losses.
@@ -239,7 +239,7 @@ def _is_loss(term: Any) -> bool:
 
 
 def _is_factor(x: Any) -> bool:
-    """Whether a loss can be multiplied by it: a number, traced or not, and no array of several."""
+    """Whether it is a number, traced or not, by which a loss can be multiplied."""
     return isinstance(x, (int, float, np.number, np.ndarray, jax.Array)) and np.ndim(x) == 0
 
 

@@ -1,4 +1,4 @@
-"""Masks: what an array's mask keeps, a harmless value before the formula where it keeps nothing, and 0 after it."""
+"""Masks: checked and broadcast, a harmless value before the formula where they are False, and 0 after it."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def kept(name: str, where: Any, shape: tuple[int, ...]) -> Array | None:
 def kept_rows(
     name: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> tuple[Array | None, Array | None]:
-    """What `where` keeps of each row's elements and of the rows, both of the rank of `shape`; None where it keeps all.
+    """The masks of the elements and of the rows that `where` keeps, both of the rank of `shape`; None keeps all.
 
     A mask of the rank of `shape` masks elements; one of the rank of the losses, or less, masks rows.
     """
@@ -43,7 +43,7 @@ def kept_rows(
 
 
 def left(name: str, where: Any, ndim: int, shape: tuple[int, ...]) -> Array | None:
-    """Which losses of rank `ndim` the mask leaves anything of, in predictions of `shape`; None where all.
+    """Which losses, of rank `ndim`, have any element that the mask keeps of predictions of `shape`; None for all.
 
     Axes that the mask has and the losses lack are the last ones.
     """
@@ -57,19 +57,19 @@ def left(name: str, where: Any, ndim: int, shape: tuple[int, ...]) -> Array | No
 
 
 def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
-    """Arrays with a harmless value where the mask leaves out, so that neither value nor gradient sees what was."""
+    """Arrays with a harmless value where the mask is False, so that masked elements affect no value and no gradient."""
     if where is None:
         return tuple(array for array, _ in filled)
     return tuple(keep(where, array, fill) for array, fill in filled)
 
 
 def masked(losses: Array, where: Array | None) -> Array:
-    """0 where the mask leaves out."""
+    """The losses, 0 where the mask is False."""
     return losses if where is None else keep(where, losses)
 
 
 def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
-    """Which labels are not the one to ignore; None where there is none."""
+    """A mask of the labels that are not `ignore_index`; None if that is None."""
     if ignore_index is None:
         return None
     skip = option(name, "ignore_index", ignore_index)

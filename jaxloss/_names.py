@@ -1,4 +1,4 @@
-"""What a name of another library, or a misspelt one, is called here."""
+"""The names of other libraries, and misspelt ones: the name of the same loss in this library."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -48,7 +48,7 @@ _DROP_INS = ("keras", "torch")
 
 
 def no_name(name: str, public: Sequence[str]) -> str:
-    """What is said of an attribute that the package does not have."""
+    """The message for an attribute that the package does not have."""
     message = f"module 'jaxloss' has no attribute {name!r}"
     if name in _DROP_INS:
         return f"{message}: it is a module to import, as in `import jaxloss.{name}`"

@@ -1,4 +1,4 @@
-"""The kinds of options: numbers in a range, choices, axes and their names, each with the error for what it is not."""
+"""The kinds of options (numbers in a range, choices, axes, names of axes), each with its error messages."""
 
 import math
 import operator
@@ -11,10 +11,10 @@ from jax.core import Tracer
 
 
 class Rule(Protocol):
-    """What the values of an option have in common."""
+    """A rule that the values of an option obey."""
 
     def settled(self, name: str, argument: str, value: Any) -> Any:
-        """The value as it is kept; an error if the option cannot have it."""
+        """The value in the form that is stored; an error if the rule does not allow it."""
         ...
 
 
@@ -26,13 +26,13 @@ class Anything:
 
 
 class Number(NamedTuple):
-    """Numbers in a range. What is traced, or is on a device, is not known: it is taken as it is."""
+    """Numbers in a range. Traced values and arrays on a device are not checked."""
 
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
     per_class: bool = False
-    """Whether one value for all classes will not do."""
+    """Whether there must be one value for each class, not a scalar."""
 
     def settled(self, name: str, argument: str, value: Any) -> Any:
         if isinstance(value, jax.Array):

@@ -1,6 +1,6 @@
-"""The options of losses: what each may be, by its name, and numeric ones as arrays.
+"""The options of losses: one table of rules by name, and numeric options as arrays.
 
-Functions are held to one table when they are called, and class forms when they are made.
+Functions check their options against the table when they are called, class forms when they are made.
 """
 
 import math
@@ -15,7 +15,7 @@ from jaxloss._vocabulary import WHOLE, Shards
 from jaxloss.numerics import replicated
 
 _SWITCH = Choice((False, True))
-# An option means the same wherever it stands; where it does not, its function is named too.
+# An option has one meaning in all functions; where it differs, the key names the function too.
 _RULES: dict[str, Rule] = {
     "alpha": Number(low=0),
     "apply_class_balancing": _SWITCH,
@@ -61,7 +61,7 @@ def rule_of(function: str, option: str) -> Rule:
 
 
 def option(name: str, argument: str, value: Any) -> Any:
-    """The value of an option of a function, which the table must allow."""
+    """The value of an option of a function, checked against the table."""
     return rule_of(name, argument).settled(name, argument, value)
 
 
@@ -93,7 +93,7 @@ def per_class(
     dtype: Any,
     shards: Shards = WHOLE,
 ) -> Array:
-    """One value for each class, laid along the class axes of `shape`; of all shards' values this one's.
+    """One value for each class, along the class axes of `shape`; given for all shards, those of this one are taken.
 
     Of several class axes the values have the lengths, in the order in which they are named, or the product length.
     """
@@ -108,7 +108,7 @@ def per_class(
 def class_table(
     name: str, argument: str, value: Any, classes: tuple[int, ...], dtype: Any, shards: Shards = WHOLE
 ) -> Array:
-    """One value for each class, at the index that a label of the class is."""
+    """One value for each class, as a vector that class indices index."""
     array = shards.values(real(name, argument, value), math.prod(classes))
     if array.shape not in (classes, (math.prod(classes),)):
         raise ValueError(f"{name}: {argument} must have one value for each class, shape {classes}, got {array.shape}.")

@@ -1,4 +1,4 @@
-"""One program for an eager call: compiled once, found again at every later call, gone inside another program."""
+"""Functions that are compiled as one program when they are called eagerly."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,7 +18,7 @@ def one_program(*static: str) -> Callable[[F], F]:
     was traced without them has none.
 
     Args:
-        static: The arguments that are no arrays.
+        static: The names of the arguments that are not arrays.
     """
 
     def decorate(f: F) -> F:

@@ -1,4 +1,4 @@
-"""From losses to one number: the only file that asks which reduction."""
+"""Reductions of losses to one number; no other file depends on which reduction it is."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def total(
     axis: Axes | None = None,
     axis_name: AxisName = None,
 ) -> tuple[Array, Array]:
-    r"""The numerator $\sum w l$ and the denominator $\sum w$ of the weighted mean, for what has to be added up first.
+    r"""The numerator $\sum w l$ and the denominator $\sum w$ of the weighted mean, to be added up over micro-batches.
 
     The mean over micro-batches of unequal weight is the sum of the numerators over the sum of the denominators, and so
     is its gradient: accumulate the gradients of the numerators, and divide once at the end.
@@ -145,7 +145,7 @@ def reduced_by(
     reduction: str,
     axis_name: AxisName = None,
 ) -> Array:
-    """`reduced` for losses that are never seen one by one: `weighted_sum` takes the weights, of the form of `like`."""
+    """`reduced` for losses that are never stored one by one: `weighted_sum` takes weights of the shape of `like`."""
     check_reduction(name, reduction)
     weight, _ = _weighed(name, like, weights, where)
     pair = _pair(name, weighted_sum(weight), weight, weights, where, reduction, None, axis_name)
@@ -177,7 +177,7 @@ def _pair(
 
 
 def _axes(name: str, losses: Array, axis: Any) -> tuple[int, ...] | None:
-    """The axes to reduce, counted from the front. They may be empty, as a class axis may not."""
+    """The axes to reduce as non-negative indices. Unlike class axes they may be empty."""
     if axis is None:
         return None
     try:
@@ -189,7 +189,7 @@ def _axes(name: str, losses: Array, axis: Any) -> tuple[int, ...] | None:
 
 
 def _weighed(name: str, losses: Array, weights: Any, where: Any) -> tuple[Array, Array]:
-    """Weights of the losses' own shape and the losses, both 0 where the mask leaves out."""
+    """Weights of the shape of the losses, and the losses, both 0 where the mask is False."""
     if weights is None:
         weight = jnp.ones_like(losses)
     else:

@@ -1,4 +1,4 @@
-"""Losses over rows: which rows count is decided once, by the function, and the class form asks it."""
+"""Losses over rows: the function decides which rows count, and its class form reduces by that mask."""
 
 import inspect
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def rows_of(losses: Losses, kept: Array | None, axes: int | tuple[int, ...]) -> 
 
 
 def over_rows(function: Callable[P, Rows[Losses]]) -> Callable[P, Losses]:
-    """The public function of a loss over rows: it returns the losses alone, and `with_counting` both."""
+    """The public function of a loss over rows: it returns the losses alone, its attribute `with_counting` both."""
 
     @wraps(function)
     def losses(*args: P.args, **kwargs: P.kwargs) -> Losses:

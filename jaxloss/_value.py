@@ -1,4 +1,4 @@
-"""What makes a frozen dataclass a value: equal by its fields, hashable, and a pytree whose leaves are its numbers."""
+"""Frozen dataclasses as values: equal by their fields, hashable, and pytrees whose leaves are their numbers."""
 
 import dataclasses
 import inspect
@@ -46,7 +46,7 @@ class Value:
         """The loss that `get_config` described.
 
         Raises:
-            ValueError: The class is not known (a loss of one's own must be imported first) or is not this class.
+            ValueError: The class is not known (import the module that defines it first), or is not this class.
         """
         fields = dict(config)
         name = fields.pop("class", class_name(cls))
@@ -70,7 +70,7 @@ class Value:
         return f"{cls.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in own_first)})"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies of arrays could be written to, and what is hashed must not change.
+        # A hashed value must not change, but arrays are writable again when they are copied.
         for name, value in state.items():
             object.__setattr__(self, name, _unchanging(value))
 
@@ -82,7 +82,7 @@ def _key(instance: Any) -> tuple[Any, ...]:
 
 
 def changed(instance: Any) -> list[str]:
-    """The fields that are not as they are by default, of those that are shown."""
+    """The names of the shown fields whose values differ from their defaults."""
     return [f.name for f in dataclasses.fields(instance) if f.repr and not _is_default(f, getattr(instance, f.name))]
 
 
@@ -137,9 +137,9 @@ def class_name(cls: type) -> str:
 
 
 def settle(instance: Any) -> None:
-    """Gives every field the one form that its value is kept in, and refuses what our own options cannot be.
+    """Converts every field to one canonical form, and checks the options of this library's own classes.
 
-    Two fields that say the same are then kept as the same: arrays and lists of numbers become arrays that cannot be
+    Fields of equal meaning are then stored alike: arrays and lists of numbers become arrays that cannot be
     written to, NumPy's scalars Python's, sequences in structure tuples, and dtypes their names.
     """
     cls = type(instance)
@@ -158,7 +158,7 @@ def settle(instance: Any) -> None:
 
 @cache
 def _is_ours(cls: type, field: str) -> bool:
-    """Whether a class of this library declares the field: a user's own may have another meaning."""
+    """Whether a class of this library declares the field; a user's field of the same name may mean anything."""
     owner = next(c for c in cls.__mro__ if field in inspect.get_annotations(c))
     return owner.__module__.partition(".")[0] == "jaxloss"
 
@@ -173,14 +173,14 @@ def _leaf(name: str, field: str, value: Any, as_tuple: bool = False) -> Any:
     if as_tuple or any(isinstance(v, Value) for v in held):
         return tuple(_leaf(name, field, v) for v in cast(Any, value))
     try:
-        # What is given may change later, and what is hashed must not.
+        # The caller may change the given array later, and a hashed value must not change.
         return jnp.asarray(value) if any(isinstance(v, Tracer) for v in held) else _unchanging(np.array(value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {field} must be numbers of one shape, got {value!r}.") from error
 
 
 def _structure(name: str, field: str, value: Any) -> Any:
-    """A value of Python's own that hashes, and is equal to all that say the same."""
+    """A hashable Python value, the same for all values of equal meaning."""
     if isinstance(value, Tracer):
         raise TypeError(
             f"{name}: {field} decides what is compiled and must be known while tracing, got a traced value: make it "

@@ -1,4 +1,4 @@
-"""Classes that are spread over mesh axes, inside `shard_map`: which of them this device has."""
+"""Vocabulary parallelism inside `shard_map`: each device has a part of the classes."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from jaxloss._types import Array, AxisName
 
 
 class Shards(NamedTuple):
-    """The devices that have a part of the classes each, all of one size."""
+    """The devices among which the classes are divided into parts of one size."""
 
     axis_name: AxisName = None
     devices: int = 1  # how many
@@ -21,15 +21,15 @@ class Shards(NamedTuple):
         return numerics.sum_of_shards(x, self.axis_name)
 
     def any(self, mask: Array) -> Array:
-        """Where the mask is True on any of them."""
+        """True where the mask is True on any device."""
         return mask if self.axis_name is None else self.sum(mask.astype(jnp.int32)) > 0
 
     def labels(self, labels: Array, own: int) -> Array:
-        """Indices into all classes as indices into the `own` ones of this device, outside of them for others'."""
+        """Global class indices as local ones; outside [0, own) for classes that another device has."""
         return labels if self.axis_name is None else labels - self.here * own
 
     def values(self, array: Array, own: int) -> Array:
-        """This device's values, of an array that has those or the values of all classes."""
+        """The values of this device's classes, from an array of those or of all classes."""
         if self.devices == 1 or array.shape != (own * self.devices,):
             return array
         return lax.dynamic_slice_in_dim(array, self.here * own, own)
@@ -43,11 +43,14 @@ class Shards(NamedTuple):
 
 
 WHOLE = Shards()
-"""No axis: every class is here."""
+"""Every class is on this device."""
 
 
 def shards_of(name: str, vocab_axis_name: AxisName, class_axes: tuple[int, ...] = (-1,), **parts: Array) -> Shards:
-    """The shards of the mesh axes of this name. `parts` are the arrays of which each device must have its own part."""
+    """The shards along the named mesh axes, which divide the one class axis.
+
+    `parts` are the arrays of which each device must have a part of its own.
+    """
     if vocab_axis_name is None:
         return WHOLE
     if len(class_axes) != 1:

@@ -50,7 +50,7 @@ def test_labels_of_the_other_kind_name_the_other_loss(dense):
             _answered(lambda: loss(LABELS, X), "second", error=TypeError)
 
 
-def test_arrays_are_named_by_what_they_are():
+def test_arguments_that_are_not_arrays_are_described():
     _answered(lambda: jaxloss.huber_loss(LABELS, ROW), "or are these the targets?")
     _answered(
         lambda: jaxloss.softmax_cross_entropy(X, Y, where=np.ones(3, bool)), "where (3,)", "broadcast_to", "(2, 3)"
@@ -81,7 +81,7 @@ def test_a_class_form_that_is_called_as_the_function_says_how_to_call_it(form):
 
 
 @pytest.mark.parametrize("form", [f for f in vars(jaxloss.torch).values() if isinstance(f, type) and hasattr(f, "fn")])
-def test_so_do_the_forms_of_pytorch(form):
+def test_a_pytorch_form_that_is_called_as_the_function_says_how_to_call_it(form):
     _answered(lambda: form(X, Y), f"{form.__name__}: ", f"{form.__name__}()", f"functional.{form.fn.__name__}")
     _answered(lambda: form(reductoin="sum"), f"{form.__name__}: takes no reductoin", "reduction=", error=TypeError)
 
@@ -115,7 +115,7 @@ def test_a_base_class_computes_nothing_and_says_what_does():
         _answered(lambda: jaxloss.Loss()(ROW, ROW, **more), "Loss: ", "HuberLoss", "losses(", error=TypeError)
 
 
-def test_a_mesh_axis_that_is_not_there_says_where_it_would_be():
+def test_an_unbound_mesh_axis_names_the_transformations_that_bind_one():
     for call in (HuberLoss(axis_name="batch"), lambda p, t: jaxloss.reduce(p, axis_name=("batch", "model"))):
         _answered(lambda: jit(lambda p: call(p, p))(ROW), "axis_name", "'batch'", "jax.shard_map", error=ValueError)
     assert jax.vmap(HuberLoss(axis_name="batch"), axis_name="batch")(ROW, 0 * ROW).shape == (2,)
@@ -138,11 +138,11 @@ def test_a_mesh_axis_that_is_not_there_says_where_it_would_be():
         ("poison_nll", "poisson_nll"),
     ],
 )
-def test_a_name_of_elsewhere_is_answered_with_ours(name, meant):
+def test_a_name_of_another_library_is_answered_with_ours(name, meant):
     _answered(lambda: getattr(jaxloss, name), f"no attribute '{name}'", f"did you mean {meant}?", error=AttributeError)
 
 
-def test_names_that_are_not_there_are_missing_as_in_any_module():
+def test_unknown_names_raise_attribute_and_import_errors():
     assert not hasattr(jaxloss, "no_such_loss")
     with pytest.raises(ImportError, match=r"no_such_loss"):
         from jaxloss import no_such_loss  # noqa: F401  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What elementwise losses share: masked nans when nans are looked for, options that vary by class."""
+"""Elementwise losses: masked nans under `jax_debug_nans`, and options that vary by class."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ def _grid(*values):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_masked_nan_is_no_error_when_nans_are_looked_for(dtype):
+def test_a_masked_nan_is_not_an_error_under_debug_nans(dtype):
     x, where = jnp.array([1.0, jnp.nan], dtype), jnp.array([True, False])
     with jax.debug_nans(True):
         for fn in (jaxloss.huber_loss, jaxloss.sigmoid_binary_cross_entropy, jaxloss.poisson_nll, jaxloss.log_cosh):
@@ -110,7 +110,7 @@ def test_a_weight_by_class_is_sharded_in_its_own_way():
             jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), run(*put), want)
 
 
-def test_a_teacher_that_excludes_what_the_student_does_has_a_gradient():
+def test_outcomes_that_teacher_and_student_both_exclude_leave_a_gradient():
     softmax = partial(jax.nn.softmax, axis=-1)
     student, teacher = jnp.array([-jnp.inf, 1.0, 2.0]), jnp.array([-jnp.inf, 0.5, -200.0])
     losses = {

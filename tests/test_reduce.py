@@ -13,7 +13,7 @@ REDUCTIONS = ["none", "sum", "mean", "sum_over_batch_size"]
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (0, 0)])
-def test_what_is_empty_reduces_to_zeros_over_every_axis(shape):
+def test_empty_losses_reduce_to_zeros_over_every_axis(shape):
     losses = jnp.zeros(shape)
     for axis in (None, *range(len(shape)), -1, [0], ()):
         expected = np.zeros(shape).sum(tuple(axis) if isinstance(axis, list) else axis)
@@ -55,7 +55,7 @@ def test_weights_of_every_dtype_weigh_alike_under_strict_promotion(x64):
                     np.testing.assert_allclose(value, (w * losses).sum() / divisor, rtol=1e-6)
 
 
-def test_weights_of_zero_everywhere_have_slope_zero_in_losses_and_weights():
+def test_all_zero_weights_give_zero_slopes_in_losses_and_weights():
     losses, weights, none = jnp.array([1.0, 2.0]), jnp.zeros(2), jnp.zeros(2, bool)
     for reduction in REDUCTIONS:
         for more in ({}, {"where": none}):
@@ -73,7 +73,7 @@ def test_weights_of_zero_everywhere_have_slope_zero_in_losses_and_weights():
 
 
 @pytest.mark.parametrize("mask", [np.array([1, 0]), np.array([1.0, 0.0]), "no", None])
-def test_a_mask_is_boolean_and_says_so(mask):
+def test_a_mask_that_is_not_boolean_is_refused(mask):
     losses = jnp.array([1.0, 3.0])
     if mask is None:
         assert reduce(losses, where=mask) == 2

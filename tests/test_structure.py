@@ -1,4 +1,4 @@
-"""What holds the library together: one direction of imports, a documented argument list, examples that run."""
+"""The structure of the library: one direction of imports, documented arguments, examples that run."""
 
 import ast
 import doctest

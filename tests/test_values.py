@@ -25,11 +25,11 @@ FORMS = [
     if isinstance(form, type) and issubclass(form, (Loss, jaxloss.torch.Loss)) and form not in (Loss, LossSum)
 ]
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.__module__}.{form.__name__}")
-# What one number, and what several, can be given as.
+# The types in which one number, and several numbers, can be given.
 SCALARS = [0.5, np.float32(0.5), np.float16(0.5), np.array(0.5), np.array(0.5, np.float32), jnp.asarray(0.5)]
 SEVERAL = [[0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), np.float32([0.5, 0.25]), jnp.asarray([0.5, 0.25])]
 SEVERAL.append([jnp.asarray(0.5), np.float32(0.25)])
-# What structure, and a mask of the classes, can be given as.
+# The types in which structural options, and a mask of the classes, can be given.
 STRUCTURE = {
     "axis": ([0, 1], (0, 1), np.array([0, 1]), [np.int32(0), jnp.asarray(1)]),
     "axis_name": (["a", "b"], ("a", "b"), [np.str_("a"), "b"]),
@@ -72,7 +72,7 @@ def _all_one(forms):
 
 
 @every_form
-def test_however_a_field_is_given_it_is_one_value(form):
+def test_a_field_is_one_value_in_whatever_type_it_is_given(form):
     for field in (f for f in dataclasses.fields(form) if f.init):
         if field.name in leaf_names(form) and field.name not in STRUCTURE:
             several = "weight" in field.name or (field.name == "alpha" and form is jaxloss.SoftmaxFocalLoss)
@@ -82,7 +82,7 @@ def test_however_a_field_is_given_it_is_one_value(form):
             _all_one([form(**{field.name: value}) for value in STRUCTURE[field.name]])
 
 
-def test_what_is_shown_differs_from_the_defaults_and_a_loss_shows_its_own_fields_first():
+def test_repr_shows_fields_that_differ_from_the_defaults_own_fields_first():
     assert repr(HuberLoss()) == "HuberLoss()"
     assert repr(HuberLoss(delta=1, reduction="mean")) == "HuberLoss()"
     assert repr(HuberLoss(reduction="sum", delta=2.0)) == "HuberLoss(delta=2.0, reduction='sum')"
@@ -92,7 +92,7 @@ def test_what_is_shown_differs_from_the_defaults_and_a_loss_shows_its_own_fields
     jit(lambda delta: [delta, repr(HuberLoss(delta=delta)).index("delta=")][0])(1.0)  # a traced one is shown too
 
 
-def test_equality_and_hash_ask_one_question():
+def test_equality_and_hash_agree():
     halves = [
         HuberLoss(delta=d) for d in (0.1, np.float64(0.1), jnp.float32(0.1), np.float32(0.1), float(np.float32(0.1)))
     ]
@@ -155,7 +155,7 @@ class Spread(Loss):
         return self.gamma * sum(self.scales) * (predictions - targets).astype(self.dtype)
 
 
-def test_a_loss_of_ones_own_is_as_much_of_a_value():
+def test_a_users_own_loss_is_a_value_too():
     of = lambda **fields: Spread(gamma=-1.0, mode="odd", **fields)
     _all_one(
         [
@@ -196,7 +196,7 @@ def test_sums_of_any_length_are_losses():
 
 
 @pytest.mark.parametrize("wrong", ["2", None, [2.0], np.ones(2), jnp.ones(2), HuberLoss()])
-def test_what_is_no_number_is_no_factor(wrong):
+def test_only_numbers_are_factors(wrong):
     for product in (lambda: HuberLoss() * wrong, lambda: wrong * HuberLoss(), lambda: HuberLoss() / wrong):
         with pytest.raises(TypeError):
             product()
@@ -238,7 +238,7 @@ WRONG = {
 
 
 @every_form
-def test_what_an_option_cannot_be_is_refused_when_the_form_is_made(form):
+def test_bad_options_are_refused_when_the_form_is_made(form):
     for field in (f for f in dataclasses.fields(form) if f.init):
         for value in WRONG[field.name]:
             with pytest.raises((ValueError, TypeError)) as raised:

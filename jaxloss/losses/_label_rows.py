@@ -20,9 +20,9 @@ PROBABILITIES = "probabilities must be in [0, 1]"
 class LabelRows(NamedTuple):
     """Rows of classes with an integer label each; fields keep the class axis, with length 1 if reduced."""
 
-    x: Array  # minus infinity where a class is masked
-    labels: Array  # int32 and in range; of another shard's class out of the range of this one's
-    elements: Array | None  # what is kept of the classes
+    x: Array  # filled where a class is masked
+    labels: Array  # int32, local to this shard: outside [0, K) if another shard has the class
+    elements: Array | None  # mask of the classes; None keeps all
     kept: Array | None  # which rows count; None for all
     valid: Array  # which labels are in range, or do not count
     axis: int
@@ -31,23 +31,23 @@ class LabelRows(NamedTuple):
 
     @property
     def slopes(self) -> Array:
-        """Which rows have any: those that count and are in the domain."""
+        """A mask of the rows that have slopes: they count and their label is in range."""
         return self.valid if self.kept is None else self.valid & self.kept
 
     def per_class(self, name: str, argument: str, value: Any) -> tuple[Array, Array]:
-        """One value for each class, laid along the class axis; and the one of each row's label, 0 where none counts."""
+        """One value for each class along the class axis, and the value at each row's label, 0 without slopes."""
         table = class_table(name, argument, value, self.classes, self.x.dtype, self.shards)
         along = jnp.expand_dims(table, [i for i in range(self.x.ndim) if i != self.axis])
         own = masked(self.shards.look_up(table, self.labels), self.slopes)
         return numerics.sharded_like(self.x, along), own
 
     def spread(self, weights: Array | None) -> Array:
-        """What a mass that is spread over the classes weighs in each, before its share: 0 where a class is masked."""
+        """The weight of the smoothed mass in each class: the class weight, or 1; 0 where a class is masked."""
         shape = tuple(n if i == self.axis else 1 for i, n in enumerate(self.x.shape))
         along = jnp.ones_like(self.x, shape=shape) if weights is None else weights
         if self.elements is None:
             return along
-        # Filled before it is multiplied by anything: a nan at a class that is masked would be in the other's gradient.
+        # Filled before it is multiplied: else a nan at a masked class would be in the gradient of the other factor.
         return masked(jnp.broadcast_to(along, self.x.shape), self.elements)
 
     def finish(self, name: str, losses: Array) -> Array:
@@ -72,7 +72,7 @@ def label_rows(
     fill: float = -jnp.inf,
     vocab_axis_name: AxisName = None,
 ) -> LabelRows:
-    """Predictions over classes and integer labels, checked, with what `where` and `ignore_index` keep of them."""
+    """Predictions over classes and integer labels, checked, with the masks that `where` and `ignore_index` give."""
     array = floats(name, argument, predictions)
     axes = class_axes(name, argument, array, axis)
     shards = shards_of(name, vocab_axis_name, axes, **{argument: array})
@@ -102,7 +102,7 @@ def label_rows(
 def kept_of(
     name: str, where: Mask | None, x: Array, axes: tuple[int, ...], shards: Shards = WHOLE
 ) -> tuple[Array | None, Array | None]:
-    """`kept_rows`, sharded as x is, where a row has anything left if it has it on any shard."""
+    """`kept_rows`, sharded as x is; a row is kept if any shard keeps a class of it."""
     elements, rows = kept_rows(name, where, x.shape, axes)
     if elements is not None and rows is not None:
         rows = shards.any(rows)
@@ -111,8 +111,8 @@ def kept_of(
 
 
 def classes(x: Array, axes: tuple[int, ...], elements: Array | None, shards: Shards = WHOLE) -> Array:
-    """How many classes a row has, masked ones left out."""
-    if elements is None:  # counted, not summed in floats: one by one these could not be told apart from 2**24 on
+    """The number K of classes of a row that are not masked."""
+    if elements is None:  # counted as an integer: a float32 sum of ones stops growing at 2**24
         here = jnp.full((1,) * x.ndim, math.prod(x.shape[i] for i in axes), x.dtype)
         return shards.sum(here)
     return jnp.maximum(shards.sum(jnp.sum(elements, axes, keepdims=True, dtype=x.dtype)), 1)
@@ -127,7 +127,7 @@ def smoothed(
     argument: str = "label_smoothing",
     shards: Shards = WHOLE,
 ) -> Array:
-    """Distributions with a share of their mass spread evenly over the classes that count."""
+    """Distributions with a share of their mass spread evenly over the classes that are not masked."""
     if is_zero(label_smoothing):
         return y
     smoothing = number(name, argument, label_smoothing, y.dtype)
@@ -136,5 +136,5 @@ def smoothed(
 
 
 def probable(p: Array, axes: tuple[int, ...]) -> Array:
-    """Which rows hold nothing but numbers from 0 to 1, their axes kept with length 1."""
+    """A mask of the rows whose elements are all in [0, 1]; the axes are kept with length 1."""
     return (jnp.min(p, axes, keepdims=True) >= 0) & (jnp.max(p, axes, keepdims=True) <= 1)

@@ -1,4 +1,4 @@
-"""Two distributions over the same outcomes: what the divergences share."""
+"""Two distributions over the same outcomes: checks, masks and domains that the divergences share."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ Divergence = Callable[[Array, Array, tuple[int, ...]], Array]
 
 
 class Outcomes(NamedTuple):
-    """Predictions and targets of one shape and dtype, filled where they do not count."""
+    """Predictions and targets of one shape and dtype, filled where they are masked."""
 
     p: Array
     t: Array
@@ -57,7 +57,7 @@ def outcomes(
 def divergence(name: str, given: Outcomes, formula: Divergence, inside: Array, rule: str) -> Array:
     """The divergence of each row, with gradient 0 where the row is not inside the domain.
 
-    The formula is nan there by itself, or is made so by `numerics.nan_unless`. `inside` keeps the axes.
+    There the formula is nan by itself, or the caller makes it nan. `inside` keeps the axes with length 1.
     """
     required(name, inside, rule)
     # Gated, not filled: that would take a pass over both arrays before the formula's.
@@ -69,7 +69,7 @@ def from_probabilities(
     name: str, predictions: Any, targets: Any, axis: Axes | None, where: Any, formula: Divergence
 ) -> Rows[Array]:
     """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
-    # An outcome of no mass on either side adds nothing.
+    # An outcome of probability 0 in both distributions adds 0.
     given = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"), (0.0, 0.0))
     lowest = jnp.min(jnp.minimum(given.p, given.t), given.axes, keepdims=True)
     highest = jnp.max(jnp.maximum(given.p, given.t), given.axes, keepdims=True)

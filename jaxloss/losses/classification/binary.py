@@ -58,8 +58,8 @@ def binary_cross_entropy(
     $$\ell = -w y \log p - (1 - y) \log (1 - p)$$
 
     Probabilities in [0, 1], both ends included: a certain prediction has loss 0 where it agrees with the label and an
-    infinite loss elsewhere. A probability or a label outside [0, 1] has loss nan. Where logits are at hand,
-    `sigmoid_binary_cross_entropy` keeps what a rounded probability near 1 has lost.
+    infinite loss elsewhere. A probability or a label outside [0, 1] has loss nan. If you have logits,
+    `sigmoid_binary_cross_entropy` is more accurate: a probability near 1 is rounded.
 
     Args:
         probabilities: Any shape.

@@ -69,7 +69,7 @@ def softmax_cross_entropy(
     x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
     if rows is not None:
         x = numerics.gated(x, rows)
-        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        # Filled, not gated, if the weights or the smoothing can be learned: a nan label would be in their gradients.
         y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
     smooth = smoothed(name, y, label_smoothing, axes, elements, shards=shards)
     if class_weights is not None:
@@ -146,12 +146,12 @@ def softmax_cross_entropy_with_integer_labels(
 
 
 class SoftmaxAux(NamedTuple):
-    """What the softmax cross-entropies return beside the losses, one per row; all of it can be differentiated."""
+    """The second result of the softmax cross-entropies, one value per row; both fields can be differentiated."""
 
     lse: Array
     """The log-partition function; 0 where a row does not count."""
     z_loss: Array
-    """The term of the z-loss, which the loss has in it."""
+    """The term of the z-loss, which is part of the loss."""
 
 
 def _aux(lse: Array, z_term: Array | None, finish: Callable[[Array], Array]) -> SoftmaxAux:

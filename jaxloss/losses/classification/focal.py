@@ -1,4 +1,4 @@
-r"""Focal losses: cross-entropies with well-classified examples turned down."""
+r"""Focal losses: cross-entropies that weigh well-classified examples less."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sigmoid_focal_loss(
     label_smoothing: Scalar = 0.0,
     where: Mask | None = None,
 ) -> Array:
-    r"""The binary cross-entropy with well-classified examples turned down.
+    r"""The binary cross-entropy with less weight on well-classified examples.
 
     $$\ell = -\alpha_t (1 - p_t)^\gamma \left(y \log p + (1 - y) \log (1 - p)\right)$$
 
@@ -79,12 +79,13 @@ def softmax_focal_loss(
     label_smoothing: Scalar = 0.0,
     ignore_index: int | None = None,
 ) -> Rows[Array]:
-    r"""The softmax cross-entropy with well-classified examples turned down.
+    r"""The softmax cross-entropy with less weight on well-classified examples.
 
     $$\ell = -\sum_k \alpha_k y_k (1 - p_k)^\gamma \log p_k$$
 
     with p the softmax of the logits; for an integer label t, $y_k$ is 1 at t and 0 elsewhere. Any logits, minus
-    infinity included. An integer label outside 0 to C - 1 has loss nan. $1 - p_k$ keeps its digits near $p_k = 1$.
+    infinity included. An integer label outside 0 to C - 1 has loss nan. $1 - p_k$ keeps its
+    digits near $p_k = 1$. `ignore_index` is for integer labels only.
 
     Args:
         labels: Class indices, integers of the shape of `logits` without `axis`; or distributions over the classes, of

@@ -40,7 +40,7 @@ def categorical_cross_entropy(
 
     Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a probability of 0, any other has
     an infinite loss. They are taken as they are, neither normalised nor clipped; a row with one outside [0, 1] has loss
-    nan. Where logits are at hand, `softmax_cross_entropy` keeps what a rounded probability has lost.
+    nan. If you have logits, `softmax_cross_entropy` is more accurate: a probability near 1 is rounded.
 
     Args:
         labels: Distributions over the classes, of the shape of `probabilities`.
@@ -67,7 +67,7 @@ def categorical_cross_entropy(
     inside = probable(p, axes)
     if rows is not None:
         inside = inside | ~rows
-        # Filled, not gated, where something is learned through the labels: their nan would be in its gradient.
+        # Filled, not gated, if the weights or the smoothing can be learned: a nan label would be in their gradients.
         y = numerics.gated(y, rows) if class_weights is None and is_zero(label_smoothing) else masked(y, rows)
     smooth = smoothed(name, y, label_smoothing, axes, elements)
     if class_weights is not None:

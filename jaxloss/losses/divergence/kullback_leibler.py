@@ -1,4 +1,4 @@
-r"""Kullback-Leibler divergences between distributions, in the forms in which the two are at hand."""
+r"""Kullback-Leibler divergences, from probabilities and from log-probabilities."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def kl_divergence(
     Targets in [0, 1], both ends included: an outcome of target 0 contributes 0 even at a log-probability of minus
     infinity, where any other makes the loss infinite. The predictions are taken as they are, not normalised: pass
     `log_softmax` of logits. A row with a negative target has loss nan.
+
+    The slope in a target is $1 + \log t_k - \log p_k$, minus infinity at a target of 0. There the gradient has the
+    logarithm of the smallest normal number, about -87 in float32, in the place of $\log t_k$, and is finite.
 
     Returns:
         One value per row, in nats.
@@ -152,10 +155,10 @@ def _divergence(
     fills: tuple[float, float],
 ) -> Rows[Array]:
     """The sum of one term per outcome."""
-    given = outcomes(name, predictions, targets, axis, where, names, fills)  # where both are filled the term is 0
+    given = outcomes(name, predictions, targets, axis, where, names, fills)  # the term of two filled elements is 0
     if names is not _NAMES:
         return given.finish(formula(given.p, given.t, given.axes))
-    inside = ~(jnp.min(given.t, given.axes, keepdims=True) < 0)  # elsewhere the logarithm of a target makes a row nan
+    inside = ~(jnp.min(given.t, given.axes, keepdims=True) < 0)  # a row with a negative target is nan by its logarithm
     return given.finish(divergence(name, given, formula, inside, "targets must not be negative"))
 
 

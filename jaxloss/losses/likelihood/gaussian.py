@@ -19,8 +19,8 @@ def gaussian_nll(
 
     $$\ell = \frac12 \left(\log v + \frac{(x - t)^2}{v}\right) \; \left[+ \frac12 \log 2 \pi\right]$$
 
-    Any real mean and target; an infinite error has an infinite loss. The variance is above 0: an element where it is
-    not has loss nan, for there is no such law. To keep a learned variance from 0, predict its logarithm or bound it.
+    Any real mean and target; an infinite error has an infinite loss. The variance must be above 0: elsewhere the
+    loss is nan. To keep a learned variance from 0, predict its logarithm or bound it.
 
     Args:
         predictions: The means; any shape.

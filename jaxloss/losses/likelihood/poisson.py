@@ -88,8 +88,9 @@ def poisson_deviance(
 
     $$\ell = 2 \left(k \log \frac{k}{r} - (k - r)\right)$$
 
-    with $r = e^x$ for a log-rate x. Twice what the negative log-likelihood exceeds its minimum by. Any real log-rate;
-    rates and counts from 0, both ends included, with $0 \log 0 = 0$; a negative rate or count has loss nan.
+    with $r = e^x$ for a log-rate x. It is twice the difference between the negative log-likelihood and its minimum.
+    Any real log-rate; rates and counts from 0, both ends included, with $0 \log 0 = 0$; a negative rate or count has
+    loss nan.
 
     Args:
         predictions: Log-rates, or rates with `log_input=False`; any shape.
@@ -122,7 +123,7 @@ _COUNTS = "targets must be counts of at least 0"
 def _counted(
     name: str, predictions: Floats, targets: Numbers, where: Mask | None, *, log_input: bool, countable: bool
 ) -> Elements:
-    """Log-rates, or rates, which have a domain, and counts, which have one if they must be countable."""
+    """Predictions and counts: rates have a domain, and so have counts if they must be at least 0."""
     inside = lambda a: a >= 0  # noqa: E731
     rates = Given(
         "predictions", predictions, 1.0, None if log_input else inside, "predictions must be rates of at least 0"

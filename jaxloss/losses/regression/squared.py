@@ -72,7 +72,7 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:
     given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
     x, y = elementwise(name, where, *given).arrays
-    return x - y  # 0, and so are its even powers, where both are filled
+    return x - y  # 0 where both are filled
 
 
 @dataclass(frozen=True, kw_only=True)

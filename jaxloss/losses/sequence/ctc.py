@@ -1,4 +1,4 @@
-r"""Connectionist temporal classification: label sequences that are not aligned to the frames."""
+r"""Connectionist temporal classification: the likelihood of label sequences without an alignment to the frames."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def ctc_loss(
     outside 0 to K - 1 has loss nan and gradient 0, as have label paddings that are not on the right, and a length below
     0 or above what there is.
 
-    The gradient is the closed form, the softmax minus the posterior of each class; beyond it nothing of the size of the
-    logits is held while it is computed but in passing.
+    The gradient is the closed form, the softmax minus the posterior of each class; while it is computed, no other
+    array of the size of the logits is kept.
 
     Args:
         logits: Unnormalised log-probabilities of the classes in each frame, `[..., frames, classes]`.
@@ -132,13 +132,13 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
 
 
 class Counted(NamedTuple):
-    """Which elements of a sequence count, and the lengths that say so, if they do."""
+    """A mask of the elements of a sequence that count, and the lengths that it comes from, if they were given."""
 
     mask: Array
     lengths: Array | None
 
     def rules(self, which: str) -> list[tuple[Array, str]]:
-        """Where a length is possible, and what is said of one that is not."""
+        """Pairs of a mask of the possible lengths and the message for one that is not."""
         if self.lengths is None:
             return []
         most = self.mask.shape[-1]

@@ -91,7 +91,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("y", [0.0, 1.0])
-def test_infinite_logits_that_agree_cost_nothing_and_others_everything(y):
+def test_infinite_logits_have_loss_zero_where_they_agree_and_an_infinite_one_elsewhere(y):
     agree, disagree = (jnp.inf, -jnp.inf) if y else (-jnp.inf, jnp.inf)
     run = jit(jax.value_and_grad(lambda x: jaxloss.sigmoid_binary_cross_entropy(x, y)))
     assert tuple(map(float, run(agree))) == (0, 0)

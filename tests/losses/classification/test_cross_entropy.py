@@ -195,7 +195,7 @@ def test_rows_of_fifty_thousand_classes_keep_their_digits():
         np.testing.assert_allclose(slopes[i], expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
-def test_an_impossible_class_costs_everything_and_an_absent_or_a_certain_one_nothing():
+def test_an_impossible_class_has_an_infinite_loss_and_an_absent_or_a_certain_one_none():
     """And a row of minus infinities is infinitely costly, and not nan."""
     none, inf, likely = -np.inf, np.inf, np.log1p(np.exp(-1.0))
     x = np.float32([[0, none, 1], [0, none, 1], [none, none, none], [inf, 0, 0], [inf, 0, 0], [0, none, 1]])
@@ -350,7 +350,7 @@ BOTH = [*LABELLED, *(f"dense {name}" for name in DISTRIBUTED)]
 
 
 @pytest.mark.parametrize("loss", BOTH if cases.EVERY else ["cross-entropy", "dense cross-entropy"])
-def test_a_class_that_cannot_be_has_gradients_that_are_finite_times_any_cotangent(loss):
+def test_an_impossible_class_has_finite_gradients_for_any_cotangent(loss):
     """In the logits it is -inf; in the targets, the weights or the mask it is absent."""
     form, options = LABELLED[loss] if loss in LABELLED else DISTRIBUTED[loss.removeprefix("dense ")]
     rng = np.random.default_rng(0)
@@ -417,7 +417,7 @@ def test_a_loss_is_finite_as_far_as_its_numbers_are():
 
 
 @pytest.mark.parametrize("classes", [3, 300])
-def test_a_value_is_the_same_alone_and_with_its_gradient_at_every_infinity(classes):
+def test_a_value_at_infinite_logits_is_the_same_with_and_without_its_gradient(classes):
     numbers = [-np.inf, -3e38, 0, 3e38, np.inf]
     x = np.full((125, classes), -1, np.float32)
     x[:, :3] = np.stack(np.meshgrid(numbers, numbers, numbers), -1).reshape(-1, 3)
@@ -441,7 +441,7 @@ def test_a_value_is_the_same_alone_and_with_its_gradient_at_every_infinity(class
     np.testing.assert_allclose(values["labels"][tied], np.log(2), rtol=1e-6)
 
 
-def test_what_is_returned_beside_the_losses_is_the_log_partition_function_and_the_z_loss():
+def test_the_aux_result_is_the_log_partition_function_and_the_z_loss():
     rng = np.random.default_rng(0)
     x, t, y = cases.normal(rng, (4, CLASSES)), cases.labels(rng, 4), cases.distribution(rng, (4, CLASSES))
     where, lse = np.array([1, 0, 1, 1], bool), np.log(np.exp(np.float64(x)).sum(-1))

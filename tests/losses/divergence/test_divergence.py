@@ -171,7 +171,7 @@ def test_equal_distributions_with_absent_outcomes_have_no_divergence_and_no_nan(
     assert not np.isnan(slopes[1]).any()
 
 
-def test_an_impossible_outcome_that_happens_is_infinitely_costly():
+def test_an_outcome_of_predicted_probability_zero_has_an_infinite_loss():
     certain, even = np.float32([1, 0]), np.float32([0.5, 0.5])
     log_certain = np.float32([0, -np.inf])
     assert jit(jaxloss.kl_divergence)(log_certain, even) == np.inf
@@ -180,7 +180,7 @@ def test_an_impossible_outcome_that_happens_is_infinitely_costly():
     assert jit(jaxloss.kl_divergence_from_probabilities)(certain, even) == np.inf
 
 
-def test_absent_targets_have_the_slope_of_the_smallest_number():
+def test_the_slope_in_a_target_of_zero_is_the_log_of_the_smallest_normal_number():
     tiny = np.finfo(np.float32).tiny
     slope = jit(jax.grad(jaxloss.kl_divergence, 1))
     log_p = np.log(np.float32([0.5, 0.5]))

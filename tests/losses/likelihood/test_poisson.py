@@ -87,7 +87,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("full", [False, "exact"])
-def test_a_count_of_zero_at_a_rate_of_zero_costs_nothing(full):
+def test_a_count_of_zero_at_a_rate_of_zero_has_loss_zero(full):
     def rate(r):
         return jaxloss.poisson_nll(r, 0.0, log_input=False, full=full)
 
@@ -100,7 +100,7 @@ def test_a_count_of_zero_at_a_rate_of_zero_costs_nothing(full):
 
 
 @pytest.mark.parametrize("full", [False, "exact"])
-def test_a_count_that_cannot_happen_is_infinitely_costly(full):
+def test_an_impossible_count_has_an_infinite_loss(full):
     assert jaxloss.poisson_nll(0.0, 2.0, log_input=False, full=full) == jnp.inf
     assert jaxloss.poisson_nll(-jnp.inf, 2.0, full=full) == jnp.inf
     assert jaxloss.poisson_deviance(-jnp.inf, 2.0) == jnp.inf

@@ -40,6 +40,6 @@ def test_an_infinite_error_has_the_slope_delta():
     np.testing.assert_array_equal(jax.grad(lambda x: jaxloss.huber_loss(x, delta=2.0).sum())(x), [2.0, -2.0])
 
 
-def test_the_slope_in_delta_is_what_the_error_exceeds_it_by():
+def test_the_slope_in_delta_is_the_excess_of_the_error_over_it():
     slope = jax.grad(lambda delta: jaxloss.huber_loss(jnp.array([3.0, 0.5]), delta=delta).sum())(1.0)
     assert slope == 2.0

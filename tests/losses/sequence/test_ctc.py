@@ -195,13 +195,13 @@ def _with_slope(x, frames, labels, lengths):
 
 
 def test_sequences_at_special_points():
-    """Of three or four frames, of three classes or four, in one batch; what a sequence has not is of logit -inf."""
+    """Sequences of three or four frames and classes in one batch; a class that a sequence lacks has logit -inf."""
     inf, rng = np.inf, np.random.default_rng(0)
     x = np.full((8, 4, 4), -inf, np.float32)
     # A confident alignment: blank, 1, blank; and one whose loss is less than the smallest number.
     x[:2, :3, :3] = 0
     x[0, [0, 1, 2], [0, 1, 0]], x[1, [0, 1, 2], [0, 1, 0]] = 30, 300
-    # What cannot be aligned: 1, 1 and 1, 2, 1 in two frames, and a label that is impossible in every frame.
+    # Labels without an alignment: 1, 1 and 1, 2, 1 in two frames, and a label that is impossible in every frame.
     x[2:5, :3, :3] = rng.normal(size=(3, 3, 3))
     x[4, :, 2] = -inf
     # A class of minus infinity that no label needs.
