@@ -179,7 +179,7 @@ def test_the_examples_of_a_page_print_what_they_say(page):
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_one_idea_a_file(path):
     lines = len(path.read_text().splitlines())
-    assert lines <= 300, f"{path.name} has {lines} lines: it holds more than one idea"
+    assert lines <= 250, f"{path.name} has {lines} lines: it holds more than one idea"
 
 
 def test_the_oldest_jax_that_is_promised_is_not_newer_than_the_one_at_hand():
