@@ -9,8 +9,6 @@ from functools import wraps
 from traceback import walk_tb
 from typing import Any
 
-from jaxloss._arguments import argument_lines, with_arguments
-
 # Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
 from jaxloss._types import *  # noqa: F403
 
@@ -121,8 +119,6 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _called.reset(token)
 
-    if function.__doc__:
-        call.__doc__ = with_arguments(function.__doc__, argument_lines(function))
     return call
 
 

@@ -43,8 +43,8 @@ class Loss(_value.Value):
     `0.7 * HuberLoss() + 0.3 * LogCosh()` is a loss.
 
     Args:
-        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; see `reduce`.
-        axis_name: Mesh axes over which the mean is global; see `reduce`.
+        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.
+        axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
     """
 
     fn: ClassVar[Callable[..., Array]]

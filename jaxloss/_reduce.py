@@ -47,7 +47,9 @@ def reduce(
         weights: Broadcast against the losses. Weights of the leading shape `[batch]` weigh samples: trailing axes are
             added, never leading ones. A weight of 0 multiplies; to leave out a nan, mask it.
         where: True where a loss counts; fits as `weights` do. A masked loss is not read, nan or not.
+        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.
         axis: The axes to reduce, all of them by default.
+        axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
 
     Returns:
         A scalar, or an array of the axes not reduced.
@@ -78,7 +80,10 @@ def total(
 
     Args:
         losses: One value per element.
+        weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+        where: As in `reduce`.
         axis: The axes to reduce, all of them by default.
+        axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
 
     Returns:
         The pair (numerator, denominator).

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jaxloss._arguments import SHARED, argument_lines, own_lines, with_arguments
+from jaxloss._docstrings import own_lines, with_arguments
 
 REDUCTION = ("reduction", "axis_name")
 """The fields that every form has; the others are options of its function."""
@@ -48,9 +48,11 @@ def function_name(cls: Any) -> str:
 
 
 def form_doc(cls: Any) -> str:
-    """A form's docstring with its function's summary, and a line for each field: the function's or the table's."""
+    """A form's docstring with its function's summary, and a line for each field: the function's or the base's."""
     function = cls.fn
-    lines = SHARED | argument_lines(function) | own_lines(cls.__doc__)
+    lines: dict[str, str] = {}
+    for doc in (*(base.__doc__ for base in reversed(cls.__mro__)), function.__doc__):
+        lines |= own_lines(doc)
     fields = [name for name in inspect.get_annotations(cls) if name in lines]
     doc = with_arguments(cls.__doc__, {name: lines[name] for name in (*fields, *REDUCTION)})
     summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]

@@ -89,8 +89,8 @@ def linear_softmax_cross_entropy(
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.
         logit_cap: The bound c of a soft cap on the logits, $z \to c \tanh(z / c)$; above 0.
-        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; see `reduce`.
-        axis_name: Mesh axes over which the mean is global; see `reduce`.
+        reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.
+        axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
         vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.
         compute_dtype: The dtype to multiply in, such as bfloat16 with a float32 kernel; by default the wider one.
         mode: One of the modes above.

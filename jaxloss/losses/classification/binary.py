@@ -25,6 +25,13 @@ def sigmoid_binary_cross_entropy(
     with $\sigma(x) = 1 / (1 + e^{-x})$. Any logit: an infinite one has loss 0 where it agrees with the label and an
     infinite loss elsewhere. A label outside [0, 1] has loss nan.
 
+    Args:
+        logits: Log-odds; any shape.
+        labels: 0, 1 or a probability between them; of the shape of the first argument.
+        label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
+        pos_weight: The weight of the positive labels, above 0: a scalar, or one for each class (the last axis).
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
     Returns:
         One value per element, in nats.
 
@@ -63,6 +70,10 @@ def binary_cross_entropy(
 
     Args:
         probabilities: Any shape.
+        labels: 0, 1 or a probability between them; of the shape of the first argument.
+        label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
+        pos_weight: The weight of the positive labels, above 0: a scalar, or one for each class (the last axis).
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in nats.

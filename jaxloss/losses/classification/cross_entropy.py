@@ -42,7 +42,15 @@ def softmax_cross_entropy(
     a value for those too.
 
     Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Distributions over the classes, of the shape of `logits`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: One weight for each class; 1 by default.
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.
         return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:
@@ -108,7 +116,16 @@ def softmax_cross_entropy_with_integer_labels(
     their gradient (on CPU also a copy of them, if `where` masks classes).
 
     Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, of the shape of `logits` without `axis`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: One weight for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+        z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.
+        vocab_axis_name: Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.
         return_aux: Whether to return a `SoftmaxAux` too.
 
     Returns:

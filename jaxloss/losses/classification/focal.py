@@ -36,8 +36,13 @@ def sigmoid_focal_loss(
     `sigmoid_binary_cross_entropy`. A label outside [0, 1] has loss nan.
 
     Args:
+        logits: Log-odds; any shape.
+        labels: 0, 1 or a probability between them; of the shape of the first argument.
         alpha: The weight of the positive labels, with 1 - alpha for the others: a scalar in [0, 1], or one for each
             class, `[classes]`, the last axis. None weighs both 1.
+        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
+        label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in nats.
@@ -88,9 +93,16 @@ def softmax_focal_loss(
     digits near $p_k = 1$. `ignore_index` is for integer labels only.
 
     Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, integers of the shape of `logits` without `axis`; or distributions over the classes, of
             the shape of `logits`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
         alpha: The weights of the classes: a scalar, or one for each class; 1 by default.
+        gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
         One value per row, in nats.

@@ -43,7 +43,13 @@ def categorical_cross_entropy(
     nan. If you have logits, `softmax_cross_entropy` is more accurate: a probability near 1 is rounded.
 
     Args:
+        probabilities: `[..., classes]`, each row of sum 1.
         labels: Distributions over the classes, of the shape of `probabilities`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: One weight for each class; 1 by default.
 
     Returns:
         One value per row, in nats.
@@ -98,7 +104,14 @@ def sparse_categorical_cross_entropy(
     nan, with smoothing that of any class, and so has a label outside 0 to C - 1.
 
     Args:
+        probabilities: `[..., classes]`, each row of sum 1.
         labels: Class indices, of the shape of `probabilities` without `axis`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
+        class_weights: One weight for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
         One value per row, in nats: the shape of `labels`.
@@ -150,6 +163,11 @@ def nll_loss(
     Args:
         log_probabilities: `[..., classes]`, as `log_softmax` gives them.
         labels: Class indices, of the shape of `log_probabilities` without `axis`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+        class_weights: One weight for each class; 1 by default.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
         One value per row, in nats: the shape of `labels`.

@@ -24,6 +24,13 @@ def js_divergence(
 
     From 0 to log 2, and symmetric. Probabilities in [0, 1], both ends included; a row with one outside has loss nan.
 
+    Args:
+        predictions: Probabilities, `[..., classes]`.
+        targets: Probabilities, of the shape of the predictions.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+
     Returns:
         One value per row, in nats.
 
@@ -52,7 +59,11 @@ def js_divergence_from_logits(
     with p and t the softmaxes. Any logits, minus infinity included. From 0 to log 2, and symmetric.
 
     Args:
+        logits: Unnormalised log-probabilities, `[..., classes]`.
         target_logits: Unnormalised log-probabilities of the target, of the shape of `logits`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
 
     Returns:
         One value per row, in nats.

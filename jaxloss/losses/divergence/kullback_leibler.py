@@ -29,6 +29,13 @@ def kl_divergence(
     The slope in a target is $1 + \log t_k - \log p_k$, minus infinity at a target of 0. There the gradient has the
     logarithm of the smallest normal number, about -87 in float32, in the place of $\log t_k$, and is finite.
 
+    Args:
+        log_predictions: Log-probabilities, `[..., classes]`.
+        targets: Probabilities, of the shape of the predictions.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
+
     Returns:
         One value per row, in nats.
 
@@ -59,7 +66,11 @@ def kl_divergence_with_log_targets(
     the loss infinite where the prediction is minus infinity.
 
     Args:
+        log_predictions: Log-probabilities, `[..., classes]`.
         log_targets: Log-probabilities, of the shape of `log_predictions`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -95,6 +106,9 @@ def generalized_kl_divergence(
     Args:
         log_predictions: Logarithms of the predicted measure, `[..., outcomes]`.
         targets: The measure, of the shape of `log_predictions`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -123,6 +137,13 @@ def kl_divergence_from_probabilities(
 
     Probabilities in [0, 1], both ends included; an outcome of target 0 contributes 0. They are taken as they are, not
     normalised nor clipped; a row with one outside [0, 1] has loss nan. Exact also where the two nearly agree.
+
+    Args:
+        predictions: Probabilities, `[..., classes]`.
+        targets: Probabilities, of the shape of the predictions.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
+            gradient are 0.
 
     Returns:
         One value per row, in nats.

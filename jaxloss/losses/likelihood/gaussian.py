@@ -28,6 +28,7 @@ def gaussian_nll(
         variance: The variances, in the squared units of the predictions: of the shape of `predictions`, with length
             1 on axes where they do not vary, or a scalar.
         full: Whether to add the constant, for the likelihood itself.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in nats; it may be negative, since a density may exceed 1.

@@ -37,10 +37,12 @@ def poisson_nll(
     Args:
         predictions: Log-rates, or rates with `log_input=False`; any shape.
         targets: Counts, of the shape of `predictions`.
+        log_input: Whether the predictions are log-rates.
         full: The constant $\log k!$: `False` leaves it out, `"exact"` or `True` adds it, and `"stirling"` adds
             Stirling's formula where the count is above 1, which is what torch's `full=True` does.
         eps: Added to the rate under the logarithm, with `log_input=False`; at least 0. With eps above 0 the slope at a
             rate of 0 is finite, and the loss is another function near 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in nats.
@@ -95,6 +97,8 @@ def poisson_deviance(
     Args:
         predictions: Log-rates, or rates with `log_input=False`; any shape.
         targets: Counts, of the shape of `predictions`.
+        log_input: Whether the predictions are log-rates.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element.

@@ -21,7 +21,10 @@ def huber_loss(
     with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss.
 
     Args:
+        predictions: Any shape.
+        targets: Of the shape of `predictions`; zeros if left out.
         delta: Where the loss turns linear, in the units of the predictions; above 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the squared units of the predictions.

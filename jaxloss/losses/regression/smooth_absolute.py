@@ -17,6 +17,11 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
     with $e = \text{prediction} - \text{target}$, any real number; its slope is $\tanh e$.
 
+    Args:
+        predictions: Any shape.
+        targets: Of the shape of `predictions`; zeros if left out.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
     Returns:
         One value per element.
 

@@ -15,6 +15,11 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def squared_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""The squared difference, $\ell = (\text{prediction} - \text{target})^2$, over all real numbers.
 
+    Args:
+        predictions: Any shape.
+        targets: Of the shape of `predictions`; zeros if left out.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
     Returns:
         One value per element, in the squared units of the predictions.
 
@@ -34,6 +39,11 @@ def squared_error(predictions: Floats, targets: Numbers | None = None, *, where:
 def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""Half the squared difference, $\ell = \tfrac12 (\text{prediction} - \text{target})^2$: its slope is the error.
 
+    Args:
+        predictions: Any shape.
+        targets: Of the shape of `predictions`; zeros if left out.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
     Returns:
         One value per element, in the squared units of the predictions.
 
@@ -52,6 +62,11 @@ def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask 
 
 def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
     r"""The absolute difference, $\ell = |\text{prediction} - \text{target}|$, with slope 0 where they are equal.
+
+    Args:
+        predictions: Any shape.
+        targets: Of the shape of `predictions`; zeros if left out.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the units of the predictions.

@@ -56,6 +56,7 @@ def ctc_loss(
         zero_infinity: Whether a sequence without an alignment has loss 0 instead of infinity.
         logit_lengths: How many frames count, from the first on, `[...]`, in place of `logit_paddings`.
         label_lengths: How many labels count, `[...]`, in place of `label_paddings`.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per sequence, in nats: the shape of `labels` without its last axis.
