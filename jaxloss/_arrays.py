@@ -89,10 +89,7 @@ def same_shape(name: str, arrays: dict[str, Array], remedy: str = "reshape one")
 def matched(
     name: str, predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")
 ) -> tuple[Array, Array]:
-    """Predictions and targets of one shape and dtype; targets of None are zeros."""
-    if targets is None:
-        predictions = floats(name, names[0], predictions)
-        return predictions, jnp.zeros_like(predictions)
+    """Predictions and targets of one shape and dtype."""
     given = targets
     predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
     remedy = "reshape one"

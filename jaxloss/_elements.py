@@ -32,6 +32,8 @@ class Given(NamedTuple):
     """Whether it may be a scalar, or have length 1 on axes where it does not vary."""
     option: bool = False
     """Whether it is an option, whose dtype does not affect the dtype of the result."""
+    optional: bool = False
+    """Whether it may be left out, as None, and is zeros then."""
 
 
 class Elements(NamedTuple):
@@ -57,9 +59,9 @@ class Elements(NamedTuple):
 def elementwise(name: str, where: Any, first: Given, *others: Given) -> Elements:
     """The arrays, checked, promoted, and filled where they are masked.
 
-    The predictions come first and must be floats; an array of None, the targets that were left out, is zeros.
+    The predictions come first and must be floats.
     """
-    given = [first, *(g for g in others if g.array is not None)]
+    given = [first, *(g for g in others if g.array is not None or not g.optional)]
     arrays = [floating(name, first.argument, first.array)]
     arrays += [real(name, g.argument, g.array) for g in given[1:]]
     dtype = wide(*(a.dtype for a, g in zip(arrays, given, strict=True) if _is_floating(a) and not g.option))
@@ -76,7 +78,7 @@ def elementwise(name: str, where: Any, first: Given, *others: Given) -> Elements
         # Gated, not filled: to fill two arrays by it, XLA on CPU would materialise the mask.
         arrays = [numerics.gated(a, inside) for a in arrays]
     for i, g in enumerate(others, 1):
-        if g.array is None:
+        if g.array is None and g.optional:
             arrays.insert(i, jnp.zeros_like(arrays[0]))
     return Elements(tuple(arrays), inside, where)
 

@@ -1,5 +1,7 @@
 """Bad input: what shapes, dtypes and options show is an error while tracing; what a value shows is nan where it is."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,9 @@ def test_dtypes_that_a_loss_cannot_have(case):
         for wrong in ("text", {"a": 1}):
             _refused(TypeError, case, [name], {**arrays, name: wrong})
         _refused(TypeError, case, [name], {**arrays, name: jax.random.key(0)})
+        if inspect.signature(case.fn).parameters[name].default is inspect.Parameter.empty:
+            # A forgotten array, as a misspelt key of a batch gives it: taken as zeros it would train in silence.
+            _refused(TypeError, case, [name, "None"], {**arrays, name: None})
     if case.labels and case.formula is not None and not case.form.__name__.startswith("SoftmaxFocal"):
         _refused(TypeError, case, [case.targets, "float32", "integers"], {**arrays, case.targets: t.astype(np.float32)})
 

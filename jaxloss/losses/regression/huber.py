@@ -40,7 +40,7 @@ def huber_loss(
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
     name = "huber_loss"
-    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0, optional=True)
     elements = elementwise(name, where, *given)
     x, y = elements.arrays
     return elements.finish(numerics.huber(x - y, number(name, "delta", delta, x.dtype)))

@@ -35,7 +35,7 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
 
     Source: Chen, Chen, Xu, "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder", 2019.
     """
-    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0, optional=True)
     elements = elementwise("log_cosh", where, *given)
     x, y = elements.arrays
     return elements.finish(numerics.log_cosh(x - y))

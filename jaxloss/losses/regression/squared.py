@@ -85,7 +85,7 @@ def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where
 
 
 def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask | None) -> Array:
-    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0, optional=True)
     x, y = elementwise(name, where, *given).arrays
     return x - y  # 0 where both are filled
 
