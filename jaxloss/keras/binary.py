@@ -9,6 +9,7 @@ import jaxloss
 from jaxloss._domain import checked_only
 from jaxloss._elements import Given, elementwise
 from jaxloss._options import number, option
+from jaxloss._program import one_program
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
 from jaxloss.keras._pairs import EPSILON, mean, pair
@@ -93,16 +94,24 @@ def binary_focal_crossentropy(
         balance = alpha if apply_class_balancing else None
         values = jaxloss.sigmoid_focal_loss(p, t, alpha=balance, gamma=gamma, label_smoothing=label_smoothing)
         return mean(name, values, dtype, axis)
+    smoothing = number(name, "label_smoothing", label_smoothing, p.dtype)
+    values = _focal(p, t, power, weight if apply_class_balancing else None, smoothing)
+    return mean(name, values, dtype, axis)
+
+
+@one_program()
+def _focal(p: Array, t: Array, power: Array, weight: Array | None, smoothing: Array) -> Array:
+    name = "binary_focal_crossentropy"
     predictions = Given("y_pred", jnp.clip(p, EPSILON, 1 - EPSILON), 0.5)
     elements = elementwise(name, None, predictions, Given("y_true", t, 0.5, _is_label, _LABELS))
     p, t = elements.arrays
-    power, weight = elements.option(power), elements.option(weight)
-    values = jaxloss.binary_cross_entropy(p, t, label_smoothing=label_smoothing)
-    t = t + label_smoothing * (0.5 - t)
-    values = values * (t * (1 - p) + (1 - t) * p) ** power
-    if apply_class_balancing:
+    values = jaxloss.binary_cross_entropy(p, t, label_smoothing=smoothing)
+    t = t + elements.option(smoothing) * (0.5 - t)
+    values = values * (t * (1 - p) + (1 - t) * p) ** elements.option(power)
+    if weight is not None:
+        weight = elements.option(weight)
         values = values * (t * weight + (1 - t) * (1 - weight))
-    return mean(name, elements.finish(values), dtype, axis)
+    return elements.finish(values)
 
 
 _LABELS = "y_true must be in [0, 1]"

@@ -9,6 +9,7 @@ from jax import lax
 from jaxloss import numerics
 from jaxloss._arrays import fitted, floats, real
 from jaxloss._domain import outside_is_nan
+from jaxloss._program import one_program
 from jaxloss._types import Array, Floats, Labels
 from jaxloss.keras._loss import Form
 from jaxloss.keras._masks import without
@@ -40,11 +41,11 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
         >>> print(jnp.exp(-ctc([[1]], logits)).round(4))
         [0.82]
     """
-    return _ctc(y_true, y_pred)
+    return _ctc(real("ctc", "y_true", y_true), floats("ctc", "y_pred", y_pred), None)
 
 
-def _ctc(y_true: Any, y_pred: Any, live: Array | None = None) -> Array:
-    t, p = real("ctc", "y_true", y_true), floats("ctc", "y_pred", y_pred)
+@one_program()
+def _ctc(t: Array, p: Array, live: Array | None) -> Array:
     if t.ndim != 2 or p.ndim != 3 or t.shape[0] != p.shape[0]:
         raise ValueError(
             f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
@@ -79,7 +80,7 @@ class CTC(Form):
             kept = where[..., 0] if where.ndim == 3 and where.shape[-1] == 1 else where
             kept = jnp.broadcast_to(fitted(type(self).__name__, "mask", kept, steps, "frames"), steps)
             y_pred, live = without(kept, y_pred), live & kept
-        return _ctc(y_true, y_pred, live)
+        return _ctc(y_true, floats("ctc", "y_pred", y_pred), live)
 
 
 __all__ = ["CTC", "ctc"]
