@@ -52,7 +52,7 @@ def top(z: jax.Array) -> jax.Array:
 def rest(z: jax.Array, columns: jax.Array, labels: jax.Array, top: jax.Array) -> jax.Array:
     r"""The sum $\sum_{k \ne t} e^{z_k - m}$ over the classes that are not left out, for a base m."""
     e = jnp.exp(z - jnp.expand_dims(top, 1))
-    return lax.platform_dependent(e, columns, labels, cpu=_rest_by_bounds, default=_rest_by_selection)
+    return numerics.by_platform(e, columns, labels, cpu=_rest_by_bounds, default=_rest_by_selection)
 
 
 def _rest_by_selection(e: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
@@ -116,7 +116,7 @@ def own(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
     last = z.shape[1] - 1
     highest = columns[0, last] if numerics.known(last) else jnp.max(columns)  # the last class never overlaps
     at = jnp.clip(labels - highest + last, 0, last)
-    found = lax.platform_dependent(z, columns, labels, at, cpu=_own_by_index, default=_own_by_bounds)
+    found = numerics.by_platform(z, columns, labels, at, cpu=_own_by_index, default=_own_by_bounds)
     return jnp.where(columns[0, at] == labels, found, jnp.zeros_like(found))
 
 

@@ -55,14 +55,14 @@ def outcomes(
 
 
 def divergence(name: str, given: Outcomes, formula: Divergence, inside: Array, rule: str) -> Array:
-    """The divergence of each row, with gradient 0 where the row is not inside the domain.
+    """The divergence of each row, nan with gradient 0 where the row is not `inside` the domain.
 
-    There the formula is nan by itself, or the caller makes it nan. `inside` keeps the axes with length 1.
+    `inside` keeps the axes with length 1.
     """
     required(name, inside, rule)
     # Gated, not filled: that would take a pass over both arrays before the formula's.
     p, t = numerics.gated(given.p, inside), numerics.gated(given.t, inside)
-    return numerics.gated(formula(p, t, given.axes), jnp.squeeze(inside, given.axes))
+    return numerics.nan_unless(jnp.squeeze(inside, given.axes), formula(p, t, given.axes))
 
 
 def from_probabilities(
@@ -74,5 +74,4 @@ def from_probabilities(
     lowest = jnp.min(jnp.minimum(given.p, given.t), given.axes, keepdims=True)
     highest = jnp.max(jnp.maximum(given.p, given.t), given.axes, keepdims=True)
     inside = (lowest >= 0) & (highest <= 1)
-    losses = divergence(name, given, formula, inside, "probabilities must be in [0, 1]")
-    return given.finish(numerics.nan_unless(jnp.squeeze(inside, given.axes), losses))
+    return given.finish(divergence(name, given, formula, inside, "probabilities must be in [0, 1]"))

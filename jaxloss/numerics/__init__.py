@@ -1,5 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
+from jaxloss.numerics._forms import by_platform
 from jaxloss.numerics._mesh import (
     aligned,
     aligned_labels,
@@ -56,6 +57,7 @@ __all__ = [
     "automatic",
     "bernoulli_nll",
     "bounded_bernoulli_nll",
+    "by_platform",
     "clip_infinite",
     "ctc_nll",
     "divide",

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import two_sums
+from jaxloss.numerics._forms import below_top, beyond, total_and_rest, total_and_rest_of_logits
 from jaxloss.numerics._mesh import AxisName, max_of_shards, sum_of_shards
 from jaxloss.numerics._rule import rule
-from jaxloss.numerics._shapes import Axes, many_classes
+from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity
+from jaxloss.numerics.guarded import clip_infinite
 
 
 class RowSums(NamedTuple):
@@ -43,37 +43,21 @@ def sum_over_row(x: jax.Array, axes: Axes, shards: AxisName) -> jax.Array:
 
 
 def row_sums(x: jax.Array, axes: Axes, shards: AxisName = None) -> RowSums:
-    """The sums of each row. Each has exponentials of its own, of another form: shared ones XLA on CPU writes out."""
+    """The sums of each row, without an array of exponentials."""
     top, base = top_and_base(x, axes, shards)
-    total = jnp.sum(jnp.exp(clip_positive_infinity(x) - base), axes, keepdims=True)
-    e = jnp.exp(jnp.minimum(x, 0.99 * float(jnp.finfo(x.dtype).max)) + -base)
-    rest = jnp.sum(jnp.minimum(e, _but_at_top(e)), axes, keepdims=True)
-    return _combined(top, base, total, rest, shards)
+    return _combined(top, base, total_and_rest_of_logits(x, base, axes), shards)
 
 
 def row_sums_of_exponentials(
     e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None
 ) -> RowSums:
-    """`row_sums` from all exponentials, which the caller writes already; one that is 1 is a tie.
-
-    Both sums are arithmetic on e alone: whatever two reductions, or a reduction and a select, have in common, XLA on
-    CPU writes out for them. Long rows it sums in less time one by one, e being in memory.
-    """
-    others = jnp.minimum(e, _but_at_top(e))
-    one_by_one = many_classes(e, axes)
-    total, rest = (jnp.sum(t, axes, keepdims=True) for t in (e, others)) if one_by_one else two_sums(e, others, axes)
-    return _combined(top, base, total, rest, shards)
+    """`row_sums` from e = exp(x - base), which the caller stores in memory anyway; one that is 1 is a tie."""
+    return _combined(top, base, total_and_rest(e, axes), shards)
 
 
-def _combined(top: jax.Array, base: jax.Array, total: jax.Array, rest: jax.Array, shards: AxisName) -> RowSums:
-    total, rest = sum_of_shards((total, rest), shards)
+def _combined(top: jax.Array, base: jax.Array, sums: tuple[jax.Array, jax.Array], shards: AxisName) -> RowSums:
+    total, rest = sum_of_shards(sums, shards)
     return RowSums(top, base, _whole(total - rest), rest)
-
-
-def _but_at_top(e: jax.Array) -> jax.Array:
-    """0 where an exponential is 1, more than it elsewhere, without a comparison, and exact."""
-    steep = 4 / float(jnp.finfo(e.dtype).eps)
-    return steep - lax.stop_gradient(e) * steep
 
 
 @jax.custom_jvp
@@ -117,40 +101,16 @@ def is_likely(e: jax.Array, sums: RowSums) -> jax.Array:
     return e == largest
 
 
-def _minus(x: jax.Array, base: jax.Array) -> jax.Array:
-    """X - base, in another form than the exponentials': XLA on CPU would write out the difference that they share."""
-    return x + -base
-
-
-def below_top(x: jax.Array, top: jax.Array, scale: float) -> jax.Array:
-    """X less the maximum of its row, in as many forms more as there are powers of two below 1; 0 for a maximum of inf.
-
-    Infinity becomes a number that scaled ones do not reach: every other element is infinitely far below it.
-    """
-    largest = (1 - scale / 8) * float(jnp.finfo(x.dtype).max)
-    return (jnp.minimum(x * scale, largest) - jnp.clip(top * scale, -largest, largest)) / scale
-
-
 def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
     """Half of what the maximum of its row exceeds each x by, which no finite x lets overflow.
 
     A class of certain win, of logit inf, is 0 away from it, and every other infinitely far.
     """
     largest = 0.5 * float(jnp.finfo(x.dtype).max)
-    return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * _beyond(top)
-
-
-def _beyond(top: jax.Array) -> jax.Array:
-    """What takes the gaps to an infinite maximum beyond all that is finite, but for 0; 1 in any other row."""
-    return jnp.where(jnp.isinf(top), jnp.full_like(top, 1e30), jnp.ones_like(top))
-
-
-def gaps_below_top(x: jax.Array, sums: RowSums) -> jax.Array:
-    """X less the maximum of its row."""
-    return _minus(clip_positive_infinity(x), sums.base) * _beyond(sums.top)
+    return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * beyond(top)
 
 
 def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:
     """Log-softmax, and its derivatives, from sums at hand."""
     certain = (x == sums.top) & (sums.ties == 1)
-    return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), gaps_below_top(x, sums) - log_sum(sums))
+    return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), below_top(x, sums.top) - log_sum(sums))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1
+from jaxloss.numerics.elementary import expm1, polynomial
 from jaxloss.numerics.guarded import times
 from jaxloss.numerics.logistic import log1mexp
 
@@ -87,5 +87,7 @@ def _bernoulli_ratio_jvp(primals, tangents):
     small = jnp.abs(c) < 0.1
     u = jnp.where(small, jnp.ones_like(c), jnp.minimum(c, 1e4))
     ratio = _bernoulli_ratio(u)
-    series = -0.5 + c / 6 - c * c * c / 180
+    # Bernoulli's numbers: c / (e^c - 1) = 1 - c / 2 + c^2 / 12 - c^4 / 720 + c^6 / 30240 - ...
+    w = c * c
+    series = -0.5 + c * polynomial(w, [1 / 6, -1 / 180, 1 / 5040, -1 / 151200, 1 / 4790016])
     return _bernoulli_ratio(c), jnp.where(small, series, (ratio * (1 - ratio) - u * ratio) / u) * tangents[0]

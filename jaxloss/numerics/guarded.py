@@ -16,7 +16,7 @@ def times(weight: jax.Array, value: jax.Array) -> jax.Array:
     r"""$w v$ with $0 \cdot \infty = 0$: an outcome of weight 0 contributes nothing, however improbable."""
     # Not a selection of the product: JAX 0.10 may differentiate this line instead of the rule, in a loop within a rule,
     # and its slope in a weight of 0 has to be the value then too.
-    return weight * jnp.where((weight == 0) & ~jnp.isfinite(value), jnp.zeros_like(value), value)
+    return weight * jnp.where((weight == 0) & jnp.isinf(value), jnp.zeros_like(value), value)
 
 
 @rule(times)
@@ -69,9 +69,9 @@ def clip_positive_infinity(x: jax.Array) -> jax.Array:
 
 
 def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """X as it is, with no derivative of any order where the mask is False; to fill it there would write a copy.
+    """`x` as it is, with no derivative of any order where the mask is False; to fill it there would store a copy.
 
-    Where nans are looked for it is filled all the same, or one that is masked would be found in what is made of it.
+    Under `jax_debug_nans` it is filled with 0 all the same, or a masked nan would be found in what is computed from it.
     """
     return keep(mask, x) if _config.jax_debug_nans else _gated(x, mask)
 

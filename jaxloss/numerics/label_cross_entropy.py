@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import present, sum_of_terms
-from jaxloss.numerics._mesh import AxisName, columns, keep, sum_of_shards
+from jaxloss.numerics._forms import sum_of_terms
+from jaxloss.numerics._mesh import AxisName, keep, sum_of_shards
 from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import absent, clip_positive_infinity, times
-from jaxloss.numerics.label import label_value, sums_of_slopes, without_label
+from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
+from jaxloss.numerics.label import label_value, sum_without_label, sums_of_slopes, without_label
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
@@ -74,10 +74,7 @@ def label_nll(
         shards: The mesh axes of the classes.
     """
     top, base = top_and_base(x, axis, shards)
-    away = jnp.abs(
-        columns(x, axis, x.dtype) - labels.astype(x.dtype)
-    )  # 0 at the label, at least 1 elsewhere; exact to 2**24 classes
-    rest = jnp.sum(jnp.minimum(jnp.exp(clip_positive_infinity(x) - base), away), axis, keepdims=True)
+    rest = sum_without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
     logit, rest = sum_of_shards((label_value(x, labels, axis), rest), shards)
     return _label_losses(x, _Label(top, base, logit, rest), where, factors, axis, shards)
 
@@ -95,7 +92,7 @@ def _label_losses(x, label, where, factors, axis, shards):
     if factors is None:
         weighted_nll = jnp.zeros_like(nll)
     else:
-        half = sum_of_terms(factors * present(factors, half_gaps(x, label.top)), axis)
+        half = sum_of_terms(weighed(factors, half_gaps(x, label.top)), axis)
         half, mass = sum_of_shards((half, jnp.sum(factors, axis)), shards)
         weighted_nll = times(mass, log_total) + 2 * half
     nll, lse, weighted_nll = (keep(where, jnp.expand_dims(loss, axis)) for loss in (nll, lse, weighted_nll))

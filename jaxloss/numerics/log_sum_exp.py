@@ -5,28 +5,28 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._forms import below_top
 from jaxloss.numerics._mesh import AxisName
 from jaxloss.numerics._row_sums import (
     RowSums,
-    below_top,
-    gaps_below_top,
     inverse,
     is_likely,
     log_sum,
-    row_sums,
     row_sums_of_exponentials,
     sum_over_row,
     top_and_base,
 )
 from jaxloss.numerics._rule import compiled, rule
-from jaxloss.numerics._shapes import Axes, many_classes
+from jaxloss.numerics._shapes import Axes
+from jaxloss.numerics.guarded import clip_positive_infinity
 
 
 def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log (e^a + e^b)$; minus infinity, with slope 0, where both are."""
     empty = (a == -jnp.inf) & (b == -jnp.inf)
-    one = jnp.where(empty, jnp.zeros_like(a), a)  # or the slopes would be nan, which no select after them takes out
-    return jnp.where(empty, a, jnp.logaddexp(one, b))
+    # Zeros stand in for both, or the slopes would be nan, which no select after them takes out.
+    one, other = (jnp.where(empty, jnp.zeros_like(x), x) for x in (a, b))
+    return jnp.where(empty, jnp.full_like(a, -jnp.inf), jnp.logaddexp(one, other))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -34,11 +34,7 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
 def log_softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$x_i - \log \sum_j e^{x_j}$, relatively exact also where the probability is near 1."""
     _, sums = _exponentials(x, axes)
-    if many_classes(x, axes):
-        gaps = below_top(x, sums.top, 1 / 4)
-    else:  # in one operation less
-        gaps = gaps_below_top(x, sums)
-    return gaps - log_sum(sums)
+    return below_top(x, sums.top) - log_sum(sums)
 
 
 @rule(log_softmax)
@@ -76,14 +72,7 @@ def _softmax_parts_jvp(axes, shards, primals, tangents):
 
 
 def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
-    """exp(x - base) and the sums of its rows. XLA computes it once however often it is called for.
-
-    Over many classes the sums have exponentials of their own, and these are computed wherever they are used: three of
-    them take no longer than an array to write them to, which a few classes, summed in one reduction, do not need.
-    """
-    if many_classes(x, axes):
-        sums = row_sums(x, axes, shards)
-        return jnp.exp(jnp.minimum(below_top(x, sums.top, 1 / 2), 0)), sums
+    """exp(x - base) and the sums of its rows; XLA computes them once for the value and the slopes."""
     top, base = top_and_base(x, axes, shards)
-    e = jnp.exp(jnp.minimum(x - base, 0))
+    e = jnp.exp(clip_positive_infinity(x) - base)
     return e, row_sums_of_exponentials(e, top, base, axes, shards)

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import present
 from jaxloss.numerics._mesh import keep
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes
-from jaxloss.numerics.guarded import divide
+from jaxloss.numerics.guarded import divide, weighed
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -20,7 +19,7 @@ def probabilities_nll(p: jax.Array, targets: jax.Array, where: jax.Array, axes: 
 
     `targets` broadcasts against p. `where` and the result keep the class axes with length 1.
     """
-    terms = targets * present(targets, -jnp.log(p))
+    terms = weighed(targets, -jnp.log(p))
     return keep(where, jnp.sum(terms, axes, keepdims=True))
 
 

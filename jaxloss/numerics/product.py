@@ -9,12 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxloss.numerics._mesh import varying_alike
-from jaxloss.numerics._shapes import known
 
 _product = Primitive("jaxloss_product")
 
@@ -32,25 +30,8 @@ def matrix_product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Arr
     return _product.bind(x, y, axes=axes, dtype=jnp.dtype(dtype))
 
 
-def _einsum(x: jax.Array, y: jax.Array, *, axes: str, dtype: Any) -> jax.Array:
+def _einsum(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
     return jnp.einsum(axes, x.astype(dtype), y.astype(dtype), preferred_element_type=x.dtype)
-
-
-def _einsum_on_cpu(x: jax.Array, y: jax.Array, *, axes: str, dtype: Any) -> jax.Array:
-    """The same where the axis that is summed over is the first of both, by way of the smaller operand's transpose."""
-    if not known(*x.shape, *y.shape):
-        return _einsum(x, y, axes=axes, dtype=dtype)
-    of_x, of_y, of_result = _split(axes)
-    if x.size > y.size:
-        x, y, of_x, of_y = y, x, of_y, of_x
-    turned = of_result != of_x[1:] + of_y[1:]
-    # A result to be transposed is held twice for a while: not where that takes more than half of the larger operand.
-    if len(of_x) != 2 or len(of_y) != 2 or of_x[0] != of_y[0] or (turned and 2 * x.shape[1] > y.shape[0]):
-        return _einsum(x, y, axes=f"{of_x},{of_y}->{of_result}", dtype=dtype)
-    # Without the barriers XLA would make it one product of columns by columns again, which takes longer.
-    rows = lax.optimization_barrier(x.T)
-    product = _einsum(rows, y, axes=f"{of_x[::-1]},{of_y}->{of_x[1]}{of_y[1]}", dtype=dtype)
-    return lax.optimization_barrier(product).T if turned else product
 
 
 def _type(x: Any, y: Any, **how: Any) -> Any:
@@ -86,4 +67,3 @@ _product.def_abstract_eval(_type)
 ad.defbilinear(_product, _cotangent_of_x, _cotangent_of_y)
 batching.primitive_batchers[_product] = _batched
 mlir.register_lowering(_product, mlir.lower_fun(_einsum, multiple_results=False))
-mlir.register_lowering(_product, mlir.lower_fun(_einsum_on_cpu, multiple_results=False), platform="cpu")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import present, two_sums
+from jaxloss.numerics._forms import two_sums
 from jaxloss.numerics._mesh import AxisName, keep, sum_of_shards
 from jaxloss.numerics._row_sums import (
     half_gaps,
@@ -26,7 +26,7 @@ from jaxloss.numerics._row_sums import (
 )
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes
-from jaxloss.numerics.guarded import absent, clip_positive_infinity, times
+from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
@@ -55,7 +55,7 @@ def target_nll(
 
 def _target_losses(x, targets, sums, where, axes, shards):
     """The losses, and the sums of the targets."""
-    half = targets * present(targets, half_gaps(x, sums.top))
+    half = weighed(targets, half_gaps(x, sums.top))
     mass, half = sum_of_shards(two_sums(targets, half, axes), shards)
     flat = jax.tree.map(partial(jnp.squeeze, axis=axes), sums)  # as in `_label_losses`
     log_total = log_sum(flat)

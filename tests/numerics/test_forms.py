@@ -1,0 +1,117 @@
+"""Each form beside its plain twin: value, first and second derivatives, on the branch of every platform."""
+
+import importlib
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss import numerics
+from jaxloss.numerics import _forms
+from tests.compiling import jit
+from tests.numerics.branches import on_branch
+
+for module in pkgutil.iter_modules(numerics.__path__):
+    importlib.import_module(f"jaxloss.numerics.{module.name}")  # each registers its forms
+RNG = np.random.default_rng(0)
+
+
+def _normal(*shape):
+    return RNG.normal(0, 2, shape).astype(np.float32)
+
+
+def _logits(classes):
+    """Rows with a tie, with a confident class and with one that is nearly impossible."""
+    x = _normal(5, classes)
+    x[1, :2], x[2, 0], x[3, 1] = x.max() + 1, 30, -80
+    return x
+
+
+def _exponentials(classes):
+    x = _logits(classes)
+    return np.exp(x - x.max(-1, keepdims=True))
+
+
+def _base(x):
+    return x.max(-1, keepdims=True)
+
+
+def _labels(classes):
+    return np.int32([[0], [classes - 1], [1], [classes], [2]])  # one is another device's
+
+
+def _lesser():
+    """Shares of the lesser of two terms, of either sign: frames, batch, counts of labels."""
+    return tuple(RNG.uniform(0.1, 0.5, (6, 2, 4)).astype(np.float32) * RNG.choice([-1, 1], (6, 2, 4)) for _ in range(2))
+
+
+# The arrays that are differentiated, and the arguments after them.
+EXAMPLES = {
+    "sum_of_terms": lambda n: ((_normal(5, n),), (-1,)),
+    "two_sums": lambda n: ((_normal(5, n), _normal(5, n)), (-1,)),
+    "total_and_rest": lambda n: ((_exponentials(n),), (-1,)),
+    "total_and_rest_of_logits": lambda n: ((x := _logits(n), _base(x)), (-1,)),
+    "below_top": lambda n: ((x := _logits(n), _base(x)), ()),
+    "tanh_of": lambda n: ((x := _normal(5, n),), (np.log(np.cosh(np.float64(x))).astype(np.float32),)),
+    "label_value": lambda n: ((_normal(5, n),), (_labels(n), 1)),
+    "without_label": lambda n: ((_normal(5, n),), (_labels(n), 1)),
+    "sum_without_label": lambda n: ((_exponentials(n),), (_labels(n), 1)),
+    "sum_of_others": lambda n: ((_exponentials(n),), (np.arange(n)[None] % 3 == 0,)),
+    "unshared_exponentials": lambda n: ((x := _logits(n), _base(x)), ()),
+    "posteriors_of": lambda n: ((_lesser(),), (np.zeros((2, 4), bool), np.int32([3, 2]))),
+}
+
+
+def _answers(f, arrays, others, tangents):
+    """The value, its derivative along a tangent, its gradient, and the derivative of that along the tangent."""
+    call = lambda *arrays: f(*arrays, *others)
+    value, along = jax.jvp(call, arrays, tangents)
+    gradient = lambda *arrays: jax.vjp(call, *arrays)[1](
+        jax.tree.map(lambda v: jnp.cos(jnp.arange(v.size)).reshape(v.shape).astype(v.dtype), value)
+    )
+    return value, along, *jax.jvp(gradient, arrays, tangents)
+
+
+@pytest.mark.parametrize("branch", ["cpu", "default"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_form_is_its_twin(name, branch):
+    """To 16 units in the last place of the largest element: sums are added in another order."""
+    form = _forms.FORMS[name]
+    for size in (5, 300):
+        arrays, others = EXAMPLES[name](size)
+        arrays = jax.tree.map(jnp.asarray, arrays)
+        tangents = jax.tree.map(lambda a: jnp.asarray(_normal(*a.shape)), arrays)
+        run = lambda f, a=arrays, o=others, t=tangents: jit(lambda a, t: _answers(f, a, o, t))(a, t)
+        shaped, plain = on_branch(branch, lambda: run(form.shaped)), run(form.twin)
+        for what, got, expected in zip(("value", "along", "gradient", "second"), shaped, plain, strict=True):
+            for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+                limit = 16 * np.finfo(np.float32).eps * np.max(np.abs(b), initial=1e-30)
+                np.testing.assert_allclose(a, b, rtol=0, atol=limit, err_msg=f"{what} of {size}")
+
+
+def test_every_form_has_an_example():
+    assert sorted(EXAMPLES) == sorted(_forms.FORMS)
+
+
+def test_infinite_rows_are_those_of_the_twins():
+    inf = np.inf
+    x = np.float32([[inf, 0, inf, -inf], [-inf, -inf, -inf, -inf], [3e38, -3e38, 0, -inf]])
+    x = jnp.asarray(np.pad(x, ((0, 0), (0, 300)), constant_values=-inf))
+    base = jnp.clip(jnp.max(x, -1, keepdims=True), -float(np.finfo(np.float32).max), float(np.finfo(np.float32).max))
+    top = jnp.max(x, -1, keepdims=True)
+    for name, arguments in {
+        "total_and_rest_of_logits": (x, base, -1),
+        "below_top": (x, top),
+        "unshared_exponentials": (x, base),
+    }.items():
+        form = _forms.FORMS[name]
+        for a, b in zip(jax.tree.leaves(form.shaped(*arguments)), jax.tree.leaves(form.twin(*arguments)), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_the_door_takes_the_branch_that_is_asked_for():
+    ask = lambda: float(_forms.by_platform(jnp.float32(0), cpu=lambda x: x + 1, default=lambda x: x + 2))
+    assert on_branch("cpu", ask) == 1
+    assert on_branch("default", ask) == 2
