@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -76,7 +75,11 @@ def _check_part(name: str, argument: str, array: Array, shards: Shards) -> None:
     The softmax would have every class as often as there are devices, and each loss would be too large by the logarithm
     of that number.
     """
-    whole = sorted(a for a in _varying(jnp.asarray(shards.here)) - _varying(array) if lax.axis_size(a) > 1)
+    whole = sorted(
+        a
+        for a in numerics.varying_axes(jnp.asarray(shards.here)) - numerics.varying_axes(array)
+        if lax.axis_size(a) > 1
+    )
     if whole:
         raise ValueError(
             f"{name}: {argument} {array.shape} is the same on all devices of the mesh axis {', '.join(whole)}, but "
@@ -84,12 +87,6 @@ def _check_part(name: str, argument: str, array: Array, shards: Shards) -> None:
             "part of the classes, by the in_specs of jax.shard_map, or leave vocab_axis_name out. Parts that are meant "
             "to be equal are declared by jax.lax.pcast(..., to='varying')."
         )
-
-
-def _varying(x: Array) -> frozenset[str]:
-    """The mesh axes over which an array may differ; none where `shard_map` does not check it."""
-    kind = getattr(jax.typeof(x), "manual_axis_type", None)
-    return frozenset() if kind is None else frozenset(kind.varying)
 
 
 __all__ = ["WHOLE", "Shards", "shards_of"]

@@ -266,3 +266,16 @@ def test_forms_show_their_options_and_functions_their_arguments(form):
         return
     assert list(inspect.signature(form).parameters)[-1] not in ("args", "options")
     assert "args" not in inspect.signature(form.fn).parameters
+
+
+def test_a_field_without_a_hash_is_named():
+    @dataclass(frozen=True, kw_only=True)
+    class Scheduled(jaxloss.Loss):
+        schedule: object = None
+
+        def losses(self, predictions, targets):
+            return predictions
+
+    with pytest.raises(TypeError, match=r"Scheduled: schedule has no hash.*tuple"):
+        hash(Scheduled(schedule={"start": 1.0}))
+    assert hash(Scheduled(schedule=(("start", 1.0),)))

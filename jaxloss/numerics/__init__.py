@@ -14,6 +14,7 @@ from jaxloss.numerics._mesh import (
     sharded_like,
     sum_of_shards,
     varying_alike,
+    varying_axes,
 )
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import known
@@ -105,6 +106,7 @@ __all__ = [
     "target_nll",
     "times",
     "varying_alike",
+    "varying_axes",
     "weighed",
     "xlogx",
     "xlogy",

@@ -94,7 +94,7 @@ def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
 
 def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """Arrays that all vary over the axes of a `shard_map` over which any of them does; loops and rules ask for it."""
-    own = [_varying(x) for x in arrays]
+    own = [varying_axes(x) for x in arrays]
     union = frozenset[str]().union(*own)
     missing = [tuple(sorted(union - axes)) for axes in own]
     return tuple(lax.pcast(x, m, to="varying") if m else x for x, m in zip(arrays, missing, strict=True))
@@ -136,6 +136,7 @@ def max_of_shards(x: jax.Array, axis_name: AxisName) -> jax.Array:
     return x if axis_name is None else lax.pmax(lax.stop_gradient(x), axis_name)
 
 
-def _varying(x: jax.Array) -> frozenset[str]:
+def varying_axes(x: jax.Array) -> frozenset[str]:
+    """The mesh axes over which an array may differ; none where `shard_map` does not check it."""
     kind = getattr(jax.typeof(x), "manual_axis_type", None)
     return frozenset() if kind is None else frozenset(kind.varying)

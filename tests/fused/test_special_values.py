@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
@@ -14,22 +13,16 @@ from tests import cases
 from tests.compiling import jit
 from tests.fused import oracle
 from tests.fused.layers import CHUNKED, CLASS_WEIGHTS, CLASSES, MODES, inputs, normal, size
+from tests.numerics.branches import on_branch
 
 
-@pytest.mark.parametrize("accelerator", [False, True])
-def test_the_branches_of_each_platform_are_right(accelerator, monkeypatch, request):
+@pytest.mark.parametrize("branch", ["cpu", "default"])
+def test_the_branches_of_each_platform_are_right(branch):
     """The value alone and with its gradients, from the branch for CPUs and from the one for accelerators.
 
     A bias of minus infinity excludes the first class, which the tokens that fill up the last chunk have for a label,
     and all classes of the last chunks.
     """
-
-    def choose(*arrays, cpu, default):
-        return (default if accelerator else cpu)(*arrays)
-
-    monkeypatch.setattr(lax, "platform_dependent", choose)
-    jax.clear_caches()  # what was traced for the other platform, here and then for the tests that follow
-    request.addfinalizer(jax.clear_caches)
     x, w, b, t = inputs((37,))
     live = slice(1, 40)
     b[20], t = 40, np.where((t < 1) | (t >= 40), np.where(t < 0, t, 20), t)  # of probability nearly 1
@@ -41,7 +34,8 @@ def test_the_branches_of_each_platform_are_right(accelerator, monkeypatch, reque
 
     modes = MODES if cases.EVERY else CHUNKED
     both = lambda f, *a: (f(*a), jax.value_and_grad(f, (0, 1, 2))(*a))
-    answers = jit(lambda *a: {mode: both(partial(loss, mode), *a) for mode in modes})(x, w, given)
+    run = jit(lambda *a: {mode: both(partial(loss, mode), *a) for mode in modes})
+    answers = on_branch(branch, lambda: run(x, w, given))
     own = x, w[:, live], np.where(t < 0, t, t - 1)
     expected = oracle.loss(*own, bias=b[live], ignore_index=-100)
     of_x, of_w, of_b = oracle.gradient(*own, bias=b[live], ignore_index=-100)
