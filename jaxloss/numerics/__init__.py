@@ -23,8 +23,6 @@ from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
-    js_log_term,
-    js_term,
     kl_rows,
     relative_entropy,
     relative_entropy_log,
@@ -38,6 +36,7 @@ from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
+from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,

@@ -113,4 +113,4 @@ def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
 def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:
     """Log-softmax, and its derivatives, from sums at hand."""
     certain = (x == sums.top) & (sums.ties == 1)
-    return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), below_top(x, sums.top) - log_sum(sums))
+    return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), below_top(x, sums.top, 2) - log_sum(sums))

@@ -31,11 +31,17 @@ def _logits(classes):
 
 def _exponentials(classes):
     x = _logits(classes)
-    return np.exp(x - x.max(-1, keepdims=True))
+    e = np.exp(x - x.max(-1, keepdims=True))
+    e[4, 0] = 1 - np.finfo(np.float32).epsneg  # the largest number that is no tie
+    return e
 
 
 def _base(x):
     return x.max(-1, keepdims=True)
+
+
+def _shares(classes):
+    return RNG.dirichlet(np.ones(classes), 5).astype(np.float32)
 
 
 def _labels(classes):
@@ -53,8 +59,11 @@ EXAMPLES = {
     "two_sums": lambda n: ((_normal(5, n), _normal(5, n)), (-1,)),
     "total_and_rest": lambda n: ((_exponentials(n),), (-1,)),
     "total_and_rest_of_logits": lambda n: ((x := _logits(n), _base(x)), (-1,)),
-    "below_top": lambda n: ((x := _logits(n), _base(x)), ()),
+    "below_top": lambda n: ((x := _logits(n), _base(x)), (2,)),
+    "exponentials": lambda n: ((_logits(n),), (-1,)),
     "tanh_of": lambda n: ((x := _normal(5, n),), (np.log(np.cosh(np.float64(x))).astype(np.float32),)),
+    "expected_gap": lambda n: ((t := _shares(n), np.log(t), np.log(_shares(n))), (-1,)),
+    "unshared_exp": lambda n: ((np.log(_shares(n)),), (-1,)),
     "label_value": lambda n: ((_normal(5, n),), (_labels(n), 1)),
     "without_label": lambda n: ((_normal(5, n),), (_labels(n), 1)),
     "sum_without_label": lambda n: ((_exponentials(n),), (_labels(n), 1)),
@@ -103,7 +112,8 @@ def test_infinite_rows_are_those_of_the_twins():
     top = jnp.max(x, -1, keepdims=True)
     for name, arguments in {
         "total_and_rest_of_logits": (x, base, -1),
-        "below_top": (x, top),
+        "below_top": (x, top, 2),
+        "exponentials": (x, -1),
         "unshared_exponentials": (x, base),
     }.items():
         form = _forms.FORMS[name]
