@@ -171,6 +171,20 @@ def test_the_examples_of_a_page_print_what_they_say(page):
     assert result.failed == 0
 
 
+TESTS = pathlib.Path(__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda p: str(p.relative_to(TESTS)))
+def test_no_generator_of_random_numbers_is_shared_by_tests(path):
+    """What a test draws from one depends on which tests ran before it, and so on how many workers there are."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            made = ast.unparse(node.value.func).split(".")[-1]
+            assert made not in {"default_rng", "Generator", "RandomState", "Random"}, (
+                f"{path.name}, line {node.lineno}: draw in a function, from a generator of its own"
+            )
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_one_idea_a_file(path):
     lines = len(path.read_text().splitlines())

@@ -15,18 +15,20 @@ from tests.compiling import jit, sent
 from tests.fused import oracle
 
 BATCH, LENGTH, WIDTH, CLASSES = 8, 12, 16, 64
-rng = np.random.default_rng(0)
-HIDDEN, KERNEL, BIAS = (
-    rng.normal(size=shape).astype(np.float32) for shape in ((BATCH, LENGTH, WIDTH), (WIDTH, CLASSES), (CLASSES,))
-)
-LABELS = rng.integers(0, CLASSES, (BATCH, LENGTH)).astype(np.int32)
-LABELS[3] = -100  # where a device has one sequence, this one has nothing
-WEIGHTS = rng.uniform(0.2, 3, (BATCH, LENGTH)).astype(np.float32)
-WHERE = rng.random((BATCH, LENGTH)) < 0.7
-CLASS_WEIGHTS = rng.uniform(0.5, 2, CLASSES).astype(np.float32)
 OPTIONS = {"ignore_index": -100, "label_smoothing": 0.1, "z_loss": 1e-2, "logit_cap": 5.0}
-ARRAYS = HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS, LABELS, WEIGHTS, WHERE
 MODES = {"fast": 32, "low_memory": 5, "dense": None}
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    layer = [rng.normal(size=shape) for shape in ((BATCH, LENGTH, WIDTH), (WIDTH, CLASSES), (CLASSES,))]
+    labels = rng.integers(0, CLASSES, (BATCH, LENGTH)).astype(np.int32)
+    labels[3] = -100  # where a device has one sequence, this one has nothing
+    weights, where = rng.uniform(0.2, 3, (BATCH, LENGTH)), rng.random((BATCH, LENGTH)) < 0.7
+    return *map(np.float32, (*layer, rng.uniform(0.5, 2, CLASSES))), labels, np.float32(weights), where
+
+
+ARRAYS = HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS, LABELS, WEIGHTS, WHERE = _inputs()
 
 
 def loss(x, w, b, class_weights, t, weights, where, **options):

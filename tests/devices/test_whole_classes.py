@@ -15,10 +15,15 @@ from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
 from tests.compiling import jit
 
 ROWS, CLASSES, WIDTH = 4, 16, 3
-rng = np.random.default_rng(0)
-LOGITS = rng.normal(size=(ROWS, CLASSES)).astype(np.float32)
-HIDDEN, KERNEL = rng.normal(size=(ROWS, WIDTH)).astype(np.float32), rng.normal(size=(WIDTH, CLASSES)).astype(np.float32)
-LABELS = rng.integers(0, CLASSES, ROWS)
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    shapes = (ROWS, CLASSES), (ROWS, WIDTH), (WIDTH, CLASSES)
+    return *(rng.normal(size=shape).astype(np.float32) for shape in shapes), rng.integers(0, CLASSES, ROWS)
+
+
+LOGITS, HIDDEN, KERNEL, LABELS = _inputs()
 HOT = np.eye(CLASSES, dtype=np.float32)[LABELS]
 
 # The loss of a row of logits, or of hidden states and a kernel, and the name of what has the classes.

@@ -12,20 +12,19 @@ ASKED = MODES if cases.EVERY else ["fast"]
 
 WIDTH, CLASSES = 6, 53  # a prime, in chunks of 8 of which the last overlaps
 TOKENS = 5, 7
-rng = np.random.default_rng(0)
 
 
-def normal(*shape, scale=1.0, rng=rng):
+def normal(rng, *shape, scale=1.0):
     return rng.normal(0, scale, shape).astype(np.float32)
 
 
 def inputs(tokens, layout="dv", classes=CLASSES):
     """Hidden states, a kernel, a bias and labels, some of them to be ignored; the same at every call."""
     rng = np.random.default_rng(1)
-    kernel = normal(WIDTH, classes, scale=0.5, rng=rng)
+    kernel = normal(rng, WIDTH, classes, scale=0.5)
     labels = rng.integers(0, classes, tokens).astype(np.int32)
     labels.reshape(-1)[::5] = -100
-    hidden, bias = normal(*tokens, WIDTH, rng=rng), normal(classes, rng=rng)
+    hidden, bias = normal(rng, *tokens, WIDTH), normal(rng, classes)
     return hidden, kernel if layout == "dv" else np.ascontiguousarray(kernel.T), bias, labels
 
 
@@ -34,7 +33,12 @@ def size(mode):
     return None if mode == "dense" else 8
 
 
-CLASS_WEIGHTS = rng.uniform(0.5, 2, CLASSES).astype(np.float32)
+def _weights():
+    rng = np.random.default_rng(0)
+    of_classes, of_tokens = rng.uniform(0.5, 2, CLASSES), rng.uniform(0.2, 3, TOKENS)
+    return np.float32(of_classes), {"weights": np.float32(of_tokens), "where": rng.random(TOKENS) < 0.7}
+
+
+CLASS_WEIGHTS, OF_TOKENS = _weights()
 SOME = {"ignore_index": -100, "label_smoothing": 0.1, "z_loss": 1e-2, "logit_cap": 4.0}
-ALL = {**SOME, "class_weights": CLASS_WEIGHTS, "weights": rng.uniform(0.2, 3, TOKENS).astype(np.float32)}
-ALL["where"] = rng.random(TOKENS) < 0.7
+ALL = {**SOME, "class_weights": CLASS_WEIGHTS, **OF_TOKENS}

@@ -59,7 +59,8 @@ DTYPES = [jnp.bfloat16, jnp.float16] if cases.EVERY else [jnp.bfloat16]
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: jnp.dtype(dtype).name)
 def test_half_precision_is_added_in_float32(dtype):
-    x, w, b = normal(128, 64), normal(64, 500, scale=1 / 8), normal(500)
+    rng = np.random.default_rng(0)
+    x, w, b = normal(rng, 128, 64), normal(rng, 64, 500, scale=1 / 8), normal(rng, 500)
     t = np.arange(128, dtype=np.int32) * 7 % 500
     x, w = jnp.asarray(x, dtype), jnp.asarray(w, dtype)
     loss = lambda mode: lambda x, w: linear_softmax_cross_entropy(x, w, t, bias=b, mode=mode, chunk_size=48)

@@ -16,18 +16,16 @@ from tests.fused.layers import ASKED
 
 MODES = {"dense": None, "fast": 4, "low_memory": 5}
 TOKENS, WIDTH, CLASSES, LIVE = 12, 4, 16, 11
-rng = np.random.default_rng(0)
-HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS, WEIGHTS = (
-    np.float32(a)
-    for a in (
-        rng.normal(size=(TOKENS, WIDTH)),
-        rng.normal(size=(WIDTH, CLASSES)),
-        rng.normal(size=CLASSES),
-        rng.uniform(0.5, 2, CLASSES),
-        rng.uniform(0.5, 2, TOKENS),
-    )
-)
-LABELS = rng.integers(0, LIVE, TOKENS).astype(np.int32)
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    layer = [rng.normal(size=shape) for shape in ((TOKENS, WIDTH), (WIDTH, CLASSES), (CLASSES,))]
+    weights = [rng.uniform(0.5, 2, n) for n in (CLASSES, TOKENS)]
+    return *map(np.float32, layer + weights), rng.integers(0, LIVE, TOKENS).astype(np.int32)
+
+
+HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS, WEIGHTS, LABELS = _inputs()
 OPTIONS = {"label_smoothing": 0.1, "z_loss": 1e-2, "logit_cap": 3.0}
 LAYER = HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS
 PADDED = np.arange(CLASSES) >= LIVE

@@ -15,10 +15,9 @@ from tests.fused.layers import ASKED, CHUNKED
 
 MODES = {"dense": None, "fast": 4, "low_memory": 5}
 TOKENS, WIDTH, CLASSES = 6, 4, 12
-rng = np.random.default_rng(0)
 HIDDEN, KERNEL, BIAS, CLASS_WEIGHTS = (
-    rng.uniform(0.5, 1.5, shape).astype(np.float32)
-    for shape in ((TOKENS, WIDTH), (WIDTH, CLASSES), (CLASSES,), (CLASSES,))
+    np.random.default_rng(seed).uniform(0.5, 1.5, shape).astype(np.float32)
+    for seed, shape in enumerate(((TOKENS, WIDTH), (WIDTH, CLASSES), (CLASSES,), (CLASSES,)))
 )
 LABELS = np.array([0, 3, 11, -100, 5, 5], np.int32)
 ALL = {

@@ -18,16 +18,24 @@ from tests.fused import oracle
 from tests.fused.layers import ASKED, CHUNKED
 
 BATCH, LENGTH, WIDTH, CLASSES = 8, 6, 16, 64
-rng = np.random.default_rng(0)
-HIDDEN, KERNEL, BIAS = (
-    rng.normal(size=shape).astype(np.float32) for shape in ((BATCH, LENGTH, WIDTH), (WIDTH, CLASSES), (CLASSES,))
-)
-LABELS = rng.integers(0, CLASSES, (BATCH, LENGTH)).astype(np.int32)
-LABELS[3] = -100  # a device with one sequence has nothing here
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    layer = [rng.normal(size=shape) for shape in ((BATCH, LENGTH, WIDTH), (WIDTH, CLASSES), (CLASSES,))]
+    labels = rng.integers(0, CLASSES, (BATCH, LENGTH)).astype(np.int32)
+    labels[3] = -100  # a device with one sequence has nothing here
+    weights = {
+        "class_weights": rng.uniform(0.5, 2, CLASSES).astype(np.float32),
+        "weights": rng.uniform(0.2, 3, BATCH).astype(np.float32),
+        "where": rng.random((BATCH, LENGTH)) < 0.7,
+    }
+    return *map(np.float32, layer), labels, weights
+
+
+HIDDEN, KERNEL, BIAS, LABELS, OF_WEIGHTS = _inputs()
 OPTIONS = {
-    "class_weights": rng.uniform(0.5, 2, CLASSES).astype(np.float32),
-    "weights": rng.uniform(0.2, 3, BATCH).astype(np.float32),
-    "where": rng.random((BATCH, LENGTH)) < 0.7,
+    **OF_WEIGHTS,
     "ignore_index": -100,
     "label_smoothing": 0.1,
     "z_loss": 1e-2,

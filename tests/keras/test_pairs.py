@@ -14,7 +14,6 @@ from tests.dropins.collection import missing
 from tests.refusing import refused
 
 real = pytest.mark.skipif(missing("keras"), reason="Keras is not installed")
-RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(("t", "p"), [((4,), (4, 1)), ((4, 1), (4,)), ((4, 3, 1), (4, 3)), ((4, 3), (4, 3, 1))])
@@ -22,7 +21,8 @@ RNG = np.random.default_rng(0)
 def test_shapes_that_differ_by_an_axis_of_one_are_keras(t, p):
     import keras.losses as theirs
 
-    t, p = RNG.normal(size=t).astype(np.float32), RNG.normal(size=p).astype(np.float32)
+    rng = np.random.default_rng(0)
+    t, p = rng.normal(size=t).astype(np.float32), rng.normal(size=p).astype(np.float32)
     for reduction in ("sum", "sum_over_batch_size"):
         a = ours.MeanSquaredError(reduction=reduction)(t, p)
         np.testing.assert_allclose(a, theirs.MeanSquaredError(reduction=reduction)(t, p), rtol=2e-5)

@@ -19,19 +19,24 @@ from tests.compiling import jit, sent
 
 LABELS, DENSE = jaxloss.SoftmaxCrossEntropyWithIntegerLabels, jaxloss.SoftmaxCrossEntropy
 BATCH, CLASSES = 16, 24
-rng = np.random.default_rng(0)
-LOGITS = rng.normal(size=(BATCH, CLASSES)).astype(np.float32)
-INDICES = rng.integers(0, CLASSES, BATCH).astype(np.int32)
-DISTRIBUTIONS = cases.distribution(rng, (BATCH, CLASSES))
-WEIGHTS = rng.uniform(0.2, 3, BATCH).astype(np.float32)
-ROWS = rng.random(BATCH) < 0.7
-ELEMENTS = rng.random((BATCH, CLASSES)) < 0.8
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(BATCH, CLASSES)).astype(np.float32)
+    indices = rng.integers(0, CLASSES, BATCH).astype(np.int32)
+    distributions = cases.distribution(rng, (BATCH, CLASSES))
+    weights = rng.uniform(0.2, 3, BATCH).astype(np.float32)
+    rows, elements = rng.random(BATCH) < 0.7, rng.random((BATCH, CLASSES)) < 0.8
+    return logits, indices, distributions, weights, rows, elements, rng.uniform(0.5, 2, CLASSES).astype(np.float32)
+
+
+LOGITS, INDICES, DISTRIBUTIONS, WEIGHTS, ROWS, ELEMENTS, CLASS_WEIGHTS = _inputs()
 ELEMENTS[np.arange(BATCH), INDICES] = True
 ELEMENTS[0], ELEMENTS[1, INDICES[1]] = False, False  # nothing left, and everything but the label
 ELEMENTS[2], INDICES[2] = np.arange(CLASSES) >= 18, 20  # something on one device alone
 INDICES[3] = -100
-NUMBERS = {"label_smoothing": np.float32(0.1), "z_loss": np.float32(1e-2)}
-NUMBERS["class_weights"] = rng.uniform(0.5, 2, CLASSES).astype(np.float32)
+NUMBERS = {"label_smoothing": np.float32(0.1), "z_loss": np.float32(1e-2), "class_weights": CLASS_WEIGHTS}
 SEVERAL, ONE = ("data", "model"), "model"
 
 
