@@ -99,7 +99,7 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
     batch, classes = x.shape[:-2], x.shape[-1]
     if y.ndim != x.ndim - 1 or y.shape[:-1] != batch:
         raise ValueError(f"{name}: labels {y.shape} and logits {x.shape} do not fit: labels need shape {batch} + (S,).")
-    if not 0 <= blank < classes:
+    if blank < 0 or (numerics.known(classes) and blank >= classes):
         raise ValueError(
             f"{name}: blank_id {blank} is out of range: with {classes} classes it is from 0 to {classes - 1}."
         )
@@ -123,6 +123,7 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
     rules = [
         (jnp.all(proper | ~counted, -1), f"labels must be from 0 to {classes - 1} and not the blank, {blank}"),
         (on_the_right, "label_paddings must be on the right"),
+        *_some_class(blank, classes, batch),
         *frames.rules("logit"),
         *symbols.rules("label"),
     ]
@@ -130,6 +131,14 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
         inside = holds if where is None else holds | ~where
         losses = outside_is_nan(name, losses, lambda inside=inside: inside, rule)
     return masked(losses, where)
+
+
+def _some_class(blank: int, classes: Any, batch: tuple[Any, ...]) -> list[tuple[Array, str]]:
+    """Where the blank is a class, of a number of classes that is symbolic: it is known when the program is called."""
+    if not blank or numerics.known(classes):
+        return []
+    found = jnp.asarray(blank, jnp.int32) < jnp.asarray(classes, jnp.int32)
+    return [(jnp.broadcast_to(found, batch), f"blank_id {blank} must be below the number of classes")]
 
 
 class Counted(NamedTuple):
