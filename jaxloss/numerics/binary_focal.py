@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import exp_of_product, log1p, log1p_near
+from jaxloss.numerics.elementary import exp_of_product, expm1, log1p, log1p_near
 from jaxloss.numerics.guarded import either_zero, times
 from jaxloss.numerics.logistic import sigmoid_nll
 
@@ -84,7 +84,7 @@ def _terms(x: jax.Array, y: jax.Array) -> _Terms:
         c=c,
         in_x=sign * (other - label * e) * inverse,
         log_q=jnp.where(certain, -jnp.abs(x), log_scaled) - log,
-        in_y=sign * (e - 1) * inverse,
+        in_y=sign * expm1(-jnp.abs(x)) * inverse,  # by e - 1 it has no digits near 0
         pm=e * inverse * inverse,
         r=jnp.where(certain, near_one, c / (scaled * inverse)),
         g=sign * jnp.where(certain, -one, (other - label * e) / scaled),
