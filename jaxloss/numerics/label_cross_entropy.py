@@ -24,7 +24,7 @@ from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
 from jaxloss.numerics.label import label_value, sum_without_label, sums_of_slopes, without_label
-from jaxloss.numerics.log_sum_exp import slope_of_logs
+from jaxloss.numerics.log_sum_exp import slope_of_logs_with_digits
 
 
 class _Label(NamedTuple):
@@ -128,7 +128,7 @@ def _label_losses_and_shares_jvp(axis, shards, primals, tangents):
     loss_tangents = _label_tangents(losses, shares, primals, tangents, axis, shards)
     if isinstance(tangents[0], SymbolicZero):
         return (losses, shares), (loss_tangents, jax.tree.map(jnp.zeros_like, shares))
-    logs = slope_of_logs(x, tangents[0], axis, shards)
+    logs = slope_of_logs_with_digits(x, tangents[0], axis, shards)
     of_label = shares.label * sum_of_shards(label_value(logs, labels, axis), shards)
     gaps = None if factors is None else -logs
     return (losses, shares), (loss_tangents, _LabelShares(shares.others * logs, of_label, -of_label, gaps))

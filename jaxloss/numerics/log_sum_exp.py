@@ -49,11 +49,24 @@ def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = Non
 
     The mean is the t of a class of p > 1/2, where there is one, less a sum of small terms. That sum is written first,
     and so comes last on the way back, where (g - sum g) + (1 - p) sum g needs this order: the first two nearly cancel.
-    It is added, for XLA on CPU writes out a broadcast used twice, and so there is sum g with either sign.
+    It is added, because XLA on CPU stores a broadcast that is used twice, and so there is sum g with either sign.
     """
     likely, less = softmax_parts(x, axes, shards)
     small = sum_over_row(less * t, axes, shards)
     return (t - sum_over_row(likely * t, axes, shards)) + small
+
+
+def slope_of_logs_with_digits(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = None) -> jax.Array:
+    """`slope_of_logs` for rules of second derivatives: exact in reverse over reverse too.
+
+    On the way back a class of p > 1/2 gets minus the sum of the other classes' cotangents g. As its own g less the sum
+    of all, in which its own is the largest by far, that would have no digits; so the class is selected as 0, which it
+    is, before the small terms are added. In a first derivative XLA on CPU would store an array for the selection.
+    """
+    likely, less = softmax_parts(x, axes, shards)
+    small = sum_over_row(less * t, axes, shards)
+    beyond = t - sum_over_row(likely * t, axes, shards)
+    return jnp.where(likely > 0.5, jnp.zeros_like(t), beyond) + small
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))

@@ -27,7 +27,7 @@ from jaxloss.numerics._row_sums import (
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
-from jaxloss.numerics.log_sum_exp import slope_of_logs
+from jaxloss.numerics.log_sum_exp import slope_of_logs_with_digits
 
 
 class _TargetShares(NamedTuple):
@@ -91,7 +91,7 @@ def _target_losses_and_shares_jvp(axes, shards, primals, tangents):
     # Kept here, for a nan of a masked row times a cotangent of 0 would be in the derivatives of what is shared.
     p = keep(where, shares.likely - shares.less)
     if not isinstance(tangents[0], SymbolicZero):
-        logs = keep(where, slope_of_logs(x, tangents[0], axes, shards))
+        logs = keep(where, slope_of_logs_with_digits(x, tangents[0], axes, shards))
         less = -p * logs
         slope = shares.mass * p * logs
     if not isinstance(tangents[1], SymbolicZero):
