@@ -49,10 +49,22 @@ def rates():
     return np.exp(x[keep].astype(np.float64)).astype(np.float32), k[keep]
 
 
+def _but_one(draw):
+    """Stirling's constant begins above a count of 1: there the loss jumps, and has no slope in the count."""
+
+    def drawn(*how):
+        counts = draw(*how)
+        return np.where(counts == 1, np.float32(2), counts)
+
+    return drawn
+
+
 def _case(fn, form, oracle, options, grid, **more):
     log_input = options.get("log_input", True)
     # Without the constant the formula has a value at a negative count.
     counts = replace(COUNTS, tolerated=fn is NLL and not options.get("full"))
+    if options.get("full") == "stirling":
+        counts = replace(counts, draw=_but_one(counts.draw), hard=_but_one(counts.hard))
     return Case(
         fn=fn,
         form=form,
