@@ -8,11 +8,13 @@ from importlib.metadata import version
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation is most of the time of these tests, and what they ask is rarely how good the machine code is: a test of
 # accuracy or of memory asks for the programs that users get by `compiling.optimized`. Before 0.12 jaxlib has an older
-# generator of loops too, which takes a third of the time.
+# generator of loops too, which takes a third of the time. Each program is compiled by one thread: the workers of a run
+# have all the cores, and parts of a program to be compiled side by side are more work than the whole.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=8"
+    + " --xla_cpu_parallel_codegen_split_count=1"
     + (" --xla_cpu_use_fusion_emitters=false" if int(version("jaxlib").split(".")[1]) < 12 else "")
 )
 os.environ.setdefault("KERAS_BACKEND", "jax")
