@@ -195,14 +195,17 @@ def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
         mean = lambda some, numeric: _mean(case)({**arrays, **some}, numeric, rest)
         return jax.value_and_grad(mean, (0, 1))(smooth(arrays), numeric)
 
-    expected = jit(step)(*inputs)
-    for kind in (AxisType.Explicit, AxisType.Auto) if cases.EVERY or case.fn in OF_A_KIND else (AxisType.Explicit,):
+    compiled = cases.EVERY or case.fn in OF_A_KIND  # what is sent between devices is XLA's to know, whatever the loss
+    expected = jit(step)(*inputs) if compiled else None
+    for kind in (AxisType.Explicit, AxisType.Auto) if compiled else (AxisType.Explicit,):
         mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
         placed = {way: _put(mesh, inputs, specs) for way, specs in _ways(case, inputs).items()}
         if not cases.EVERY:
             if kind == AxisType.Explicit:  # what JAX refuses to mix it refuses when it traces
                 for x in placed.values():
                     jax.eval_shape(step, *x)
+            if not compiled:
+                continue
             placed = {way: x for way, x in placed.items() if way.startswith("over")}
             placed = dict(list(placed.items())[-1:])
         answers = jit(lambda placed: {way: step(*x) for way, x in placed.items()})(placed)

@@ -41,6 +41,8 @@ def test_one_artifact_serves_every_platform_batch_and_number_of_classes(case):
     exported = export.export(step, platforms=PLATFORMS)(specs, jax.ShapeDtypeStruct((symbols["b"],), jnp.bool_))
     restored = export.deserialize(bytearray(exported.serialize()))
     assert restored.platforms == PLATFORMS
+    if not (cases.EVERY or case in cases.kinds()):
+        return  # what is stored of one program is what is stored of another
     both = jit(lambda *arguments: (restored.call(*arguments), step(*arguments)))
     shapes = ((8, SIZES["c"] if fixed else 9), (3, SIZES["c"]))
     for batch, classes in shapes if cases.EVERY else shapes[:1]:
