@@ -1,4 +1,4 @@
-"""Every example of PyTorch's and of Keras' own documentation, with ours in the place of theirs."""
+"""Every example of PyTorch's and of Keras' own documentation, with ours in the place of theirs. With `--every`."""
 
 import doctest
 import inspect
