@@ -46,7 +46,7 @@ def aligned_labels(x: jax.Array, labels: jax.Array, axes: tuple[int, ...]) -> ja
 
 
 def sharded_like(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Y, of the rank of x and of its lengths or 1, sharded explicitly as x is on the axes that have a length."""
+    """`y`, of the rank of `x` and of its lengths or 1, sharded explicitly as `x` is where the lengths agree."""
     own, other = explicit_sharding(x), explicit_sharding(y)
     sharding = own or other
     if sharding is None:
@@ -57,7 +57,7 @@ def sharded_like(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def replicated(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """X with some axes on no mesh axis; the others stay sharded explicitly as they are."""
+    """`x` with some axes on no mesh axis; the others keep their explicit sharding."""
     if not is_split(x, axes):
         return x
     sharding = jax.typeof(x).sharding
@@ -108,7 +108,7 @@ def on_mesh(*arrays: jax.Array) -> bool:
 
 
 def automatic(f: Callable[..., Any], like: jax.Array | None, *arguments: Any) -> Any:
-    """F of its arguments, with sharding left to XLA on explicit axes too.
+    """`f(*arguments)`, with sharding left to XLA on explicit axes too.
 
     Args:
         f: A function of pytrees of arrays.

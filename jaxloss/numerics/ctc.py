@@ -76,7 +76,7 @@ def _is_likely(total: jax.Array) -> jax.Array:
 def _emitted(
     x: jax.Array, sums: RowSums, frames: Frames, labels: jax.Array, lengths: jax.Array, blank: jax.Array
 ) -> tuple[Emitted, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-    """What `rejection` takes."""
+    """The arguments of `complement_probability`."""
     of_blank, of_labels, _, live = frames
     one_over_sum, alive = inverse(sums), jnp.swapaxes(live, 0, 1)
     classes = lax.broadcasted_iota(jnp.int32, (1, 1, x.shape[-1]), 2)

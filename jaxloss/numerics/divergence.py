@@ -134,7 +134,7 @@ def _kl_rows_jvp(axes, primals, tangents):
 
 @jax.custom_jvp
 def _share(t: jax.Array, p: jax.Array) -> jax.Array:
-    """T / p, with 0 / 0 = 0."""
+    """$t / p$, with $0 / 0 = 0$."""
     return divide(t, p)
 
 

@@ -118,7 +118,7 @@ def _is_tiny(x: jax.Array) -> jax.Array:
 
 
 def from_tiny(x: jax.Array) -> jax.Array:
-    """X, and the smallest normal number below it, with no slope there."""
+    """`x`, but the smallest normal number, with no slope, where `x` is less than that."""
     return jnp.where(_is_tiny(x), jnp.full_like(x, jnp.finfo(x.dtype).tiny), x)
 
 
@@ -140,19 +140,19 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     f = lax.bitcast_convert_type((bits & 0x7FFFFF) | 0x3F800000, jnp.float32)
     interval = (bits >> 19) & 15
     centres = [1 + (2 * i + 1) / 32 for i in range(16)]
-    c, log_c, log_c_rest = (_choose(interval, column) for column in zip(*map(_centre, centres), strict=True))
+    c, log_c, log_c_low = (_choose(interval, column) for column in zip(*map(_centre, centres), strict=True))
 
     f_high = _leading(f, 11)
     s = (f - c) / (f + c)
     s_high = _leading(s, 12)
-    s_rest = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) / (f + c)
+    s_low = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) / (f + c)
     tail = 2 * s * (s * s) * atanh_tail(s * s, 1e-3)
 
-    difference, rest = two_sum(x, -(e * _LN2[0] + log_c))
+    difference, remainder = two_sum(x, -(e * _LN2[0] + log_c))
     for part in (e * _LN2[1], 2 * s_high):
         difference, lost = two_sum(difference, -part)
-        rest = rest + lost
-    exact = difference + (rest - (e * _LN2[2] + log_c_rest + 2 * s_rest + tail))
+        remainder = remainder + lost
+    exact = difference + (remainder - (e * _LN2[2] + log_c_low + 2 * s_low + tail))
     return jnp.where(finite, exact, given)
 
 
@@ -171,7 +171,7 @@ def _choose(index: jax.Array, values: tuple[float, ...]) -> jax.Array:
 
 
 def _leading(x: jax.Array, bits: int) -> jax.Array:
-    """X cut to its leading significant bits, by mask: arithmetic that did it would be simplified away."""
+    """`x` cut to its leading significant bits by a mask: XLA would simplify arithmetic that does it."""
     integer, width = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & (-1 << (width - bits)), x.dtype)
 

@@ -33,7 +33,7 @@ def either_zero(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
-    """X, nan and with no slope where `ok` is False."""
+    """`x`, but nan with no slope where `ok` is False."""
     # The nan is 0 / 0 of a select, so that none is made where all is well: under `jax_debug_nans` each operation that
     # runs by itself is looked at, and an array of nan to select from would be an error on valid input. XLA makes it the
     # select between x and a constant; (x + p) - p with an infinite p it would compute, in up to twice the time.

@@ -66,10 +66,10 @@ def label_nll(
 
     Args:
         x: Logits.
-        labels: Class indices in range, int32, keeping the class axis with length 1, as do `where` and the results; of a
-            class that another device has, counted from this one's first class, and so out of range.
+        labels: Class indices in range, int32, keeping the class axis with length 1, as do `where` and the results.
+            With `shards` they are local: a class that another device holds is out of range.
         where: Which rows count; None for all.
-        factors: The factors b, broadcastable against x; None for zeros. One of 0 takes an infinite term out.
+        factors: The factors b, broadcastable against x; None for zeros. A factor of 0 leaves an infinite term out.
         axis: The class axis.
         shards: The mesh axes of the classes.
     """
@@ -80,7 +80,7 @@ def label_nll(
 
 
 def _label_losses(x, label, where, factors, axis, shards):
-    # XLA on CPU computes [rows] in vectors, [rows, 1] not.
+    # Without the class axis: XLA on CPU computes arrays [rows] in vectors, but not [rows, 1] (jaxlib 0.10.2).
     top, base, logit, rest = flat = _Label(*(jnp.squeeze(field, axis) for field in label))
     log_total = _log_total(flat)
     share = jnp.where(logit == top, jnp.ones_like(rest), flat.share)

@@ -45,11 +45,12 @@ def _log_softmax_jvp(axes, primals, tangents):
 
 
 def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = None) -> jax.Array:
-    """The derivative of log-softmax along t: t less its mean under the probabilities.
+    r"""The derivative of log-softmax along t, $t_i - \sum_j p_j t_j$.
 
-    The mean is the t of a class of p > 1/2, where there is one, less a sum of small terms. That sum is written first,
-    and so comes last on the way back, where (g - sum g) + (1 - p) sum g needs this order: the first two nearly cancel.
-    It is added, because XLA on CPU stores a broadcast that is used twice, and so there is sum g with either sign.
+    With p = likely - less (`softmax_parts`), $\sum_j p_j t_j$ is t at the likely class, if there is one, minus
+    $\sum_j less_j t_j$, whose terms are small where the row is confident. The transpose of a cotangent g is then
+    $(g - likely \sum g) + less \sum g$, in this order, since the first two terms nearly cancel at a likely class. The
+    sum of small terms is computed first and added last: its transpose then comes last, as the order asks.
     """
     likely, less = softmax_parts(x, axes, shards)
     small = sum_over_row(less * t, axes, shards)

@@ -113,7 +113,7 @@ def _weighted_sigmoid_nll_jvp(primals, tangents):
 
 
 def _unsettled(x: jax.Array, y: jax.Array) -> jax.Array:
-    """X, and 0 where it is infinite and agrees with the label: what is certain stays so, by a slope that is finite."""
+    """`x`, but 0 where it is infinite and agrees with the label: a certain outcome then has a finite slope."""
     return jnp.where(((x == jnp.inf) & (y == 1)) | ((x == -jnp.inf) & (y == 0)), jnp.zeros_like(x), x)
 
 

@@ -113,8 +113,8 @@ def half_deviance_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     s = excess / (finite + count)
     close = jnp.abs(s) <= 1 / 2
     s = jnp.where(close, s, jnp.zeros_like(s))
-    rest = lost * (excess / jnp.where(close, finite, count))
-    near = s * (excess - 2 * count * (s * s) * atanh_tail(s * s, 1 / 4)) + rest
+    remainder = lost * (excess / jnp.where(close, finite, count))
+    near = s * (excess - 2 * count * (s * s) * atanh_tail(s * s, 1 / 4)) + remainder
     far = excess - count * log_ratio(finite, count)
     return jnp.where(counted & (r != jnp.inf), jnp.where(close, near, far), r)
 

@@ -1,8 +1,15 @@
-"""Programs as they are lowered for one kind of platform, whatever this machine is."""
+"""Programs as they are lowered for one kind of platform, whatever this machine is, and tests that ask for the forms."""
+
+import os
 
 import jax
+import pytest
 
 from jaxloss.numerics import _forms
+
+needs_forms = pytest.mark.skipif(
+    os.environ.get("JAXLOSS_PLAIN_FORMS", "0") != "0", reason="memory and gathers are what the forms exist for"
+)
 
 
 def on_branch(branch, run):

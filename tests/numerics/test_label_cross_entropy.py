@@ -11,7 +11,7 @@ import jaxloss
 from jaxloss.numerics._shapes import MANY
 from tests import cases
 from tests.compiling import jit, optimized, sent
-from tests.numerics.branches import on_branch
+from tests.numerics.branches import needs_forms, on_branch
 
 ROWS = 8
 WEIGHTS = np.linspace(0.5, 2, MANY).astype(np.float32)
@@ -140,6 +140,7 @@ def test_classes_spread_by_hand_over_devices_are_found_by_index():
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6 * np.abs(b).max())
 
 
+@needs_forms
 def test_the_label_is_an_index_on_cpu_and_over_many_classes_alone():
     step = optimized(jax.grad(lambda x, t: jaxloss.softmax_cross_entropy_with_integer_labels(x, t).sum()))
 

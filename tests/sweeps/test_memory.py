@@ -9,6 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.compiling import optimized
+from tests.numerics.branches import needs_forms
 
 ROWS, CLASSES = 512, 32000
 LOGITS = jax.ShapeDtypeStruct((ROWS, CLASSES), jnp.float32)
@@ -31,6 +32,7 @@ OPTIONS = {
 }
 
 
+@needs_forms
 @pytest.mark.parametrize("rows_masked", [False, True], ids=["", "row mask"])
 @pytest.mark.parametrize("options", OPTIONS if cases.EVERY else ["plain", "all"])
 def test_integer_label_cross_entropy_holds_nothing_of_the_size_of_the_logits(options, rows_masked):
@@ -41,6 +43,7 @@ def test_integer_label_cross_entropy_holds_nothing_of_the_size_of_the_logits(opt
     assert _temporaries(jax.value_and_grad(value), LOGITS, LABELS, *mask) < 0.02 * BYTES
 
 
+@needs_forms
 def test_dense_cross_entropy_holds_no_more_than_optax():
     ours = lambda x, y: jaxloss.softmax_cross_entropy(x, y).mean()
     theirs = lambda x, y: optax.losses.softmax_cross_entropy(x, y).mean()
@@ -54,6 +57,7 @@ OF_LOG_SOFTMAX = {
 }
 
 
+@needs_forms
 @pytest.mark.parametrize("loss", OF_LOG_SOFTMAX.values(), ids=OF_LOG_SOFTMAX)
 def test_the_gradient_through_log_softmax_is_all_that_is_held(loss):
     assert _temporaries(jax.value_and_grad(loss), LOGITS, LOGITS) < 0.02 * BYTES
