@@ -14,6 +14,7 @@ from jaxloss.losses.classification.binary import *
 from jaxloss.losses.classification.cross_entropy import *
 from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.focal import *
+from jaxloss.losses.classification.margin import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
@@ -55,25 +56,33 @@ __all__ = [
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
+    "HingeLoss",
     "NLLLoss",
+    "PerceptronLoss",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
+    "SoftMarginLoss",
     "SoftmaxAux",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyWithIntegerLabels",
     "SoftmaxFocalLoss",
     "SparseCategoricalCrossEntropy",
+    "SquaredHingeLoss",
     "binary_cross_entropy",
     "categorical_cross_entropy",
+    "hinge_loss",
     "log_softmax",
     "nll_loss",
+    "perceptron_loss",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
     "smooth_labels",
+    "soft_margin_loss",
     "softmax_cross_entropy",
     "softmax_cross_entropy_with_integer_labels",
     "softmax_focal_loss",
     "sparse_categorical_cross_entropy",
+    "squared_hinge_loss",
     # Divergences
     "GeneralizedKLDivergence",
     "JSDivergence",

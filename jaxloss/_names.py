@@ -17,6 +17,7 @@ _HERE = {
     "ctc": "ctc_loss",
     "focal_loss": "softmax_focal_loss",
     "gaussian_nll_loss": "gaussian_nll",
+    "hinge": "hinge_loss",
     "huber": "huber_loss",
     "js_div": "js_divergence",
     "kl_div": "kl_divergence",
@@ -42,6 +43,7 @@ _HERE = {
     "smooth_l1": "huber_loss",
     "smooth_l1_loss": "huber_loss",
     "sparse_softmax_cross_entropy": "softmax_cross_entropy_with_integer_labels",
+    "squared_hinge": "squared_hinge_loss",
 }
 _ALIKE = {name.replace("_", ""): ours for name, ours in _HERE.items()}  # classes too, in any case
 _DROP_INS = ("keras", "torch")

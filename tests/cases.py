@@ -223,6 +223,10 @@ def bits(rng, shape, sizes=SIZES):
     return rng.integers(0, 2, shape).astype(np.float32)
 
 
+def signs(rng, shape, sizes=SIZES):
+    return 2 * bits(rng, shape) - 1
+
+
 def distribution(rng, shape, sizes=SIZES):
     p = rng.gamma(1.0, 1.0, shape) + 1e-3
     return (p / p.sum(-1, keepdims=True)).astype(np.float32)
@@ -278,6 +282,7 @@ PROBABILITIES = Domain(
     outside=(-0.1, 1.2),
 )
 BITS = Domain(bits, ends=(0.0, 0.5, 1.0), outside=(-1.0, 1.5, 255.0))
+SIGNS = Domain(signs, ends=(-1.0, 1.0), outside=(0.0, 0.5, -2.0))
 SOFT_BITS = replace(BITS, draw=probability)
 LOGITS = Domain(normal, "...c", hard=hard_rows, ends=(0.0, 17.0, 100.0, -100.0, 1e18, -1e30, -INF))
 DISTRIBUTIONS = Domain(

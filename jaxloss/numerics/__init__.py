@@ -37,6 +37,7 @@ from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
+from jaxloss.numerics.margins import hinge, soft_margin
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -68,6 +69,7 @@ __all__ = [
     "generalized_relative_entropy",
     "half_deviance_log_rate",
     "half_deviance_rate",
+    "hinge",
     "huber",
     "is_label",
     "js_log_term",
@@ -99,6 +101,7 @@ __all__ = [
     "sharded_like",
     "sigmoid_focal",
     "sigmoid_nll",
+    "soft_margin",
     "softplus",
     "sum_of_shards",
     "tanh",

@@ -34,11 +34,13 @@ def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
         "ctc_loss",
         "generalized_kl_divergence",
+        "hinge_loss",
         "huber_loss",
         "kl_divergence",
         "kl_divergence_with_log_targets",
         "l2_loss",
         "log_cosh",
+        "perceptron_loss",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
         "smooth_labels",
