@@ -109,6 +109,8 @@ class Case:
     """Ends of the predictions at which the slope is truly infinite, and the loss is not."""
     noise: float = 0.0
     """The size of the numbers whose differences its slopes are: what their rounding hides is not asked for."""
+    averaged: bool = False
+    """Whether it is a mean over the classes, which absent classes lower."""
     nonnegative: bool = True
     """Whether no loss is below 0."""
     name: str = ""
