@@ -15,6 +15,7 @@ from jaxloss.losses.classification.cross_entropy import *
 from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.margin import *
+from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
@@ -56,7 +57,11 @@ __all__ = [
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
+    "CategoricalHingeLoss",
     "HingeLoss",
+    "MultiMarginLoss",
+    "MulticlassHingeLoss",
+    "MulticlassPerceptronLoss",
     "NLLLoss",
     "PerceptronLoss",
     "SigmoidBinaryCrossEntropy",
@@ -70,8 +75,12 @@ __all__ = [
     "SquaredHingeLoss",
     "binary_cross_entropy",
     "categorical_cross_entropy",
+    "categorical_hinge_loss",
     "hinge_loss",
     "log_softmax",
+    "multi_margin_loss",
+    "multiclass_hinge_loss",
+    "multiclass_perceptron_loss",
     "nll_loss",
     "perceptron_loss",
     "sigmoid_binary_cross_entropy",

@@ -46,6 +46,7 @@ STRUCTURE = {
     "class_mask": ([True, False], (True, False), np.array([True, False]), jnp.array([True, False])),
     "kernel_layout": ("vd", np.str_("vd")),
     "mode": ("dense", np.str_("dense")),
+    "p": (2, np.int64(2)),
     "reduction": ("sum", np.str_("sum")),
 }
 
@@ -213,6 +214,8 @@ WRONG = {
     "alpha": (-1, "half"),
     "z_loss": (-1e-4, "some", None),
     "pos_weight": (0, -2.0, [1.0, -2.0], "heavy"),
+    "margin": ("wide", np.nan, None),
+    "p": (3, 1.0, None),
     "class_mask": (True, 0.5, [1.0, 0.0], "padded"),
     "class_weights": (1.0, "balanced", [[1], [2, 3]], {"a": 1.0}),
     "weight": ("balanced", [[1], [2, 3]]),

@@ -38,6 +38,7 @@ from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.margins import hinge, soft_margin
+from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -60,6 +61,7 @@ __all__ = [
     "bounded_bernoulli_nll",
     "by_platform",
     "clip_infinite",
+    "categorical_gap",
     "ctc_nll",
     "divide",
     "explicit_sharding",
@@ -77,8 +79,10 @@ __all__ = [
     "keep",
     "kl_rows",
     "known",
+    "label_gap",
     "label_nll",
     "label_value",
+    "lacking",
     "log_cosh",
     "log_softmax",
     "logaddexp",

@@ -40,6 +40,8 @@ def test_the_losses_that_optax_has_are_all_compared():
         "kl_divergence_with_log_targets",
         "l2_loss",
         "log_cosh",
+        "multiclass_hinge_loss",
+        "multiclass_perceptron_loss",
         "perceptron_loss",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
@@ -126,6 +128,14 @@ TORCH = [
         {"weight": WEIGHTS, "label_smoothing": 0.1, "ignore_index": 2},
     ),
     ("nll_loss", {"class_weights": WEIGHTS, "ignore_index": 2}, "nll_loss", {"weight": WEIGHTS, "ignore_index": 2}),
+    ("soft_margin_loss", {}, "soft_margin_loss", {}),
+    ("multi_margin_loss", {}, "multi_margin_loss", {}),
+    (
+        "multi_margin_loss",
+        {"p": 2, "margin": 0.75, "class_weights": WEIGHTS},
+        "multi_margin_loss",
+        {"p": 2, "margin": 0.75, "weight": WEIGHTS},
+    ),
     ("kl_divergence", {}, "kl_div", {}),
     ("kl_divergence_with_log_targets", {}, "kl_div", {"log_target": True}),
 ]
@@ -172,6 +182,8 @@ KERAS = [
     ("softmax_cross_entropy_with_integer_labels", {}, "sparse_categorical_crossentropy", {"from_logits": True}),
     ("sparse_categorical_cross_entropy", {}, "sparse_categorical_crossentropy", {}),
     ("softmax_focal_loss", {"alpha": 0.25, "gamma": 2.0}, "categorical_focal_crossentropy", {"from_logits": True}),
+    ("categorical_hinge_loss", {}, "categorical_hinge", {}),
+    ("squared_hinge_loss", {}, "squared_hinge", {}),
     ("kl_divergence_from_probabilities", {}, "kl_divergence", {}),
 ]  # fmt: skip
 

@@ -1,0 +1,257 @@
+r"""Margins between classes: how far the score of the right class is above the others'."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, matched
+from jaxloss._domain import checked_only
+from jaxloss._masks import inert, masked
+from jaxloss._options import number, option
+from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
+from jaxloss.losses._label_rows import LabelLoss, LabelRows, RowLoss, classes, kept_of, label_rows
+
+
+def multiclass_hinge_loss(
+    scores: Floats,
+    labels: Labels,
+    *,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The hinge loss of a class index t: 0 where its score is above every other by a margin of at least 1.
+
+    $$\ell = \max(0, 1 + \max_{j \ne t} x_j - x_t)$$
+
+    Any real scores; a class of score minus infinity is absent. A label outside 0 to C - 1 has loss nan. Where the
+    margin is exactly 1 the slope is 0; other classes that are tied share the slope of their maximum.
+
+    Args:
+        scores: `[..., classes]`.
+        labels: Class indices, of the shape of `scores` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
+            to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in the units of the scores.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis out of range.
+        TypeError: Scores that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(multiclass_hinge_loss(jnp.array([[2.0, 0.0, 0.5], [0.0, 3.0, 2.5]]), jnp.array([0, 1])))
+        [0.  0.5]
+
+    Source: Crammer, Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", 2001.
+    """
+    name = "multiclass_hinge_loss"
+    return _label_hinge(name, label_rows(name, "scores", scores, labels, axis, where, ignore_index), 1.0)
+
+
+def multiclass_perceptron_loss(
+    scores: Floats,
+    labels: Labels,
+    *,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The loss of the multiclass perceptron: how far the highest score is above that of the class index t.
+
+    $$\ell = \max_j x_j - x_t$$
+
+    Any real scores; a class of score minus infinity is absent. A label outside 0 to C - 1 has loss nan. Where $x_t$ is
+    among the highest the slope is 0, so a model whose scores are all alike does not move: let its weights start at
+    random. Other classes that are tied share the slope of their maximum.
+
+    Args:
+        scores: `[..., classes]`.
+        labels: Class indices, of the shape of `scores` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
+            to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in the units of the scores.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis out of range.
+        TypeError: Scores that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(multiclass_perceptron_loss(jnp.array([[2.0, 0.0, 0.5], [0.0, 3.0, 2.5]]), jnp.array([0, 2])))
+        [0.  0.5]
+
+    Source: Collins, "Discriminative training methods for hidden Markov models: theory and experiments with perceptron
+    algorithms", 2002.
+    """
+    name = "multiclass_perceptron_loss"
+    return _label_hinge(name, label_rows(name, "scores", scores, labels, axis, where, ignore_index), 0.0)
+
+
+def multi_margin_loss(
+    scores: Floats,
+    labels: Labels,
+    *,
+    p: int = 1,
+    margin: Scalar = 1.0,
+    class_weights: Numbers | None = None,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""The mean over all C classes of what each other class lacks of a margin to the class index t.
+
+    $$\ell = \frac{w_t}{C} \sum_{j \ne t} \max(0, m - x_t + x_j)^p$$
+
+    Any real scores; a class of score minus infinity adds nothing, and is an infinite loss as the label. A label outside
+    0 to C - 1 has loss nan. Where a class has exactly the margin its term has slope 0, and second derivative 0.
+
+    Args:
+        scores: `[..., classes]`.
+        labels: Class indices, of the shape of `scores` without `axis`.
+        p: The power of each term, 1 or 2.
+        margin: The margin m, in the units of the scores.
+        class_weights: The weights w, one for each class; 1 by default.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `scores` to leave classes out of the mean, of the shape of
+            the losses to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked,
+            have loss 0.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, in the units of the scores to the power p.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or an option out of range.
+        TypeError: Scores that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(multi_margin_loss(jnp.array([[2.0, 0.0, 0.5], [0.0, 3.0, 2.5]]), jnp.array([0, 2])).round(4))
+        [0.  0.5]
+
+    Source: Weston, Watkins, "Support vector machines for multi-class pattern recognition", 1999.
+    """
+    name = "multi_margin_loss"
+    power = option(name, "p", p)
+    rows = label_rows(name, "scores", scores, labels, axis, where, ignore_index)
+    x, labels, class_axis = rows.x, rows.labels, rows.axis
+    own = numerics.label_value(x, labels, class_axis)
+    impossible = own == -jnp.inf
+    own = jnp.where(impossible, jnp.zeros_like(own), own)
+    terms = numerics.lacking(x, labels, own, number(name, "margin", margin, x.dtype), class_axis)
+    if power == 2:  # whose slopes are 2 times the terms, and may not be infinite where a row does not count
+        terms = jnp.square(numerics.keep(rows.slopes, terms))
+    losses = jnp.sum(terms, class_axis, keepdims=True) / classes(x, (class_axis,), rows.elements)
+    losses = jnp.where(impossible, jnp.full_like(losses, jnp.inf), losses)
+    if class_weights is not None:
+        losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
+    return rows.finish(name, losses)
+
+
+def categorical_hinge_loss(
+    scores: Floats, labels: Numbers, *, axis: Axes | None = -1, where: Mask | None = None
+) -> Array:
+    r"""The hinge loss of a distribution y over classes.
+
+    $$\ell = \max\left(0, 1 + \max_j (1 - y_j) x_j - \sum_j y_j x_j\right)$$
+
+    Any real scores; a class of score minus infinity and label 0 is absent. The maximum is over all classes: a class of
+    label 1 takes part in it with 0, so that the loss is `multiclass_hinge_loss` only where another score is above 0.
+    Labels should not be negative, though the formula has a value for those too. Where the hinge is exactly 0 the slope
+    is 0; classes that are tied share the slope of the maximum.
+
+    Args:
+        scores: `[..., classes]`.
+        labels: Distributions over the classes, of the shape of `scores`.
+        axis: The class axis, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
+            to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, in the units of the scores.
+
+    Raises:
+        ValueError: Shapes that differ, an axis out of range.
+        TypeError: Scores that are not floats.
+
+    Example:
+        >>> print(categorical_hinge_loss(jnp.array([[0.5, 0.25, -1.0]]), jnp.array([[1.0, 0.0, 0.0]])))
+        [0.75]
+
+    Source: Crammer, Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", 2001, in
+    the form that Keras gives it.
+    """
+    name = "categorical_hinge_loss"
+    x, y = matched(name, scores, labels, ("scores", "labels"))
+    axes = class_axes(name, "scores", x, axis)
+    elements, rows = kept_of(name, where, x, axes)
+    x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
+    if rows is not None:
+        x, y = numerics.gated(x, rows), masked(y, rows)
+    losses = jnp.squeeze(masked(_hinge(numerics.categorical_gap(x, y, axes), 1.0), rows), axes)
+    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+
+
+def _label_hinge(name: str, rows: LabelRows, margin: float) -> Array:
+    return rows.finish(name, _hinge(numerics.label_gap(rows.x, rows.labels, rows.axis), margin))
+
+
+def _hinge(gap: Array, margin: float) -> Array:
+    return numerics.hinge(gap, jnp.ones_like(gap), jnp.asarray(margin, gap.dtype))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MulticlassHingeLoss(LabelLoss):
+    """The class form of `multiclass_hinge_loss`."""
+
+    fn = staticmethod(multiclass_hinge_loss)
+    axis: Axes = -1
+    ignore_index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MulticlassPerceptronLoss(LabelLoss):
+    """The class form of `multiclass_perceptron_loss`."""
+
+    fn = staticmethod(multiclass_perceptron_loss)
+    axis: Axes = -1
+    ignore_index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiMarginLoss(LabelLoss):
+    """The class form of `multi_margin_loss`."""
+
+    fn = staticmethod(multi_margin_loss)
+    p: int = 1
+    margin: Scalar = 1.0
+    class_weights: Numbers | None = None
+    axis: Axes = -1
+    ignore_index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalHingeLoss(RowLoss):
+    """The class form of `categorical_hinge_loss`."""
+
+    fn = staticmethod(categorical_hinge_loss)
+    axis: Axes | None = -1
+
+
+__all__ = [
+    "CategoricalHingeLoss",
+    "MultiMarginLoss",
+    "MulticlassHingeLoss",
+    "MulticlassPerceptronLoss",
+    "categorical_hinge_loss",
+    "multi_margin_loss",
+    "multiclass_hinge_loss",
+    "multiclass_perceptron_loss",
+]
