@@ -17,6 +17,7 @@ from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.margin import *
 from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.probabilities import *
+from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
 from jaxloss.losses.likelihood.gaussian import *
@@ -62,6 +63,7 @@ __all__ = [
     "MultiMarginLoss",
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
+    "MulticlassSparsemaxLoss",
     "NLLLoss",
     "PerceptronLoss",
     "SigmoidBinaryCrossEntropy",
@@ -72,6 +74,7 @@ __all__ = [
     "SoftmaxCrossEntropyWithIntegerLabels",
     "SoftmaxFocalLoss",
     "SparseCategoricalCrossEntropy",
+    "SparsemaxLoss",
     "SquaredHingeLoss",
     "binary_cross_entropy",
     "categorical_cross_entropy",
@@ -81,6 +84,7 @@ __all__ = [
     "multi_margin_loss",
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",
+    "multiclass_sparsemax_loss",
     "nll_loss",
     "perceptron_loss",
     "sigmoid_binary_cross_entropy",
@@ -91,6 +95,7 @@ __all__ = [
     "softmax_cross_entropy_with_integer_labels",
     "softmax_focal_loss",
     "sparse_categorical_cross_entropy",
+    "sparsemax_loss",
     "squared_hinge_loss",
     # Divergences
     "GeneralizedKLDivergence",

@@ -50,6 +50,7 @@ from jaxloss.numerics.poisson import (
 from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
 from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.sparsemax import binary_sparsemax_nll, sparsemax_nll
 
 __all__ = [
     "absent",
@@ -58,6 +59,7 @@ __all__ = [
     "aligned_labels",
     "automatic",
     "bernoulli_nll",
+    "binary_sparsemax_nll",
     "bounded_bernoulli_nll",
     "by_platform",
     "clip_infinite",
@@ -107,6 +109,7 @@ __all__ = [
     "sigmoid_nll",
     "soft_margin",
     "softplus",
+    "sparsemax_nll",
     "sum_of_shards",
     "tanh",
     "target_nll",

@@ -42,12 +42,14 @@ def test_the_losses_that_optax_has_are_all_compared():
         "log_cosh",
         "multiclass_hinge_loss",
         "multiclass_perceptron_loss",
+        "multiclass_sparsemax_loss",
         "perceptron_loss",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
         "smooth_labels",
         "softmax_cross_entropy",
         "softmax_cross_entropy_with_integer_labels",
+        "sparsemax_loss",
         "squared_error",
     }
 
