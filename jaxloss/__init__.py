@@ -16,6 +16,7 @@ from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.margin import *
 from jaxloss.losses.classification.multiclass_margin import *
+from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.jensen_shannon import *
@@ -66,6 +67,7 @@ __all__ = [
     "MulticlassSparsemaxLoss",
     "NLLLoss",
     "PerceptronLoss",
+    "PolyLossCrossEntropy",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
     "SoftMarginLoss",
@@ -87,6 +89,7 @@ __all__ = [
     "multiclass_sparsemax_loss",
     "nll_loss",
     "perceptron_loss",
+    "poly_loss_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
     "smooth_labels",

@@ -232,6 +232,7 @@ WRONG = {
     "log_target": (1, "yes", None),
     "log_epsilon": ("small", np.nan, None),
     "eps": (-1e-3, "small", None),
+    "epsilon": ("small", np.nan, None),
     "logit_cap": (0, -1.0, "high"),
     "kernel_layout": ("dd", None),
     "mode": ("quick", None),
