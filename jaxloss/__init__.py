@@ -25,6 +25,7 @@ from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.smooth_absolute import *
+from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
 from jaxloss.losses.sequence.ctc import *
 
@@ -43,11 +44,13 @@ __all__ = [
     "HuberLoss",
     "L2Loss",
     "LogCosh",
+    "SmoothL1Loss",
     "SquaredError",
     "absolute_error",
     "huber_loss",
     "l2_loss",
     "log_cosh",
+    "smooth_l1_loss",
     "squared_error",
     # Likelihoods
     "GaussianNLL",

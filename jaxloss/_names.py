@@ -39,10 +39,8 @@ _HERE = {
     "poisson": "poisson_nll",
     "poisson_loss": "poisson_nll",
     "poisson_nll_loss": "poisson_nll",
-    "safe_softmax_cross_entropy": "softmax_cross_entropy",
     "sigmoid_cross_entropy": "sigmoid_binary_cross_entropy",
-    "smooth_l1": "huber_loss",
-    "smooth_l1_loss": "huber_loss",
+    "smooth_l1": "smooth_l1_loss",
     "sparse_softmax_cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "squared_hinge": "squared_hinge_loss",
 }

@@ -50,6 +50,7 @@ from jaxloss.numerics.poisson import (
 from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
 from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.smooth_l1 import smooth_l1
 from jaxloss.numerics.sparsemax import binary_sparsemax_nll, sparsemax_nll
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "sharded_like",
     "sigmoid_focal",
     "sigmoid_nll",
+    "smooth_l1",
     "soft_margin",
     "softplus",
     "sparsemax_nll",
