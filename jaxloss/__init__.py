@@ -16,6 +16,7 @@ from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.margin import *
 from jaxloss.losses.classification.multiclass_margin import *
+from jaxloss.losses.classification.pairs import *
 from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.sparsemax import *
@@ -63,7 +64,9 @@ __all__ = [
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
     "CategoricalHingeLoss",
+    "HingeEmbeddingLoss",
     "HingeLoss",
+    "MarginRankingLoss",
     "MultiMarginLoss",
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
@@ -84,8 +87,10 @@ __all__ = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "categorical_hinge_loss",
+    "hinge_embedding_loss",
     "hinge_loss",
     "log_softmax",
+    "margin_ranking_loss",
     "multi_margin_loss",
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",
