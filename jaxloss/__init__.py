@@ -13,12 +13,14 @@ from jaxloss.fused.sharded import *
 from jaxloss.losses.classification.binary import *
 from jaxloss.losses.classification.cross_entropy import *
 from jaxloss.losses.classification.distributions import *
+from jaxloss.losses.classification.fenchel_young import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.margin import *
 from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.pairs import *
 from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
+from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
@@ -90,6 +92,7 @@ __all__ = [
     "hinge_embedding_loss",
     "hinge_loss",
     "log_softmax",
+    "make_fenchel_young_loss",
     "margin_ranking_loss",
     "multi_margin_loss",
     "multiclass_hinge_loss",
@@ -98,6 +101,7 @@ __all__ = [
     "nll_loss",
     "perceptron_loss",
     "poly_loss_cross_entropy",
+    "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
     "smooth_labels",
