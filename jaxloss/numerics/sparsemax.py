@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics.guarded import absent
 from jaxloss.numerics.label import at_label, label_value
 from jaxloss.numerics.softmax import finite
@@ -15,6 +15,7 @@ State = tuple[jax.Array, jax.Array, jax.Array]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
+@compiled(1)
 def sparsemax(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
     r"""The nearest distribution $p_j = \max(0, u_j - \tau)$ to each row, $u_j = x_j - \max_k x_k$; and $\tau$.
 
