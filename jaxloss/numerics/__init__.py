@@ -39,6 +39,7 @@ from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.margins import hinge, soft_margin
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
+from jaxloss.numerics.multilabel_margin import multilabel_margin
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -92,6 +93,7 @@ __all__ = [
     "look_up",
     "matrix_product",
     "max_of_shards",
+    "multilabel_margin",
     "nan_unless",
     "on_mesh",
     "poisson_exact_log_rate",
