@@ -25,6 +25,7 @@ from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
+from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.regression.huber import *
@@ -130,6 +131,10 @@ __all__ = [
     "kl_divergence",
     "kl_divergence_from_probabilities",
     "kl_divergence_with_log_targets",
+    # Embeddings
+    "CosineDistance",
+    "cosine_distance",
+    "cosine_similarity",
     # Sequences
     "CTCLoss",
     "ctc_loss",

@@ -29,6 +29,8 @@ _RULES: dict[str, Rule] = {
     "class_mask": Booleans(),
     "class_weights": Number(per_class=True),
     "compute_dtype": FloatingDtype(),
+    "cosine_distance.epsilon": Number(low=0),
+    "cosine_similarity.epsilon": Number(low=0),
     "delta": Number(low=0, open_low=True),
     "eps": Number(low=0),
     "from_logits": _SWITCH,

@@ -233,6 +233,7 @@ WRONG = {
     "log_epsilon": ("small", np.nan, None),
     "eps": (-1e-3, "small", None),
     "epsilon": ("small", np.nan, None),
+    "epsilon": (-1e-3, "small", None),
     "logit_cap": (0, -1.0, "high"),
     "kernel_layout": ("dd", None),
     "mode": ("quick", None),

@@ -21,6 +21,7 @@ from jaxloss.numerics._shapes import known
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.ctc import ctc_nll
+from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     kl_rows,
@@ -66,6 +67,8 @@ __all__ = [
     "by_platform",
     "clip_infinite",
     "categorical_gap",
+    "cosine_distance",
+    "cosine_similarity",
     "ctc_nll",
     "divide",
     "explicit_sharding",

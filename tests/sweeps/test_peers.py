@@ -21,6 +21,8 @@ def _arguments(name):
     fn = getattr(jaxloss, name.removeprefix("safe_"))
     if name == "smooth_labels":
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
+    if name == "cosine_similarity":
+        return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
     if name == "ctc_loss":
         rng = np.random.default_rng(0)
         frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
@@ -32,6 +34,8 @@ def _arguments(name):
 
 def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
+        "cosine_distance",
+        "cosine_similarity",
         "ctc_loss",
         "generalized_kl_divergence",
         "hinge_loss",

@@ -1,0 +1,1 @@
+"""Embeddings: losses of vectors that are compared with each other."""

@@ -1,0 +1,63 @@
+"""Vectors of features, what the losses that compare them share, and the base of their class forms."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxloss import numerics
+from jaxloss._arrays import class_axes, floating, real
+from jaxloss._domain import required
+from jaxloss._elements import Given, elementwise
+from jaxloss._loss import Loss
+from jaxloss._masks import kept_rows, masked
+from jaxloss._types import Array, Axes
+
+
+class Vectors(NamedTuple):
+    """Arrays of vectors, of one shape and dtype, 0 where they do not count; masks keep the feature axes, length 1."""
+
+    arrays: tuple[Array, ...]
+    axes: tuple[int, ...]
+    rows: Array | None
+    """Which rows count; None for all."""
+    inside: Array
+    """Which rows hold finite numbers alone, or do not count."""
+
+    def finish(self, losses: Array) -> Array:
+        """0 where a row is masked, nan with gradient 0 where it is outside the domain, and the feature axes gone."""
+        return jnp.squeeze(masked(numerics.nan_unless(self.inside, losses), self.rows), self.axes)
+
+
+def vectors(name: str, axis: Axes | None, where: Any, **arrays: Any) -> Vectors:
+    """The arrays, checked, promoted, and filled where they are masked or outside the domain."""
+    (first, x), *_ = arrays.items()
+    x = floating(name, first, x)
+    axes = class_axes(name, first, x, axis)
+    elements, rows = kept_rows(name, where, x.shape, axes)
+    kept = elements if rows is None or elements is not None else jnp.broadcast_to(rows, x.shape)
+    found = elementwise(name, kept, *(Given(argument, a, 0.0) for argument, a in arrays.items())).arrays
+    if rows is not None:
+        rows = numerics.sharded_like(found[0], rows)
+    largest = [jnp.max(jnp.abs(a), axes, keepdims=True) for a in found]
+    inside = jnp.isfinite(largest[0])
+    for size in largest[1:]:
+        inside = inside & jnp.isfinite(size)
+    required(name, inside, "vectors must be finite")
+    return Vectors(tuple(numerics.keep(inside, a) for a in found), axes, rows, inside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorLoss(Loss):
+    """A loss over feature axes, whose rows count if any of their elements does."""
+
+    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
+        if where is None:
+            return None
+        x = real(self._name, "predictions", predictions)
+        axes = class_axes(self._name, "predictions", x, self._options()["axis"])
+        _, rows = kept_rows(self._name, where, x.shape, axes)
+        return None if rows is None else jnp.squeeze(rows, axes)
+
+
+__all__ = ["VectorLoss", "Vectors", "vectors"]

@@ -1,0 +1,171 @@
+"""The cosine of the angle between two vectors, exact where they are nearly parallel, and its complement.
+
+Both are computed on vectors that a power of two has scaled, so that no square overflows or underflows, and scaling
+costs no digit. Where the vectors nearly agree, 1 - cos and the slopes of both cancel; they come from the part of one
+vector that is perpendicular to the other, whose products are exact.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import two_sum
+
+Axes = tuple[int, ...]
+
+
+def cosine_similarity(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) -> jax.Array:
+    r"""$\frac{a \cdot b}{\max(|a|, \epsilon) \max(|b|, \epsilon)}$; 0, with slope 0, where that is 0 / 0.
+
+    The axes keep length 1. `epsilon` is a scalar or has one value per row, and at least 0.
+    """
+    return _cosine(*_scaled(a, epsilon, axes), *_scaled(b, epsilon, axes), axes, False)
+
+
+def cosine_distance(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) -> jax.Array:
+    """1 - `cosine_similarity`, without the cancellation; never negative."""
+    return _cosine(*_scaled(a, epsilon, axes), *_scaled(b, epsilon, axes), axes, True)
+
+
+def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    """A vector, and epsilon with it, over the power of two next to its largest element."""
+    largest = lax.stop_gradient(jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0))
+    limits = jnp.finfo(x.dtype)
+    # XLA may multiply by the reciprocal, which must be a normal number too.
+    scale = jnp.minimum(_power_of_two(largest), 1 / float(limits.tiny))
+    scale = jnp.where(largest >= float(limits.tiny), scale, jnp.ones_like(largest))
+    return x / scale, jnp.broadcast_to(epsilon, scale.shape) / scale
+
+
+def _power_of_two(x: jax.Array) -> jax.Array:
+    """The exponent of a positive normal number."""
+    integer, mask = (jnp.int32, 0x7F800000) if x.dtype == jnp.float32 else (jnp.int64, 0x7FF0000000000000)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & jnp.asarray(mask, integer), x.dtype)
+
+
+class _Length(NamedTuple):
+    """The length of each vector, what it is divided by, and whether that is the length."""
+
+    square: jax.Array
+    length: jax.Array
+    divisor: jax.Array
+    free: jax.Array
+
+
+def _length(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
+    square = jnp.sum(x * x, axes, keepdims=True)
+    some = square > 0
+    ones, zeros = jnp.ones_like(square), jnp.zeros_like(square)
+    square = jnp.where(some, square, ones)
+    length = jnp.where(some, jnp.sqrt(square), zeros)
+    free = some & (length >= epsilon)
+    divisor = jnp.where(free, length, jnp.where(epsilon > 0, epsilon, ones))
+    return _Length(square, length, divisor, free)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(4, 5))
+def _cosine(
+    a: jax.Array, epsilon_a: jax.Array, b: jax.Array, epsilon_b: jax.Array, axes: Axes, complement: bool
+) -> jax.Array:
+    of_a, of_b = _length(a, epsilon_a, axes), _length(b, epsilon_b, axes)
+    dot = jnp.sum(a * b, axes, keepdims=True)
+    if not complement:
+        return jnp.clip(dot / (of_a.divisor * of_b.divisor), -1, 1)
+    # 1 - cos = sin^2 / (1 + cos), and the sine of the angle is the length of the perpendicular part.
+    some = (of_a.length > 0) & (of_b.length > 0)
+    cosine = jnp.where(some, dot / (jnp.sqrt(of_a.square) * jnp.sqrt(of_b.square)), jnp.zeros_like(dot))
+    apart = perpendicular(b, a, some, axes)
+    near = jnp.sum(apart * apart, axes, keepdims=True) / of_b.square / (1 + jnp.maximum(cosine, 0))
+    distance = jnp.where(cosine > 0, near, 1 - cosine)
+    # r (1 - cos) + (1 - r), with r = 1 unless epsilon is the larger of a length and epsilon.
+    r_a, r_b = of_a.length / of_a.divisor, of_b.length / of_b.divisor
+    below = (of_a.divisor - of_a.length) / of_a.divisor + r_a * ((of_b.divisor - of_b.length) / of_b.divisor)
+    return jnp.where(some, r_a * r_b * distance + below, jnp.ones_like(distance))
+
+
+@rule(_cosine)
+def _cosine_jvp(axes, complement, primals, tangents):
+    a, epsilon_a, b, epsilon_b = primals
+    of_a, of_b = _length(a, epsilon_a, axes), _length(b, epsilon_b, axes)
+    inverse = (-1 if complement else 1) / (of_a.divisor * of_b.divisor)
+    # An empty direction, 0 over an epsilon of 0, has no slope.
+    some = ((of_a.length > 0) | (epsilon_a > 0)) & ((of_b.length > 0) | (epsilon_b > 0))
+    inverse = jnp.where(some, inverse, jnp.zeros_like(inverse))
+    along = tangent(
+        a,
+        (lambda: inverse * perpendicular(b, a, of_a.free, axes), tangents[0]),
+        (lambda: inverse * perpendicular(a, b, of_b.free, axes), tangents[2]),
+    )
+    signed = inverse * jnp.sum(a * b, axes, keepdims=True)
+    per_row = tangent(
+        signed,
+        (lambda: -_share(signed, of_a), tangents[1]),
+        (lambda: -_share(signed, of_b), tangents[3]),
+    )
+    value = _cosine(a, epsilon_a, b, epsilon_b, axes, complement)
+    return value, jnp.sum(along, axes, keepdims=True) + per_row
+
+
+def _share(x: jax.Array, of: _Length) -> jax.Array:
+    """What is divided by epsilon, over it."""
+    return jnp.where(of.free, jnp.zeros_like(x), x / of.divisor)
+
+
+# ---------------------------------------------------------------------------------------------- what is perpendicular
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def perpendicular(b: jax.Array, a: jax.Array, on: jax.Array, axes: Axes) -> jax.Array:
+    r"""$b - \frac{a \cdot b}{a \cdot a} a$, the part of b that is orthogonal to a; b itself where `on` is False."""
+    factor, _ = _factor(b, a, on, axes)
+    apart = _less_product(b, factor, a)
+    # What the rounded factor has left of a is as large as what is perpendicular where the two vectors nearly agree.
+    return apart - _factor(apart, a, on, axes)[0] * a
+
+
+def _factor(b: jax.Array, a: jax.Array, on: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    """How often a is in b, 0 where `on` is False, and what a is divided by for it."""
+    square = jnp.sum(a * a, axes, keepdims=True)
+    square = jnp.where(on, square, jnp.ones_like(square))
+    # By a quotient of equal sums, which is 1 to the last bit.
+    return jnp.where(on, jnp.sum(a * b, axes, keepdims=True) / square, jnp.zeros_like(square)), square
+
+
+@rule(perpendicular)
+def _perpendicular_jvp(axes, primals, tangents):
+    b, a, on = primals
+    factor, square = _factor(b, a, on, axes)
+    apart = perpendicular(b, a, on, axes)
+    # With r the result and s the factor: dr = P(db - s da) - (da . r / a . a) a, P what is perpendicular to a.
+    moved = tangent(
+        b, (lambda: jnp.ones_like(b), tangents[0]), (lambda: jnp.broadcast_to(-factor, a.shape), tangents[1])
+    )
+    turned = tangent(b, (lambda: apart, tangents[1]))
+    # The sums are of the tangents alone, which JAX must transpose: P has no products that are exact here.
+    along = jnp.sum(a * moved, axes, keepdims=True) + jnp.sum(turned, axes, keepdims=True)
+    return apart, moved - jnp.where(on, along / square, jnp.zeros_like(along)) * a
+
+
+def _less_product(b: jax.Array, s: jax.Array, a: jax.Array) -> jax.Array:
+    """B - s a as if the product were not rounded: factors of half the digits have exact products."""
+    s_high, a_high = _leading(s), _leading(a)
+    s_low, a_low = s - s_high, a - a_high
+    difference, rest = two_sum(b, -(s_high * a_high))
+    for part in (s_high * a_low, s_low * a_high, s_low * a_low):
+        difference, lost = two_sum(difference, -part)
+        rest = rest + lost
+    return difference + rest
+
+
+def _leading(x: jax.Array) -> jax.Array:
+    """X cut to half its digits, by mask: arithmetic that did it would be simplified away."""
+    integer, low = (jnp.int32, 12) if x.dtype == jnp.float32 else (jnp.int64, 27)
+    cut = lax.bitcast_convert_type(x, integer) & jnp.asarray(-1 << low, integer)
+    return lax.bitcast_convert_type(cut, x.dtype)
+
+
+__all__ = ["cosine_distance", "cosine_similarity", "perpendicular"]
