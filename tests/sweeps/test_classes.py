@@ -165,7 +165,7 @@ def test_absent_classes_change_nothing_however_many(case):
             wide[name] = np.full((4, many), domain.impossible, np.float32)
             wide[name][:, at] = x
         else:
-            wide[name] = at[x].astype(np.int32)
+            wide[name] = at[x].astype(np.int32) if case.labels and name == case.targets else x
     spread = {k: np.ones(many, np.float32) if np.ndim(v) else v for k, v in options.items()}
     for k, v in options.items():
         if np.ndim(v):
