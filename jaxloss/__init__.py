@@ -133,7 +133,9 @@ __all__ = [
     "kl_divergence_with_log_targets",
     # Embeddings
     "CosineDistance",
+    "CosineEmbeddingLoss",
     "cosine_distance",
+    "cosine_embedding_loss",
     "cosine_similarity",
     # Sequences
     "CTCLoss",

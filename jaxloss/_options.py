@@ -29,6 +29,7 @@ _RULES: dict[str, Rule] = {
     "class_mask": Booleans(),
     "class_weights": Number(per_class=True),
     "compute_dtype": FloatingDtype(),
+    "cosine_embedding_loss.margin": Number(low=-1, high=1),
     "cosine_distance.epsilon": Number(low=0),
     "cosine_similarity.epsilon": Number(low=0),
     "delta": Number(low=0, open_low=True),

@@ -231,6 +231,7 @@ WRONG = {
     "log_input": (1, "yes", None),
     "log_target": (1, "yes", None),
     "log_epsilon": ("small", np.nan, None),
+    "margin": (np.nan, "wide", None),
     "eps": (-1e-3, "small", None),
     "epsilon": ("small", np.nan, None),
     "epsilon": (-1e-3, "small", None),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, floating, real
+from jaxloss._arrays import class_axes, floating, real, without
 from jaxloss._domain import required
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -23,6 +23,23 @@ class Vectors(NamedTuple):
     """Which rows count; None for all."""
     inside: Array
     """Which rows hold finite numbers alone, or do not count."""
+
+    def with_rule(self, name: str, ok: Array, rule: str) -> "Vectors":
+        """The same, with rows that are not `ok` outside the domain, if they count."""
+        ok = ok if self.rows is None else ok | ~self.rows
+        required(name, ok, rule)
+        return self._replace(inside=self.inside & ok)
+
+    def per_row(self, name: str, argument: str, array: Any) -> Array:
+        """An array with one number for each row, the feature axes put in with length 1."""
+        array, shape = real(name, argument, array), self.arrays[0].shape
+        rows = without(shape, self.axes)
+        if array.shape != rows:
+            raise ValueError(
+                f"{name}: {argument} {array.shape} and vectors {shape} do not fit: {argument} need shape {rows}, one "
+                "for each pair."
+            )
+        return jnp.expand_dims(numerics.aligned_labels(self.arrays[0], array, self.axes), self.axes)
 
     def finish(self, losses: Array) -> Array:
         """0 where a row is masked, nan with gradient 0 where it is outside the domain, and the feature axes gone."""

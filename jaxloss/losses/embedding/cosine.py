@@ -3,6 +3,8 @@ r"""The cosine of the angle between two vectors, and the losses that are made of
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax.numpy as jnp
+
 from jaxloss import numerics
 from jaxloss._options import number
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
@@ -89,6 +91,58 @@ def cosine_distance(
     return _compared("cosine_distance", numerics.cosine_distance, predictions, targets, epsilon, axis, where)
 
 
+def cosine_embedding_loss(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    labels: Numbers,
+    margin: Scalar = 0.0,
+    axis: Axes | None = -1,
+    where: Mask | None = None,
+) -> Array:
+    r"""The cosine distance of pairs that are alike, and what the similarity of other pairs exceeds a margin by.
+
+    $$\ell = \begin{cases} 1 - s & \text{label} = 1 \\ \max(0, s - m) & \text{label} = -1 \end{cases}$$
+
+    with the cosine similarity s of the pair. Any finite vectors, as in `cosine_similarity`; at s = m the slope is 0. A
+    label other than 1 and -1 has loss nan.
+
+    Args:
+        predictions: Vectors, `[..., features]`.
+        targets: The shape of `predictions`.
+        labels: 1 for a pair that is alike, -1 for any other: the shape of `predictions` without `axis`.
+        margin: The similarity m up to which pairs that are not alike cost nothing; from -1 to 1.
+        axis: The feature axis, or axes that are taken together; None takes all.
+        where: True where an element counts: of the shape of `predictions` to leave features out, of the shape of the
+            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+
+    Returns:
+        One value per row, from 0 to 2: the shape of `predictions` without `axis`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or a margin out of range.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> x, y = jnp.array([[3.0, 4.0], [3.0, 4.0]]), jnp.array([[4.0, 3.0], [4.0, 3.0]])
+        >>> print(cosine_embedding_loss(x, y, labels=jnp.array([1, -1]), margin=0.5).round(4))
+        [0.04 0.46]
+
+    Source: Bromley et al., "Signature verification using a Siamese time delay neural network", 1993; with the margin,
+    PyTorch's `CosineEmbeddingLoss`.
+    """
+    name = "cosine_embedding_loss"
+    given = vectors(name, axis, where, predictions=predictions, targets=targets)
+    label = given.per_row(name, "labels", labels)
+    given = given.with_rule(name, (label == 1) | (label == -1), "labels must be 1 or -1")
+    (x, y), axes = given.arrays, given.axes
+    limit, nothing = number(name, "margin", margin, x.dtype), jnp.zeros((), x.dtype)
+    similarity = numerics.cosine_similarity(x, y, nothing, axes)
+    # A select, not a maximum, whose slope in a tie would be halved.
+    beyond = jnp.where(similarity > limit, similarity - limit, jnp.zeros_like(similarity))
+    return given.finish(jnp.where(label == 1, numerics.cosine_distance(x, y, nothing, axes), beyond))
+
+
 def _compared(
     name: str,
     formula: Callable[..., Array],
@@ -112,4 +166,13 @@ class CosineDistance(VectorLoss):
     axis: Axes | None = -1
 
 
-__all__ = ["CosineDistance", "cosine_distance", "cosine_similarity"]
+@dataclass(frozen=True, kw_only=True)
+class CosineEmbeddingLoss(VectorLoss):
+    """The class form of `cosine_embedding_loss`."""
+
+    fn = staticmethod(cosine_embedding_loss)
+    margin: Scalar = 0.0
+    axis: Axes | None = -1
+
+
+__all__ = ["CosineDistance", "CosineEmbeddingLoss", "cosine_distance", "cosine_embedding_loss", "cosine_similarity"]

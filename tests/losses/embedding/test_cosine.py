@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests import cases, ulp
-from tests.cases import REALS, Case, Limit
+from tests.cases import REALS, Case, Domain, Limit
 from tests.compiling import jit, optimized
 
 BAD_EPSILON = {"epsilon": (-1e-3, "small", np.ones(2, np.float32))}
@@ -98,6 +98,47 @@ CASES = [
 ]
 
 
+def embedding(x, y, label, margin=0):
+    s = similarity(x, y)
+    return 1 - s if label == 1 else max(s - margin, mp.mpf(0))
+
+
+def embedding_formula(x, y, label, margin=0):
+    d = formula(x, y)
+    return jnp.where(label == 1, d, jnp.maximum(1 - d - margin, 0))
+
+
+def labelled_pairs():
+    x, y = pairs()
+    return x, y, [(1, -1)[i % 2] for i in range(len(x))]
+
+
+ALIKE = Domain(
+    lambda rng, shape, sizes: rng.choice(np.int32([1, -1]), shape), ends=(1, -1), outside=(0, 7), differentiable=False
+)
+CASES += [
+    Case(
+        fn=jaxloss.cosine_embedding_loss,
+        form=jaxloss.CosineEmbeddingLoss,
+        arrays={"predictions": VECTORS, "targets": VECTORS, "labels": ALIKE},
+        oracle=embedding,
+        formula=embedding_formula,
+        options={"margin": margin},
+        bad_options={**cases.BAD_AXES, "margin": (-1.5, 2.0, "wide", np.ones(2, np.float32))},
+        grid=labelled_pairs,
+        least_classes=2,
+        value=Limit(scaled=4),
+        gradient={"predictions": Limit(scaled=6), "targets": Limit(scaled=6)},
+        second={"predictions": Limit(scaled=8), "targets": Limit(scaled=8)},
+        # Of pairs that are not alike, the margin and the similarity cancel.
+        terms=lambda x, y, label, margin=0: (mp.mpf(2) ** -47, 0 if label == 1 else similarity(x, y)),
+        gradient_terms=lambda x, y, label, margin=0: _resolved(x, y),
+        second_terms=lambda x, y, label, margin=0: _bends(x, y),
+    )
+    for margin in (-0.25, 0.4)
+]
+
+
 def test_the_similarity_is_what_the_distance_lacks_of_one():
     """Its own function: value and slopes on the grid of the distance, with and without an epsilon."""
     mp.mp.dps = ulp.DIGITS
@@ -161,3 +202,29 @@ def test_of_features_on_any_axes(options):
     x, y = cases.normal(np.random.default_rng(2), (2, 3, 4, 5))
     flat = jaxloss.cosine_distance(x.reshape(3, 20), y.reshape(3, 20), **options)
     np.testing.assert_allclose(jaxloss.cosine_distance(x, y, axis=(1, 2), **options), flat, rtol=1e-5)
+
+
+def test_where_the_similarity_is_the_margin_there_is_no_slope():
+    x, y = np.float32([[3, 4]]), np.float32([[3, 4]])
+    loss = lambda x: jaxloss.cosine_embedding_loss(x, y, labels=np.int32([-1]), margin=1.0).sum()
+    value, slope = jax.value_and_grad(loss)(x)
+    assert value == 0
+    assert not slope.any()
+
+
+def test_the_answers_are_torchs():
+    """Its lengths have 1e-12 added to their squares, which is nothing here."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(6)
+    x, y = cases.normal(rng, (2, 32, 7))
+    labels = rng.choice(np.int32([1, -1]), 32)
+    for margin in (-0.3, 0.0, 0.25):
+        given = torch.tensor(x, requires_grad=True)
+        theirs = torch.nn.functional.cosine_embedding_loss(
+            given, torch.tensor(y), torch.tensor(labels), margin=margin, reduction="none"
+        )
+        theirs.sum().backward()
+        loss = lambda x, margin=margin: jaxloss.cosine_embedding_loss(x, y, labels=labels, margin=margin)
+        np.testing.assert_allclose(loss(x), theirs.detach().numpy(), rtol=1e-5, atol=1e-6)
+        slope = jax.grad(lambda x: loss(x).sum())(x)
+        np.testing.assert_allclose(slope, given.grad.numpy(), rtol=1e-5, atol=1e-6)
