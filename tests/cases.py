@@ -23,6 +23,9 @@ BATCH, CLASSES = 16, 5
 SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4}
 """The lengths of axes: classes, frames, labels of a sequence, width of a last layer."""
 
+OF_A_CALL = ("axis", "axis_name", "vocab_axis_name", "sum_axis_name", "batch_axis_name")
+"""Options that name axes of arrays or of meshes: which there are, a call alone shows."""
+
 EVERY = False
 """Whether sweeps take every program (`make test-all`) or one of each loss (`make test`); set by conftest.py."""
 
@@ -73,6 +76,11 @@ class Domain:
     @property
     def batched(self) -> bool:
         return self.axes.startswith("...")
+
+    @property
+    def bad(self) -> float:
+        """What padding may hold; of integers that are all allowed, any."""
+        return np.nan if self.differentiable else [*self.outside, 10**6][0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def test_options_that_no_loss_can_have(case, name, value):
 
 
 # What only a call shows: which axes there are. A form may hold an array of numbers, to be swept by `vmap`.
-AT_ONCE = [row for row in OPTIONS if row[1] not in ("axis", "vocab_axis_name") and np.ndim(row[2]) == 0]
+AT_ONCE = [row for row in OPTIONS if row[1] not in cases.OF_A_CALL and np.ndim(row[2]) == 0]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
         bad = (np.nan, np.inf, -np.inf) if case.arrays[name].differentiable else case.arrays[name].outside
         plants += [({name: value}, 1.0, weights) for value in bad]
     plants += [({}, value, weights) for value in (np.nan, np.inf) if case.per_class and case.elements]
-    everything = {k: np.nan if case.arrays[k].differentiable else case.arrays[k].outside[0] for k in case.batched}
+    everything = {k: case.arrays[k].bad for k in case.batched}
     plants += [(everything, np.nan, np.float32(np.nan))]
     for plant in plants:
         got = run(planted(*plant))
@@ -188,7 +188,7 @@ def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(cas
         whole = gradient[kept] * (len(kept) / kept.sum())
         np.testing.assert_allclose(np.asarray(slopes)[kept], whole, rtol=1e-5, atol=1e-6 * np.abs(whole).max())
 
-    bad = lambda k: np.nan if case.arrays[k].differentiable else case.arrays[k].outside[0]
+    bad = lambda k: case.arrays[k].bad
     spoiled = {k: np.full_like(x, bad(k)) if k in case.batched else x for k, x in arrays.items()}
     nothing = masked(spoiled, np.zeros_like(part))
     for gradient_or_value in jax.tree.leaves(nothing):
