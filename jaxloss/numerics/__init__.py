@@ -41,6 +41,7 @@ from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.margins import hinge, soft_margin
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.multilabel_margin import multilabel_margin
+from jaxloss.numerics.minkowski import minkowski
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -97,6 +98,7 @@ __all__ = [
     "matrix_product",
     "max_of_shards",
     "multilabel_margin",
+    "minkowski",
     "nan_unless",
     "on_mesh",
     "poisson_exact_log_rate",
