@@ -37,7 +37,7 @@ def limits(case: Case, what: str) -> dict[str, Limit]:
 
 def direction(shape) -> np.ndarray:
     """One direction for every sample."""
-    n = shape[1] if len(shape) > 1 else 1
+    n = shape[-1] if len(shape) > 1 else 1
     one = np.random.default_rng(n).choice([-1.0, 0.5, 2.0], n) if n > 1 else np.ones(1)
     return np.broadcast_to(one.astype(np.float32) if len(shape) > 1 else np.float32(1), shape)
 
