@@ -33,6 +33,8 @@ from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
+from jaxloss.losses.segmentation.dice import *
+from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 
 __version__ = "0.1.0"
@@ -140,6 +142,13 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "triplet_margin_loss",
+    # Segmentation
+    "BinaryDiceLoss",
+    "DiceLoss",
+    "TverskyLoss",
+    "binary_dice_loss",
+    "dice_loss",
+    "tversky_loss",
     # Sequences
     "CTCLoss",
     "ctc_loss",

@@ -29,6 +29,7 @@ from jaxloss.numerics.divergence import (
     relative_entropy_log,
 )
 from jaxloss.numerics.focal import focal_nll
+from jaxloss.numerics.fraction import fraction
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absent, absolute, clip_infinite, divide, gated, huber, nan_unless, times, weighed
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
@@ -42,6 +43,7 @@ from jaxloss.numerics.margins import hinge, soft_margin
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.multilabel_margin import multilabel_margin
 from jaxloss.numerics.minkowski import minkowski
+from jaxloss.numerics.minkowski import minkowski, positive_power
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -74,6 +76,7 @@ __all__ = [
     "divide",
     "explicit_sharding",
     "focal_nll",
+    "fraction",
     "gated",
     "gaussian_nll",
     "generalized_relative_entropy",
@@ -105,6 +108,7 @@ __all__ = [
     "poisson_exact_rate",
     "poisson_log_rate",
     "poisson_rate",
+    "positive_power",
     "probabilities_nll",
     "pushed",
     "relative_entropy",

@@ -34,9 +34,11 @@ def _arguments(name):
 
 def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
+        "binary_dice_loss",
         "cosine_distance",
         "cosine_similarity",
         "ctc_loss",
+        "dice_loss",
         "generalized_kl_divergence",
         "hinge_loss",
         "huber_loss",

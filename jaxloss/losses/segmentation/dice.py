@@ -1,0 +1,173 @@
+r"""The Dice loss: how much of two regions, a predicted one and a true one, is not common to both."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxloss import numerics
+from jaxloss._arrays import floating
+from jaxloss._options import number, option
+from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
+from jaxloss.losses.segmentation._overlaps import (
+    OverlapLoss,
+    from_probabilities,
+    from_sigmoid,
+    overlap,
+    ratio_losses,
+    summed_axes,
+)
+
+
+def dice_loss(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    class_weights: Numbers | None = None,
+    smooth: Scalar = 1.0,
+    alpha: Scalar = 0.5,
+    beta: Scalar = 0.5,
+    apply_softmax: bool = True,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    ignore_background: bool = False,
+    axis: Axes | None = None,
+    where: Mask | None = None,
+    sum_axis_name: AxisName = None,
+) -> Array:
+    r"""Of each class, what is predicted too much and what is missing, as a part of all that is predicted or there.
+
+    $$\ell_k = w_k \frac{\alpha F_k + \beta M_k}{C_k + \alpha F_k + \beta M_k + s}, \quad
+        C_k = \sum_i \min(p_{ik}, t_{ik}), \; F_k = \sum_i (p_{ik} - t_{ik})^+, \; M_k = \sum_i (t_{ik} - p_{ik})^+$$
+
+    over the pixels i, with p the softmax of the logits, or their sigmoid if there is one class. For targets of 0 and 1
+    this is one less the Dice coefficient $\frac{C + s}{C + \alpha F + \beta M + s}$ with $C = \sum_i p_{ik} t_{ik}$,
+    and soft targets are best predicted as they are, which products would not have them be. Where a prediction is a soft
+    target exactly, the slope is 0.
+
+    Any logits, infinite ones included; targets, and probabilities, in [0, 1], else the sample has loss nan. A class
+    that is neither there nor predicted has loss 0, also with s = 0.
+
+    Args:
+        predictions: Logits, or probabilities, `[batch, ..., classes]`.
+        targets: One-hot or soft labels, of the shape of `predictions`.
+        class_weights: The weights w, one for each class; 1 by default.
+        smooth: What is added to the common part, s; at least 0.
+        alpha: The weight of what is predicted too much; at least 0.
+        beta: The weight of what is missing; at least 0.
+        apply_softmax: Whether the predictions are logits; else they are probabilities, which need not sum to 1.
+        reduction: What becomes of the classes of a sample: `"mean"`, `"sum"` or `"none"`.
+        ignore_background: Whether class 0 is left out, if it is not the only one.
+        axis: The axes to sum over; by default all but the first and the last. With the first, the batch is one region.
+        where: True where an element counts: of the shape of `predictions` to leave classes out, of that without its
+            last axes to mask pixels or samples. What is masked has gradient 0, a masked sample has loss 0.
+        sum_axis_name: Mesh axes over which the pixels, or the batch, that are summed are spread, inside `shard_map`.
+
+    Returns:
+        One value per sample: the shape of `predictions` without the axes that are summed over and the class axis; with
+        `reduction="none"` one per sample and class. The class form takes those of each sample.
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> p = jnp.array([[[0.5, 0.5], [1.0, 0.0]]])  # a sample of two pixels and two classes
+        >>> t = jnp.array([[[1.0, 0.0], [1.0, 0.0]]])
+        >>> print(dice_loss(p, t, apply_softmax=False, smooth=0.0, reduction="none").round(4))
+        [[0.1429 1.    ]]
+
+    Source: Milletari, Navab, Ahmadi, "V-Net", 2016; the form for soft labels, Wang et al., "Dice Semimetric Losses",
+    2023.
+    """
+    return ratio_losses(
+        "dice_loss",
+        predictions,
+        targets,
+        class_weights=class_weights,
+        smooth=smooth,
+        alpha=alpha,
+        beta=beta,
+        apply_softmax=apply_softmax,
+        reduction=reduction,
+        ignore_background=ignore_background,
+        axis=axis,
+        where=where,
+        sum_axis_name=sum_axis_name,
+    )
+
+
+def binary_dice_loss(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    smooth: Scalar = 1.0,
+    apply_sigmoid: bool = True,
+    axis: Axes | None = None,
+    where: Mask | None = None,
+    sum_axis_name: AxisName = None,
+) -> Array:
+    r"""Of one region, what is predicted too much and what is missing, as a part of all that is predicted or there.
+
+    $$\ell = \frac{\sum_i |p_i - t_i|}{\sum_i (p_i + t_i) + 2 s}$$
+
+    with p the sigmoid of the logits. For targets of 0 and 1 this is one less the Dice coefficient; for soft ones it is
+    0 where they are predicted as they are. Any logits, infinite ones included; targets, and probabilities, in [0, 1],
+    else the sample has loss nan. Where nothing is there and nothing is predicted the loss is 0, also with s = 0.
+
+    Args:
+        predictions: Logits, or probabilities, `[batch, ...]`.
+        targets: Labels, 0, 1 or between, of the shape of `predictions`.
+        smooth: What is added to the common part, s; at least 0.
+        apply_sigmoid: Whether the predictions are logits; else they are probabilities.
+        axis: The axes to sum over; by default all but the first. With the first, the batch is one region.
+        where: True where an element counts, of the shape of `predictions` or of that without its last axes. What is
+            masked has gradient 0, a masked sample has loss 0.
+        sum_axis_name: Mesh axes over which what is summed is spread; see `dice_loss`.
+
+    Returns:
+        One value per sample: the shape of `predictions` without the axes that are summed over.
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> print(binary_dice_loss(jnp.array([[0.5, 1.0]]), jnp.array([[1.0, 1.0]]), apply_sigmoid=False).round(4))
+        [0.0909]
+
+    Source: as `dice_loss`.
+    """
+    name = "binary_dice_loss"
+    x = floating(name, "predictions", predictions)
+    axes = summed_axes(name, x, axis, 0)
+    way = from_sigmoid if option(name, "apply_sigmoid", apply_sigmoid) else from_probabilities
+    found = overlap(name, x, targets, where, way, axes, axes, sum_axis_name)
+    half, s = (number(name, "smooth", value, found.common.dtype) for value in (0.5, smooth))
+    return numerics.nan_unless(found.inside, found.loss(half, half, s))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiceLoss(OverlapLoss):
+    """The class form of `dice_loss`."""
+
+    fn = staticmethod(dice_loss)
+    class_weights: Numbers | None = None
+    smooth: Scalar = 1.0
+    alpha: Scalar = 0.5
+    beta: Scalar = 0.5
+    apply_softmax: bool = True
+    ignore_background: bool = False
+    axis: Axes | None = None
+    sum_axis_name: AxisName = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryDiceLoss(OverlapLoss):
+    """The class form of `binary_dice_loss`."""
+
+    fn = staticmethod(binary_dice_loss)
+    smooth: Scalar = 1.0
+    apply_sigmoid: bool = True
+    axis: Axes | None = None
+    sum_axis_name: AxisName = None
+
+
+__all__ = ["BinaryDiceLoss", "DiceLoss", "binary_dice_loss", "dice_loss"]

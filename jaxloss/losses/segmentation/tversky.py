@@ -1,0 +1,100 @@
+r"""The Tversky loss: a Dice loss that tells what is predicted too much from what is missing, with a focus."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
+from jaxloss.losses.segmentation._overlaps import OverlapLoss, ratio_losses
+
+
+def tversky_loss(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    class_weights: Numbers | None = None,
+    smooth: Scalar = 1.0,
+    alpha: Scalar = 0.5,
+    beta: Scalar = 0.5,
+    gamma: Scalar = 1.0,
+    apply_softmax: bool = True,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    ignore_background: bool = False,
+    axis: Axes | None = None,
+    where: Mask | None = None,
+    sum_axis_name: AxisName = None,
+) -> Array:
+    r"""Of each class, the Dice loss with weights for either kind of error, to a power.
+
+    $$\ell_k = w_k \left(\frac{\alpha F_k + \beta M_k}{C_k + \alpha F_k + \beta M_k + s}\right)^\gamma$$
+
+    with the sums of `dice_loss`: C what is common, F what is predicted too much, M what is missing. Of the same domain.
+    With a gamma above 1 the classes that are far from right weigh more; with one below 1 the slope is infinite in truth
+    where the loss is 0, and is taken as 0 there.
+
+    Args:
+        predictions: Logits, or probabilities, `[batch, ..., classes]`.
+        targets: One-hot or soft labels, of the shape of `predictions`.
+        class_weights: The weights w, one for each class; 1 by default.
+        smooth: What is added to the common part, s; at least 0.
+        alpha: The weight of what is predicted too much; at least 0.
+        beta: The weight of what is missing; at least 0.
+        gamma: The power; at least 0.
+        apply_softmax: Whether the predictions are logits; else they are probabilities, which need not sum to 1.
+        reduction: What becomes of the classes of a sample: `"mean"`, `"sum"` or `"none"`.
+        ignore_background: Whether class 0 is left out, if it is not the only one.
+        axis: The axes to sum over; by default all but the first and the last. With the first, the batch is one region.
+        where: True where an element counts: of the shape of `predictions` to leave classes out, of that without its
+            last axes to mask pixels or samples. What is masked has gradient 0, a masked sample has loss 0.
+        sum_axis_name: Mesh axes over which what is summed is spread; see `dice_loss`.
+
+    Returns:
+        One value per sample: the shape of `predictions` without the axes that are summed over and the class axis; with
+        `reduction="none"` one per sample and class. The class form takes those of each sample.
+
+    Raises:
+        ValueError: Shapes that differ, an axis or an option out of range, a mesh axis that is not bound.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> p, t = jnp.array([[[0.5], [1.0]]]), jnp.array([[[1.0], [1.0]]])
+        >>> print(tversky_loss(p, t, apply_softmax=False, beta=0.7, gamma=2.0, smooth=0.0).round(4))
+        [0.0358]
+
+    Source: Salehi, Erdogmus, Gholipour, "Tversky loss function for image segmentation", 2017; the power, Abraham and
+    Khan, "A novel focal Tversky loss function", 2019, where it is 1 / gamma.
+    """
+    return ratio_losses(
+        "tversky_loss",
+        predictions,
+        targets,
+        class_weights=class_weights,
+        smooth=smooth,
+        alpha=alpha,
+        beta=beta,
+        apply_softmax=apply_softmax,
+        reduction=reduction,
+        ignore_background=ignore_background,
+        axis=axis,
+        where=where,
+        sum_axis_name=sum_axis_name,
+        power=gamma,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TverskyLoss(OverlapLoss):
+    """The class form of `tversky_loss`."""
+
+    fn = staticmethod(tversky_loss)
+    class_weights: Numbers | None = None
+    smooth: Scalar = 1.0
+    alpha: Scalar = 0.5
+    beta: Scalar = 0.5
+    gamma: Scalar = 1.0
+    apply_softmax: bool = True
+    ignore_background: bool = False
+    axis: Axes | None = None
+    sum_axis_name: AxisName = None
+
+
+__all__ = ["TverskyLoss", "tversky_loss"]
