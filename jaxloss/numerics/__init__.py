@@ -22,6 +22,7 @@ from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
+from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     kl_rows,
@@ -73,6 +74,7 @@ __all__ = [
     "cosine_distance",
     "cosine_similarity",
     "ctc_nll",
+    "directions",
     "divide",
     "explicit_sharding",
     "focal_nll",

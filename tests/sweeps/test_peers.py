@@ -23,6 +23,8 @@ def _arguments(name):
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
         return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
+    if name == "ntxent":
+        return tuple(next(case for case in cases.collect() if case.fn is fn).draw(3, batch=()).values())
     if name == "ctc_loss":
         rng = np.random.default_rng(0)
         frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
@@ -53,6 +55,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "perceptron_loss",
         "poly_loss_cross_entropy",
         "safe_softmax_cross_entropy",
+        "ntxent",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
         "smooth_labels",
