@@ -30,6 +30,7 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
+from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
@@ -145,6 +146,9 @@ __all__ = [
     "cosine_similarity",
     "ntxent",
     "triplet_margin_loss",
+    # Ranking
+    "RankingSoftmaxLoss",
+    "ranking_softmax_loss",
     # Segmentation
     "BinaryDiceLoss",
     "DiceLoss",

@@ -56,6 +56,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "poly_loss_cross_entropy",
         "safe_softmax_cross_entropy",
         "ntxent",
+        "ranking_softmax_loss",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
         "smooth_labels",
