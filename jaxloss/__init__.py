@@ -23,6 +23,7 @@ from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.sparsemax import *
+from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
 from jaxloss.losses.embedding.contrastive import *
@@ -130,6 +131,7 @@ __all__ = [
     "KLDivergence",
     "KLDivergenceFromProbabilities",
     "KLDivergenceWithLogTargets",
+    "convex_kl_divergence",
     "generalized_kl_divergence",
     "js_divergence",
     "js_divergence_from_logits",

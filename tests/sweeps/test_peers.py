@@ -15,10 +15,12 @@ from tests.compiling import jit
 BOTH = [
     name for name in sorted(jaxloss.__all__) if hasattr(optax.losses, name) and callable(getattr(optax.losses, name))
 ]
+FORMER = {"convex_kl_divergence": "generalized_kl_divergence"}
 
 
 def _arguments(name):
     fn = getattr(jaxloss, name.removeprefix("safe_"))
+    fn = getattr(jaxloss, FORMER.get(name, name))
     if name == "smooth_labels":
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
@@ -37,6 +39,7 @@ def _arguments(name):
 def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
         "binary_dice_loss",
+        "convex_kl_divergence",
         "cosine_distance",
         "cosine_similarity",
         "ctc_loss",
@@ -84,6 +87,7 @@ def test_a_name_of_optax_has_its_signature(name):
 
 # What makes a loss is compared in tests/losses/classification/test_fenchel_young.py.
 @pytest.mark.parametrize("name", [name for name in BOTH if not name.startswith("make_")])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_answers_are_optaxs(name):
     arguments = _arguments(name)
     ours, theirs = getattr(jaxloss, name), getattr(optax.losses, name)
