@@ -20,6 +20,7 @@ from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.multilabel import *
 from jaxloss.losses.classification.pairs import *
 from jaxloss.losses.classification.polynomial import *
+from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.sparsemax import *
@@ -83,6 +84,7 @@ __all__ = [
     "MulticlassSparsemaxLoss",
     "MultilabelMarginLoss",
     "MultilabelSoftMarginLoss",
+    "GeneralizedCrossEntropy",
     "NLLLoss",
     "PerceptronLoss",
     "PolyLossCrossEntropy",
@@ -101,6 +103,7 @@ __all__ = [
     "categorical_hinge_loss",
     "hinge_embedding_loss",
     "hinge_loss",
+    "generalized_cross_entropy",
     "log_softmax",
     "make_fenchel_young_loss",
     "margin_ranking_loss",

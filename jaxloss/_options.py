@@ -56,6 +56,7 @@ _RULES: dict[str, Rule] = {
     "poisson_nll.full": Choice((False, True, "stirling", "exact")),
     "norm_degree": Number(low=0, open_low=True),
     "pos_weight": Number(low=0, open_low=True),
+    "q": Number(low=0, high=1, open_low=True),
     "sigmoid_focal_loss.alpha": Number(low=0, high=1),
     "smooth_labels.alpha": Number(low=0, high=1),
     "smooth": Number(low=0),

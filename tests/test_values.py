@@ -247,6 +247,7 @@ WRONG = {
     "sum_axis_name": ({}, {"a": 1}),
     "temperature": (0, -1, "cold", None),
     "batch_axis_name": ({}, {"a": 1}),
+    "q": (0, 1.5, "robust", None),
     "eps": (-1e-3, "small", None),
     "epsilon": ("small", np.nan, None),
     "epsilon": (-1e-3, "small", None),

@@ -22,6 +22,7 @@ from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
+from jaxloss.numerics.box_cox import box_cox
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
@@ -71,6 +72,7 @@ __all__ = [
     "by_platform",
     "clip_infinite",
     "categorical_gap",
+    "box_cox",
     "cosine_distance",
     "cosine_similarity",
     "ctc_nll",

@@ -1,0 +1,71 @@
+r"""The generalized cross-entropy: between the cross-entropy and the absolute error, for labels that may be wrong."""
+
+from dataclasses import dataclass
+
+from jaxloss import numerics
+from jaxloss._domain import outside_is_nan
+from jaxloss._options import number
+from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
+from jaxloss.losses._label_rows import PROBABILITIES, LabelLoss, label_rows
+
+
+def generalized_cross_entropy(
+    probabilities: Floats,
+    labels: Labels,
+    axis: Axes = -1,
+    where: Mask | None = None,
+    *,
+    q: Scalar = 0.7,
+    ignore_index: int | None = None,
+) -> Array:
+    r"""What a power of the label's probability lacks of 1: it is bounded, so that a wrong label costs a limited amount.
+
+    $$\ell = \frac{1 - p_t^q}{q}$$
+
+    It tends to the cross-entropy $-\log p_t$ as q falls to 0, and is half the absolute error, $1 - p_t$, at q = 1.
+    Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
+    nan, and so has a label outside 0 to C - 1. At p = 0 the loss is 1 / q; its slope, infinite there in truth, is that
+    of the smallest normal number.
+
+    Args:
+        probabilities: `[..., classes]`, each row of sum 1.
+        labels: Class indices, of the shape of `probabilities` without `axis`.
+        axis: The class axis; of several, taken together, the label is an index into their product.
+        where: True where an element counts: of the shape of `probabilities` to leave classes out, of the shape of the
+            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        q: The power, above 0 and at most 1.
+        ignore_index: A label to leave out: its rows have loss and gradient 0.
+
+    Returns:
+        One value per row, from 0 to 1 / q: the shape of `labels`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an axis or a power out of range.
+        TypeError: Probabilities that are not floats, labels that are not integers.
+
+    Example:
+        >>> print(generalized_cross_entropy(jnp.array([[0.25, 0.75]]), jnp.array([0]), q=0.5))
+        [1.]
+
+    Source: Zhang and Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy labels",
+    2018.
+    """
+    name = "generalized_cross_entropy"
+    rows = label_rows(name, "probabilities", probabilities, labels, axis, where, ignore_index, fill=1.0)
+    own = numerics.label_value(rows.x, rows.labels, rows.axis)
+    inside = ((own >= 0) & (own <= 1)) | ~rows.slopes
+    losses = numerics.box_cox(numerics.keep(inside & rows.slopes, own, 1.0), number(name, "q", q, own.dtype))
+    return rows.finish(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizedCrossEntropy(LabelLoss):
+    """The class form of `generalized_cross_entropy`."""
+
+    fn = staticmethod(generalized_cross_entropy)
+    axis: Axes = -1
+    q: Scalar = 0.7
+    ignore_index: int | None = None
+
+
+__all__ = ["GeneralizedCrossEntropy", "generalized_cross_entropy"]

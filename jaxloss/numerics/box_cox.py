@@ -1,0 +1,58 @@
+r"""$(1 - p^q) / q$, between $-\log p$ and $1 - p$, exact where p is near 1 and where q is small."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import expm1, from_tiny, polynomial
+
+
+@jax.custom_jvp
+def box_cox(p: jax.Array, q: jax.Array) -> jax.Array:
+    r"""$(1 - p^q) / q$ for p from 0 to 1 and q above 0.
+
+    The slope in p is infinite at 0 in truth, if q is below 1; below the smallest normal number it is constant.
+    """
+    return -expm1(q * jnp.log(p)) / q
+
+
+@rule(box_cox)
+def _box_cox_jvp(primals, tangents):
+    p, q = primals
+    value = box_cox(p, q)
+    return value, tangent(
+        value, (lambda: -_ratio(from_tiny(p), q), tangents[0]), (lambda: _in_power(p, q), tangents[1])
+    )
+
+
+@jax.custom_jvp
+def _ratio(p: jax.Array, q: jax.Array) -> jax.Array:
+    """$p^q / p$; of a small q the difference q - 1 is rounded, which a power would multiply by the logarithm of p."""
+    return jnp.power(p, jnp.broadcast_to(q, p.shape)) / p
+
+
+@rule(_ratio)
+def _ratio_jvp(primals, tangents):
+    p, q = primals
+    value = _ratio(p, q)
+    return value, tangent(
+        value, (lambda: (q - 1) * (value / p), tangents[0]), (lambda: value * jnp.log(p), tangents[1])
+    )
+
+
+def _in_power(p: jax.Array, q: jax.Array) -> jax.Array:
+    r"""$-(u e^u + 1 - e^u) / q^2$ with $u = q \log p$, which is $-(\log p)^2 \sum_j \frac{j + 1}{(j + 2)!} u^j$."""
+    log = jnp.maximum(jnp.log(from_tiny(p)), -1e4)
+    u = q * log
+    near = u > -1
+    small = jnp.where(near, u, jnp.zeros_like(u))
+    terms = 12 if u.dtype == jnp.float32 else 20
+    series = polynomial(small, [(j + 1) / math.factorial(j + 2) for j in range(terms)])
+    large = jnp.where(near, jnp.full_like(u, -1), u)
+    far = (large * jnp.exp(large) - expm1(large)) / (q * q)
+    return -jnp.where(near, log * log * series, far)
+
+
+__all__ = ["box_cox"]
