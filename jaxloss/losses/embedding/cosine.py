@@ -43,8 +43,9 @@ def cosine_similarity(
         TypeError: Predictions that are not floats.
 
     Example:
-        >>> print(cosine_similarity(jnp.array([[3.0, 4.0], [1e30, 0.0]]), jnp.array([[4.0, 3.0], [0.0, 1e-30]])))
-        [0.96 0.  ]
+        >>> values = cosine_similarity(jnp.array([[3.0, 4.0], [1e30, 0.0]]), jnp.array([[4.0, 3.0], [0.0, 1e-30]]))
+        >>> print("{:.4g} {:.4g}".format(*values))
+        0.96 0
 
     Source: Salton, Wong, Yang, "A vector space model for automatic indexing", 1975.
     """
@@ -125,8 +126,8 @@ def cosine_embedding_loss(
 
     Example:
         >>> x, y = jnp.array([[3.0, 4.0], [3.0, 4.0]]), jnp.array([[4.0, 3.0], [4.0, 3.0]])
-        >>> print(cosine_embedding_loss(x, y, labels=jnp.array([1, -1]), margin=0.5).round(4))
-        [0.04 0.46]
+        >>> print("{:.4g} {:.4g}".format(*cosine_embedding_loss(x, y, labels=jnp.array([1, -1]), margin=0.5)))
+        0.04 0.46
 
     Source: Bromley et al., "Signature verification using a Siamese time delay neural network", 1993; with the margin,
     PyTorch's `CosineEmbeddingLoss`.

@@ -51,7 +51,7 @@ def ranking_softmax_loss(
         TypeError: Logits that are not floats, a `reduce_fn` that is no function.
 
     Example:
-        >>> print(ranking_softmax_loss(jnp.array([2.0, 1.0, 3.0]), jnp.array([1.0, 0.0, 0.0])).round(4))
+        >>> print(f"{ranking_softmax_loss(jnp.array([2.0, 1.0, 3.0]), jnp.array([1.0, 0.0, 0.0])):.4f}")
         1.4076
 
     Source: Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007.
