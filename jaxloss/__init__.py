@@ -15,14 +15,14 @@ from jaxloss.losses.classification.cross_entropy import *
 from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.fenchel_young import *
 from jaxloss.losses.classification.focal import *
-from jaxloss.losses.classification.margin import *
+from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.multilabel import *
 from jaxloss.losses.classification.pairs import *
 from jaxloss.losses.classification.polynomial import *
-from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.safe_cross_entropy import *
+from jaxloss.losses.classification.signed_margin import *
 from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *

@@ -1,5 +1,7 @@
 """Targets that are signs: what the losses of a margin share."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jaxloss._elements import Given

@@ -5,12 +5,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._mesh import columns
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._sharding import columns
-from jaxloss.numerics.guarded import absent
+from jaxloss.numerics.guarded import absent, clip_infinite
 from jaxloss.numerics.label import label_value
-from jaxloss.numerics.sigmoid import sigmoid, softplus
-from jaxloss.numerics.softmax import finite
+from jaxloss.numerics.logistic import sigmoid, softplus
 
 
 @jax.custom_jvp
@@ -43,7 +42,7 @@ def soft_margin(x: jax.Array, sign: jax.Array) -> jax.Array:
 def _soft_margin_jvp(primals, tangents):
     x, sign = primals
     # An infinite score would be multiplied by a slope of 0; the largest number has the same slopes.
-    bounded = finite(x)
+    bounded = clip_infinite(x)
     miss = sigmoid(-(sign * bounded))
     return soft_margin(x, sign), tangent(x, (lambda: -sign * miss, tangents[0]), (lambda: -bounded * miss, tangents[1]))
 

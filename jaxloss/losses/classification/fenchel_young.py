@@ -1,5 +1,7 @@
 r"""Fenchel-Young losses: one for every function that takes the maximum of scores, smoothed as one likes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,14 +1,19 @@
 r"""The generalized cross-entropy: between the cross-entropy and the absolute error, for labels that may be wrong."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics
 from jaxloss._domain import outside_is_nan
+from jaxloss._loss import Loss
 from jaxloss._options import number
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Scalar
-from jaxloss.losses._label_rows import PROBABILITIES, LabelLoss, label_rows
+from jaxloss.losses._label_rows import PROBABILITIES, label_rows
 
 
+@over_rows
 def generalized_cross_entropy(
     probabilities: Floats,
     labels: Labels,
@@ -17,7 +22,7 @@ def generalized_cross_entropy(
     *,
     q: Scalar = 0.7,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""What a power of the label's probability lacks of 1: it is bounded, so that a wrong label costs a limited amount.
 
     $$\ell = \frac{1 - p_t^q}{q}$$
@@ -55,11 +60,11 @@ def generalized_cross_entropy(
     own = numerics.label_value(rows.x, rows.labels, rows.axis)
     inside = ((own >= 0) & (own <= 1)) | ~rows.slopes
     losses = numerics.box_cox(numerics.keep(inside & rows.slopes, own, 1.0), number(name, "q", q, own.dtype))
-    return rows.finish(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
+    return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneralizedCrossEntropy(LabelLoss):
+class GeneralizedCrossEntropy(Loss):
     """The class form of `generalized_cross_entropy`."""
 
     fn = staticmethod(generalized_cross_entropy)

@@ -1,5 +1,7 @@
 r"""Margins between classes: how far the score of the right class is above the others'."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -7,12 +9,15 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
 from jaxloss._domain import checked_only
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import number, option
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import LabelLoss, LabelRows, RowLoss, classes, kept_of, label_rows
+from jaxloss.losses._label_rows import LabelRows, classes, kept_of, label_rows
 
 
+@over_rows
 def multiclass_hinge_loss(
     scores: Floats,
     labels: Labels,
@@ -20,7 +25,7 @@ def multiclass_hinge_loss(
     axis: Axes = -1,
     where: Mask | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The hinge loss of a class index t: 0 where its score is above every other by a margin of at least 1.
 
     $$\ell = \max(0, 1 + \max_{j \ne t} x_j - x_t)$$
@@ -53,6 +58,7 @@ def multiclass_hinge_loss(
     return _label_hinge(name, label_rows(name, "scores", scores, labels, axis, where, ignore_index), 1.0)
 
 
+@over_rows
 def multiclass_perceptron_loss(
     scores: Floats,
     labels: Labels,
@@ -60,7 +66,7 @@ def multiclass_perceptron_loss(
     axis: Axes = -1,
     where: Mask | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The loss of the multiclass perceptron: how far the highest score is above that of the class index t.
 
     $$\ell = \max_j x_j - x_t$$
@@ -95,6 +101,7 @@ def multiclass_perceptron_loss(
     return _label_hinge(name, label_rows(name, "scores", scores, labels, axis, where, ignore_index), 0.0)
 
 
+@over_rows
 def multi_margin_loss(
     scores: Floats,
     labels: Labels,
@@ -105,7 +112,7 @@ def multi_margin_loss(
     axis: Axes = -1,
     where: Mask | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The mean over all C classes of what each other class lacks of a margin to the class index t.
 
     $$\ell = \frac{w_t}{C} \sum_{j \ne t} \max(0, m - x_t + x_j)^p$$
@@ -152,12 +159,13 @@ def multi_margin_loss(
     losses = jnp.where(impossible, jnp.full_like(losses, jnp.inf), losses)
     if class_weights is not None:
         losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
-    return rows.finish(name, losses)
+    return rows.counting(name, losses)
 
 
+@over_rows
 def categorical_hinge_loss(
     scores: Floats, labels: Numbers, *, axis: Axes | None = -1, where: Mask | None = None
-) -> Array:
+) -> Rows[Array]:
     r"""The hinge loss of a distribution y over classes.
 
     $$\ell = \max\left(0, 1 + \max_j (1 - y_j) x_j - \sum_j y_j x_j\right)$$
@@ -196,11 +204,12 @@ def categorical_hinge_loss(
     if rows is not None:
         x, y = numerics.gated(x, rows), masked(y, rows)
     losses = jnp.squeeze(masked(_hinge(numerics.categorical_gap(x, y, axes), 1.0), rows), axes)
-    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return rows_of(losses, rows, axes)
 
 
-def _label_hinge(name: str, rows: LabelRows, margin: float) -> Array:
-    return rows.finish(name, _hinge(numerics.label_gap(rows.x, rows.labels, rows.axis), margin))
+def _label_hinge(name: str, rows: LabelRows, margin: float) -> Rows[Array]:
+    return rows.counting(name, _hinge(numerics.label_gap(rows.x, rows.labels, rows.axis), margin))
 
 
 def _hinge(gap: Array, margin: float) -> Array:
@@ -208,7 +217,7 @@ def _hinge(gap: Array, margin: float) -> Array:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MulticlassHingeLoss(LabelLoss):
+class MulticlassHingeLoss(Loss):
     """The class form of `multiclass_hinge_loss`."""
 
     fn = staticmethod(multiclass_hinge_loss)
@@ -217,7 +226,7 @@ class MulticlassHingeLoss(LabelLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MulticlassPerceptronLoss(LabelLoss):
+class MulticlassPerceptronLoss(Loss):
     """The class form of `multiclass_perceptron_loss`."""
 
     fn = staticmethod(multiclass_perceptron_loss)
@@ -226,7 +235,7 @@ class MulticlassPerceptronLoss(LabelLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiMarginLoss(LabelLoss):
+class MultiMarginLoss(Loss):
     """The class form of `multi_margin_loss`."""
 
     fn = staticmethod(multi_margin_loss)
@@ -238,7 +247,7 @@ class MultiMarginLoss(LabelLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalHingeLoss(RowLoss):
+class CategoricalHingeLoss(Loss):
     """The class form of `categorical_hinge_loss`."""
 
     fn = staticmethod(categorical_hinge_loss)

@@ -1,5 +1,7 @@
 r"""Losses of rows that have any number of labels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -7,12 +9,15 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, integers, matched, one_class_axis, without
 from jaxloss._domain import outside_is_nan
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import per_class
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers
-from jaxloss.losses._label_rows import RowLoss, classes, kept_of
+from jaxloss.losses._label_rows import classes, kept_of
 
 
+@over_rows
 def multilabel_soft_margin_loss(
     logits: Floats,
     labels: Numbers,
@@ -20,7 +25,7 @@ def multilabel_soft_margin_loss(
     class_weights: Numbers | None = None,
     axis: Axes | None = -1,
     where: Mask | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The mean over the classes of their binary cross-entropies.
 
     $$\ell = -\frac1C \sum_k w_k \left(y_k \log \sigma(x_k) + (1 - y_k) \log \sigma(-x_k)\right)$$
@@ -61,10 +66,14 @@ def multilabel_soft_margin_loss(
         weights = numerics.sharded_like(x, per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype))
         terms = numerics.weighed(masked(jnp.broadcast_to(weights, x.shape), keep), terms)
     losses = jnp.sum(masked(terms, keep), axes, keepdims=True) / classes(x, axes, elements)
-    return jnp.squeeze(outside_is_nan(name, losses, lambda: inside, "labels must be in [0, 1]"), axes)
+    losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, "labels must be in [0, 1]"), axes)
+    return rows_of(losses, rows, axes)
 
 
-def multilabel_margin_loss(scores: Floats, labels: Labels, *, axis: Axes = -1, where: Mask | None = None) -> Array:
+@over_rows
+def multilabel_margin_loss(
+    scores: Floats, labels: Labels, *, axis: Axes = -1, where: Mask | None = None
+) -> Rows[Array]:
     r"""The mean over all C classes of what the labels of a row lack of a margin of 1 to every class that is no label.
 
     $$\ell = \frac1C \sum_s \sum_{i \notin \{t_1, \dots, t_n\}} \max(0, 1 - x_{t_s} + x_i)$$
@@ -115,7 +124,8 @@ def multilabel_margin_loss(scores: Floats, labels: Labels, *, axis: Axes = -1, w
         x = numerics.keep(left, x, -jnp.inf)
     losses = numerics.multilabel_margin(numerics.gated(x, valid), t) / count
     rule = f"labels must be from 0 to {x.shape[-1] - 1}, or -1 where they end"
-    return jnp.squeeze(outside_is_nan(name, losses, lambda: valid, rule), -1)
+    losses = jnp.squeeze(outside_is_nan(name, losses, lambda: valid, rule), -1)
+    return rows_of(losses, rows, axes)
 
 
 def _lists(name: str, x: Array, labels: Labels, axes: tuple[int, ...]) -> Array:
@@ -134,7 +144,7 @@ def _lists(name: str, x: Array, labels: Labels, axes: tuple[int, ...]) -> Array:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultilabelSoftMarginLoss(RowLoss):
+class MultilabelSoftMarginLoss(Loss):
     """The class form of `multilabel_soft_margin_loss`."""
 
     fn = staticmethod(multilabel_soft_margin_loss)
@@ -143,7 +153,7 @@ class MultilabelSoftMarginLoss(RowLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultilabelMarginLoss(RowLoss):
+class MultilabelMarginLoss(Loss):
     """The class form of `multilabel_margin_loss`."""
 
     fn = staticmethod(multilabel_margin_loss)

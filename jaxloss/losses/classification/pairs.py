@@ -1,5 +1,7 @@
 r"""Margins of pairs: which of two scores is higher, and whether two things are alike, told by their distance."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 r"""The cross-entropy as a polynomial in the probability that the label misses, whose first coefficient is chosen."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -7,12 +9,15 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
 from jaxloss._domain import checked_only
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import number
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import RowLoss, kept_of
+from jaxloss.losses._label_rows import kept_of
 
 
+@over_rows
 def poly_loss_cross_entropy(
     logits: Floats,
     labels: Numbers,
@@ -20,7 +25,7 @@ def poly_loss_cross_entropy(
     epsilon: Scalar = 2.0,
     axis: Axes | None = -1,
     where: Mask | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The softmax cross-entropy with another weight of the misses that are not rare.
 
     $$\ell = \sum_k y_k \left(-\log p_k + \epsilon (1 - p_k)\right)$$
@@ -59,11 +64,12 @@ def poly_loss_cross_entropy(
     log_p = -numerics.absent(y, masked(-numerics.log_softmax(x, axes), keep))
     first = 1 + number(name, "epsilon", epsilon, x.dtype)
     losses = jnp.sum(y * (numerics.expm1_minus(log_p) - first * numerics.expm1(log_p)), axes)
-    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    return rows_of(losses, rows, axes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolyLossCrossEntropy(RowLoss):
+class PolyLossCrossEntropy(Loss):
     """The class form of `poly_loss_cross_entropy`."""
 
     fn = staticmethod(poly_loss_cross_entropy)

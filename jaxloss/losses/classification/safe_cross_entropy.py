@@ -1,5 +1,7 @@
 r"""The softmax cross-entropy by the name that optax gives the one that takes logits of minus infinity."""
 
+from __future__ import annotations
+
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy
 

@@ -1,12 +1,15 @@
 r"""Sparsemax losses: of probabilities that are the projection of the scores, and so may be exactly 0 or 1."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics
 from jaxloss._elements import Given, binary
 from jaxloss._loss import Loss
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers
-from jaxloss.losses._label_rows import LabelLoss, label_rows
+from jaxloss.losses._label_rows import label_rows
 
 
 def sparsemax_loss(logits: Floats, labels: Numbers, *, where: Mask | None = None) -> Array:
@@ -41,6 +44,7 @@ def sparsemax_loss(logits: Floats, labels: Numbers, *, where: Mask | None = None
     return elements.finish(numerics.binary_sparsemax_nll(elements.arrays[0], y))
 
 
+@over_rows
 def multiclass_sparsemax_loss(
     scores: Floats,
     labels: Labels,
@@ -48,7 +52,7 @@ def multiclass_sparsemax_loss(
     axis: Axes = -1,
     where: Mask | None = None,
     ignore_index: int | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The sparsemax loss of a class index t, 0 where its score is above every other by a margin of at least 1.
 
     $$\ell = \tfrac12 \|p - e_t\|^2 + \max(0, \tau - x_t)$$
@@ -84,7 +88,7 @@ def multiclass_sparsemax_loss(
     """
     name = "multiclass_sparsemax_loss"
     rows = label_rows(name, "scores", scores, labels, axis, where, ignore_index)
-    return rows.finish(name, numerics.sparsemax_nll(rows.x, rows.labels, rows.axis))
+    return rows.counting(name, numerics.sparsemax_nll(rows.x, rows.labels, rows.axis))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,7 @@ class SparsemaxLoss(Loss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MulticlassSparsemaxLoss(LabelLoss):
+class MulticlassSparsemaxLoss(Loss):
     """The class form of `multiclass_sparsemax_loss`."""
 
     fn = staticmethod(multiclass_sparsemax_loss)

@@ -1,5 +1,7 @@
 r"""Former names of divergences, which forward to the present ones with a `DeprecationWarning`."""
 
+from __future__ import annotations
+
 import warnings
 
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers

@@ -1,6 +1,7 @@
-"""Vectors of features, what the losses that compare them share, and the base of their class forms."""
+"""Vectors of features, and what the losses that compare them share."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -9,8 +10,8 @@ from jaxloss import numerics
 from jaxloss._arrays import class_axes, floating, real, without
 from jaxloss._domain import required
 from jaxloss._elements import Given, elementwise
-from jaxloss._loss import Loss
 from jaxloss._masks import kept_rows, masked
+from jaxloss._rows import Rows, rows_of
 from jaxloss._types import Array, Axes
 
 
@@ -24,7 +25,7 @@ class Vectors(NamedTuple):
     inside: Array
     """Which rows hold finite numbers alone, or do not count."""
 
-    def with_rule(self, name: str, ok: Array, rule: str) -> "Vectors":
+    def with_rule(self, name: str, ok: Array, rule: str) -> Vectors:
         """The same, with rows that are not `ok` outside the domain, if they count."""
         ok = ok if self.rows is None else ok | ~self.rows
         required(name, ok, rule)
@@ -45,6 +46,10 @@ class Vectors(NamedTuple):
         """0 where a row is masked, nan with gradient 0 where it is outside the domain, and the feature axes gone."""
         return jnp.squeeze(masked(numerics.nan_unless(self.inside, losses), self.rows), self.axes)
 
+    def counting(self, losses: Array) -> Rows[Array]:
+        """The same, with the rows that count."""
+        return rows_of(self.finish(losses), self.rows, self.axes)
+
 
 def vectors(name: str, axis: Axes | None, where: Any, **arrays: Any) -> Vectors:
     """The arrays, checked, promoted, and filled where they are masked or outside the domain."""
@@ -64,17 +69,4 @@ def vectors(name: str, axis: Axes | None, where: Any, **arrays: Any) -> Vectors:
     return Vectors(tuple(numerics.keep(inside, a) for a in found), axes, rows, inside)
 
 
-@dataclass(frozen=True, kw_only=True)
-class VectorLoss(Loss):
-    """A loss over feature axes, whose rows count if any of their elements does."""
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        if where is None:
-            return None
-        x = real(self._name, "predictions", predictions)
-        axes = class_axes(self._name, "predictions", x, self._options()["axis"])
-        _, rows = kept_rows(self._name, where, x.shape, axes)
-        return None if rows is None else jnp.squeeze(rows, axes)
-
-
-__all__ = ["VectorLoss", "Vectors", "vectors"]
+__all__ = ["Vectors", "vectors"]

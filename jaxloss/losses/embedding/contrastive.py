@@ -1,5 +1,7 @@
 r"""Contrastive losses: embeddings of one group against those of all others in the batch."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,15 +10,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._arrays import floating, integers, real
+from jaxloss._arrays import floating, integers
 from jaxloss._domain import outside_is_nan
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._masks import kept, masked
 from jaxloss._options import number
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Scalar
 
 
+@over_rows
 def ntxent(
     embeddings: Floats,
     labels: Labels,
@@ -24,7 +28,7 @@ def ntxent(
     *,
     where: Mask | None = None,
     batch_axis_name: AxisName = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The normalized, temperature-scaled cross-entropy of each positive pair against the anchor's negatives.
 
     $$\ell = \frac{1}{|P|} \sum_{(i, j) \in P}
@@ -71,7 +75,8 @@ def ntxent(
     count = jnp.sum(batch.positive, (-2, -1), dtype=pairs.dtype)
     total, count = numerics.sum_of_shards((jnp.sum(pairs, (-2, -1)), count), batch_axis_name)
     losses = numerics.divide(total, count)
-    return outside_is_nan(name, losses, lambda: batch.inside, "embeddings must be finite")
+    losses = outside_is_nan(name, losses, lambda: batch.inside, "embeddings must be finite")
+    return Rows(losses, batch.counting)
 
 
 class _Batch(NamedTuple):
@@ -82,6 +87,8 @@ class _Batch(NamedTuple):
     positive: Array
     negative: Array
     inside: Array
+    counting: Array | None
+    """Which batches have an embedding that counts; None for all."""
 
 
 def _batch(name: str, embeddings: Any, labels: Any, where: Any, batch_axis_name: AxisName) -> _Batch:
@@ -116,7 +123,10 @@ def _batch(name: str, embeddings: Any, labels: Any, where: Any, batch_axis_name:
     row, column = (lax.broadcasted_iota(jnp.int32, alike.shape, alike.ndim - i) for i in (2, 1))
     itself = numerics.sharded_like(alike, row + start == column)
     pair = counts[..., :, None] & counts_all[..., None, :]
-    return _Batch(unit, of_all, pair & alike & ~itself, pair & ~alike, inside)
+    counting = None
+    if mask is not None:
+        counting = numerics.sum_of_shards(jnp.any(mask, -1).astype(jnp.int32), batch_axis_name) > 0
+    return _Batch(unit, of_all, pair & alike & ~itself, pair & ~alike, inside, counting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +136,6 @@ class NTXent(Loss):
     fn = staticmethod(ntxent)
     temperature: Scalar = 0.07
     batch_axis_name: AxisName = None
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        if where is None:
-            return None
-        counts = kept(self._name, where, real(self._name, "labels", targets).shape)
-        counts = jnp.any(counts, -1) if counts is not None else jnp.ones_like(losses, bool)
-        return numerics.sum_of_shards(counts.astype(jnp.int32), self.batch_axis_name) > 0
 
 
 __all__ = ["NTXent", "ntxent"]

@@ -1,14 +1,18 @@
 r"""The cosine of the angle between two vectors, and the losses that are made of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._loss import Loss
 from jaxloss._options import number
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses.embedding._vectors import VectorLoss, vectors
+from jaxloss.losses.embedding._vectors import Vectors, vectors
 
 
 def cosine_similarity(
@@ -49,9 +53,13 @@ def cosine_similarity(
 
     Source: Salton, Wong, Yang, "A vector space model for automatic indexing", 1975.
     """
-    return _compared("cosine_similarity", numerics.cosine_similarity, predictions, targets, epsilon, axis, where)
+    given, similarity = _compared(
+        "cosine_similarity", numerics.cosine_similarity, predictions, targets, epsilon, axis, where
+    )
+    return given.finish(similarity)
 
 
+@over_rows
 def cosine_distance(
     predictions: Floats,
     targets: Numbers,
@@ -59,7 +67,7 @@ def cosine_distance(
     epsilon: Scalar = 0.0,
     axis: Axes | None = -1,
     where: Mask | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""One less the cosine of the angle between two vectors: half the squared distance of their directions.
 
     $$\ell = 1 - \frac{x \cdot y}{\max(|x|, \epsilon) \max(|y|, \epsilon)}$$
@@ -89,9 +97,11 @@ def cosine_distance(
 
     Source: as `cosine_similarity`.
     """
-    return _compared("cosine_distance", numerics.cosine_distance, predictions, targets, epsilon, axis, where)
+    given, distance = _compared("cosine_distance", numerics.cosine_distance, predictions, targets, epsilon, axis, where)
+    return given.counting(distance)
 
 
+@over_rows
 def cosine_embedding_loss(
     predictions: Floats,
     targets: Numbers,
@@ -100,7 +110,7 @@ def cosine_embedding_loss(
     margin: Scalar = 0.0,
     axis: Axes | None = -1,
     where: Mask | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""The cosine distance of pairs that are alike, and what the similarity of other pairs exceeds a margin by.
 
     $$\ell = \begin{cases} 1 - s & \text{label} = 1 \\ \max(0, s - m) & \text{label} = -1 \end{cases}$$
@@ -141,7 +151,7 @@ def cosine_embedding_loss(
     similarity = numerics.cosine_similarity(x, y, nothing, axes)
     # A select, not a maximum, whose slope in a tie would be halved.
     beyond = jnp.where(similarity > limit, similarity - limit, jnp.zeros_like(similarity))
-    return given.finish(jnp.where(label == 1, numerics.cosine_distance(x, y, nothing, axes), beyond))
+    return given.counting(jnp.where(label == 1, numerics.cosine_distance(x, y, nothing, axes), beyond))
 
 
 def _compared(
@@ -152,14 +162,14 @@ def _compared(
     epsilon: Scalar,
     axis: Axes | None,
     where: Mask | None,
-) -> Array:
+) -> tuple[Vectors, Array]:
     given = vectors(name, axis, where, predictions=predictions, targets=targets)
     x, y = given.arrays
-    return given.finish(formula(x, y, number(name, "epsilon", epsilon, x.dtype), given.axes))
+    return given, formula(x, y, number(name, "epsilon", epsilon, x.dtype), given.axes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CosineDistance(VectorLoss):
+class CosineDistance(Loss):
     """The class form of `cosine_distance`."""
 
     fn = staticmethod(cosine_distance)
@@ -168,7 +178,7 @@ class CosineDistance(VectorLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CosineEmbeddingLoss(VectorLoss):
+class CosineEmbeddingLoss(Loss):
     """The class form of `cosine_embedding_loss`."""
 
     fn = staticmethod(cosine_embedding_loss)

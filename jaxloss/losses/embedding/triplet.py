@@ -1,15 +1,20 @@
 r"""The triplet margin loss: an anchor nearer to its like than to its unlike, by a margin."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._loss import Loss
 from jaxloss._options import number, option
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses.embedding._vectors import VectorLoss, vectors
+from jaxloss.losses.embedding._vectors import vectors
 
 
+@over_rows
 def triplet_margin_loss(
     anchors: Floats,
     positives: Numbers,
@@ -21,7 +26,7 @@ def triplet_margin_loss(
     *,
     swap: bool = False,
     where: Mask | None = None,
-) -> Array:
+) -> Rows[Array]:
     r"""By how much an anchor's distance to a negative fails to exceed that to a positive by a margin.
 
     $$\ell = \max(0, d(a, p) - d(a, n) + m), \quad d(x, y) = \left(\sum_i |x_i - y_i|^q + \epsilon\right)^{1/q}$$
@@ -72,11 +77,11 @@ def triplet_margin_loss(
         to_negative = jnp.where(length(p - n) < length(a - n), distance(p, n), to_negative)
     gap = to_positive - to_negative + least
     # A select, not a maximum, whose slope in a tie would be halved.
-    return given.finish(jnp.where(gap > 0, gap, jnp.zeros_like(gap)))
+    return given.counting(jnp.where(gap > 0, gap, jnp.zeros_like(gap)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TripletMarginLoss(VectorLoss):
+class TripletMarginLoss(Loss):
     """The class form of `triplet_margin_loss`."""
 
     fn = staticmethod(triplet_margin_loss)

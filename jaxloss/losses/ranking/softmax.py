@@ -1,5 +1,7 @@
 r"""The softmax ranking loss: the cross-entropy of an item's relevance under the softmax of a list's scores."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +12,15 @@ from jaxloss import numerics
 from jaxloss._answers import differing
 from jaxloss._arrays import class_axes, matched, real
 from jaxloss._domain import checked_only
+from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._reduce import reduced
+from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._label_rows import RowLoss, kept_of
+from jaxloss.losses._label_rows import kept_of
 
 
+@over_rows
 def ranking_softmax_loss(
     logits: Floats,
     labels: Numbers,
@@ -24,7 +29,7 @@ def ranking_softmax_loss(
     weights: Numbers | None = None,
     reduce_fn: Callable[..., Any] | None = jnp.mean,
     axis: Axes | None = -1,
-) -> Array:
+) -> Rows[Array]:
     r"""The cross-entropy of the relevance of each item under the softmax of the scores of its list.
 
     $$\ell = \sum_i w_i y_i \left(\log \sum_j e^{x_j} - x_i\right)$$
@@ -76,13 +81,15 @@ def ranking_softmax_loss(
     losses = jnp.squeeze(numerics.target_nll(x, weighed, rows, axes)[0], axes)
     losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
     if reduce_fn is None:
-        return losses
+        return rows_of(losses, rows, axes)
     kept = None if rows is None else jnp.squeeze(rows, axes)
-    return reduced(name, losses, None, kept, "mean") if reduce_fn is jnp.mean else reduce_fn(losses, where=kept)
+    if reduce_fn is jnp.mean:
+        return Rows(reduced(name, losses, None, kept, "mean"), kept)
+    return Rows(reduce_fn(losses, where=kept), kept)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingSoftmaxLoss(RowLoss):
+class RankingSoftmaxLoss(Loss):
     """The class form of `ranking_softmax_loss`."""
 
     fn = staticmethod(ranking_softmax_loss)

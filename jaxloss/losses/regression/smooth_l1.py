@@ -1,5 +1,7 @@
 r"""The smooth L1 loss: the absolute error, quadratic near the target."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxloss import numerics

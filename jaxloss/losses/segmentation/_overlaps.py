@@ -1,8 +1,9 @@
 """Regions that are predicted and regions that are there: the sums of both that the losses of overlap are ratios of."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -11,9 +12,8 @@ from jax import lax
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floating
 from jaxloss._elements import Given, elementwise
-from jaxloss._loss import Loss
-from jaxloss._masks import kept
 from jaxloss._options import choice, number, option, per_class
+from jaxloss._rows import Rows
 from jaxloss._types import Array, AxisName
 
 Probabilities = Callable[[Array, Array], tuple[Array, Array]]
@@ -31,6 +31,8 @@ class Overlap(NamedTuple):
     """What is missing."""
     inside: Array
     """Which samples hold numbers of the domain alone."""
+    counting: Array | None
+    """Which samples have an element that counts; None for all."""
 
     def loss(self, alpha: Array, beta: Array, smooth: Array) -> Array:
         """What is wrong, as a part of all; 0 where there is nothing to predict and nothing is predicted."""
@@ -94,15 +96,18 @@ def overlap(
         jnp.where(below, gap, zero),
     )
     outside = jnp.sum(~inside, sample, keepdims=True, dtype=jnp.int32)
+    counting = None if elements.where is None else jnp.any(elements.where, sample)
     try:
         common, over, under = numerics.sum_of_shards(tuple(jnp.sum(s, axes) for s in sums), sum_axis_name)
         outside = numerics.sum_of_shards(outside, sum_axis_name)
+        if counting is not None:
+            counting = numerics.sum_of_shards(counting.astype(jnp.int32), sum_axis_name) > 0
     except NameError as error:
         raise ValueError(
             f"{name}: sum_axis_name {sum_axis_name!r} is no mesh axis here: call the loss inside jax.shard_map over "
             "it, each device with its part of what is summed."
         ) from error
-    return Overlap(common, over, under, jnp.squeeze(outside == 0, axes))
+    return Overlap(common, over, under, jnp.squeeze(outside == 0, axes), counting)
 
 
 _IN_UNIT = "predictions and targets must be in [0, 1], or logits with apply_softmax or apply_sigmoid"
@@ -137,7 +142,7 @@ def ratio_losses(
     where: Any,
     sum_axis_name: AxisName,
     power: Any = None,
-) -> Array:
+) -> Rows[Array]:
     """The losses of each sample and class, to a power, weighed and reduced over the classes."""
     choice(name, "reduction", reduction, ("mean", "sum", "none"))
     x = floating(name, "predictions", predictions)
@@ -159,29 +164,12 @@ def ratio_losses(
     losses = numerics.nan_unless(jnp.broadcast_to(found.inside, losses.shape), losses)
     if option(name, "ignore_background", ignore_background) and losses.shape[-1] > 1:
         losses = numerics.replicated(losses, (losses.ndim - 1,))[..., 1:]
-    if reduction == "none":
-        return losses
-    return jnp.mean(losses, -1) if reduction == "mean" else jnp.sum(losses, -1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OverlapLoss(Loss):
-    """A loss of the overlap in each sample, which counts if any of its elements does."""
-
-    def _kept(self, losses: Array, predictions: Any, targets: Any, where: Any) -> Any:
-        if where is None:
-            return None
-        options = self._options()
-        x = floating(self._name, "predictions", predictions)
-        classes = int("ignore_background" in options)
-        axes = summed_axes(self._name, x, options["axis"], classes)
-        counts = kept(self._name, where, x.shape)
-        counts = jnp.any(jnp.ones_like(x, bool) if counts is None else counts, (*axes, *[x.ndim - 1] * classes))
-        return numerics.sum_of_shards(counts.astype(jnp.int32), options["sum_axis_name"]) > 0
+    if reduction != "none":
+        losses = jnp.mean(losses, -1) if reduction == "mean" else jnp.sum(losses, -1)
+    return Rows(losses, found.counting)
 
 
 __all__ = [
-    "OverlapLoss",
     "from_probabilities",
     "from_sigmoid",
     "overlap",

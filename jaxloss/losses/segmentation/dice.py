@@ -1,14 +1,17 @@
 r"""The Dice loss: how much of two regions, a predicted one and a true one, is not common to both."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 
 from jaxloss import numerics
 from jaxloss._arrays import floating
+from jaxloss._loss import Loss
 from jaxloss._options import number, option
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
 from jaxloss.losses.segmentation._overlaps import (
-    OverlapLoss,
     from_probabilities,
     from_sigmoid,
     overlap,
@@ -17,6 +20,7 @@ from jaxloss.losses.segmentation._overlaps import (
 )
 
 
+@over_rows
 def dice_loss(
     predictions: Floats,
     targets: Numbers,
@@ -31,7 +35,7 @@ def dice_loss(
     axis: Axes | None = None,
     where: Mask | None = None,
     sum_axis_name: AxisName = None,
-) -> Array:
+) -> Rows[Array]:
     r"""Of each class, what is predicted too much and what is missing, as a part of all that is predicted or there.
 
     $$\ell_k = w_k \frac{\alpha F_k + \beta M_k}{C_k + \alpha F_k + \beta M_k + s}, \quad
@@ -94,6 +98,7 @@ def dice_loss(
     )
 
 
+@over_rows
 def binary_dice_loss(
     predictions: Floats,
     targets: Numbers,
@@ -103,7 +108,7 @@ def binary_dice_loss(
     axis: Axes | None = None,
     where: Mask | None = None,
     sum_axis_name: AxisName = None,
-) -> Array:
+) -> Rows[Array]:
     r"""Of one region, what is predicted too much and what is missing, as a part of all that is predicted or there.
 
     $$\ell = \frac{\sum_i |p_i - t_i|}{\sum_i (p_i + t_i) + 2 s}$$
@@ -141,11 +146,11 @@ def binary_dice_loss(
     way = from_sigmoid if option(name, "apply_sigmoid", apply_sigmoid) else from_probabilities
     found = overlap(name, x, targets, where, way, axes, axes, sum_axis_name)
     half, s = (number(name, "smooth", value, found.common.dtype) for value in (0.5, smooth))
-    return numerics.nan_unless(found.inside, found.loss(half, half, s))
+    return Rows(numerics.nan_unless(found.inside, found.loss(half, half, s)), found.counting)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiceLoss(OverlapLoss):
+class DiceLoss(Loss):
     """The class form of `dice_loss`."""
 
     fn = staticmethod(dice_loss)
@@ -160,7 +165,7 @@ class DiceLoss(OverlapLoss):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryDiceLoss(OverlapLoss):
+class BinaryDiceLoss(Loss):
     """The class form of `binary_dice_loss`."""
 
     fn = staticmethod(binary_dice_loss)

@@ -1,12 +1,17 @@
 r"""The Tversky loss: a Dice loss that tells what is predicted too much from what is missing, with a focus."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxloss._loss import Loss
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
-from jaxloss.losses.segmentation._overlaps import OverlapLoss, ratio_losses
+from jaxloss.losses.segmentation._overlaps import ratio_losses
 
 
+@over_rows
 def tversky_loss(
     predictions: Floats,
     targets: Numbers,
@@ -22,7 +27,7 @@ def tversky_loss(
     axis: Axes | None = None,
     where: Mask | None = None,
     sum_axis_name: AxisName = None,
-) -> Array:
+) -> Rows[Array]:
     r"""Of each class, the Dice loss with weights for either kind of error, to a power.
 
     $$\ell_k = w_k \left(\frac{\alpha F_k + \beta M_k}{C_k + \alpha F_k + \beta M_k + s}\right)^\gamma$$
@@ -82,7 +87,7 @@ def tversky_loss(
 
 
 @dataclass(frozen=True, kw_only=True)
-class TverskyLoss(OverlapLoss):
+class TverskyLoss(Loss):
     """The class form of `tversky_loss`."""
 
     fn = staticmethod(tversky_loss)

@@ -18,7 +18,7 @@ def minkowski(x: jax.Array, p: jax.Array, eps: jax.Array, axes: Axes) -> jax.Arr
     shared among ties.
     """
     largest = jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0)
-    scale = lax.stop_gradient(jnp.maximum(largest, power(eps, 1 / p)))
+    scale = lax.stop_gradient(jnp.maximum(largest, _rooted(eps, p)))
     limits = jnp.finfo(x.dtype)
     scale = jnp.where(scale >= float(limits.tiny), scale, jnp.ones_like(scale))
     shrunk = jnp.minimum(power(scale, -p), float(limits.max))
@@ -27,7 +27,12 @@ def minkowski(x: jax.Array, p: jax.Array, eps: jax.Array, axes: Axes) -> jax.Arr
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _root(x: jax.Array, p: jax.Array, eps: jax.Array, axes: Axes) -> jax.Array:
-    return power(_total(x, p, eps, axes), 1 / p)
+    return _rooted(_total(x, p, eps, axes), p)
+
+
+def _rooted(total: jax.Array, p: jax.Array) -> jax.Array:
+    """$T^{1/p}$; 0 for a total of 0, of infinite degree too."""
+    return jnp.where(total > 0, power(total, 1 / p), jnp.zeros_like(total))
 
 
 def _total(x: jax.Array, p: jax.Array, eps: jax.Array, axes: Axes) -> jax.Array:

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import compiled, rule, tangent
-from jaxloss.numerics.guarded import absent
-from jaxloss.numerics.label import at_label, label_value
-from jaxloss.numerics.softmax import finite
+from jaxloss.numerics.guarded import absent, clip_infinite
+from jaxloss.numerics.label import is_label, label_value
 
 State = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -28,7 +27,7 @@ def sparsemax(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
 
 def _top(x: jax.Array, axis: int) -> jax.Array:
     """The maximum of each row, made finite."""
-    return finite(lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf)))
+    return clip_infinite(lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf)))
 
 
 def _less(x: jax.Array, top: jax.Array) -> jax.Array:
@@ -78,7 +77,7 @@ def sparsemax_nll(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 
 
 def _others(p: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
-    return jnp.where(at_label(p, labels, axis), jnp.zeros_like(p), p)
+    return jnp.where(is_label(p, labels, axis), jnp.zeros_like(p), p)
 
 
 def _nll(x: jax.Array, labels: jax.Array, p: jax.Array, tau: jax.Array, axis: int) -> jax.Array:
@@ -94,7 +93,7 @@ def _sparsemax_nll_jvp(axis, primals, tangents):
     x, labels = primals
     p, tau = sparsemax(x, axis)
     others = _others(p, labels, axis)
-    slope = jnp.where(at_label(x, labels, axis), -jnp.sum(others, axis, keepdims=True), others)
+    slope = jnp.where(is_label(x, labels, axis), -jnp.sum(others, axis, keepdims=True), others)
     return _nll(x, labels, p, tau, axis), jnp.sum(slope * tangents[0], axis, keepdims=True)
 
 
@@ -114,5 +113,5 @@ def _error(x: jax.Array, y: jax.Array) -> jax.Array:
 def _binary_sparsemax_nll_jvp(primals, tangents):
     x, y = primals
     in_x = lambda: jnp.where(x >= 1, 1 - y, jnp.where(x <= -1, -y, _error(x, y)))  # noqa: E731
-    in_y = lambda: (2 * y - 1) - finite(x)  # noqa: E731
+    in_y = lambda: (2 * y - 1) - clip_infinite(x)  # noqa: E731
     return binary_sparsemax_nll(x, y), tangent(x, (in_x, tangents[0]), (in_y, tangents[1]))

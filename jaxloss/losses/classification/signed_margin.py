@@ -1,5 +1,7 @@
 r"""Losses of a margin, $z = y f$: the output f of a binary classifier times the sign y of the class."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import jax.numpy as jnp

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import columns, varying_alike
 from jaxloss.numerics._rule import compiled, rule
-from jaxloss.numerics._sharding import columns, varying_alike
 from jaxloss.numerics.label import label_value
 
 LAST = -1
