@@ -11,6 +11,7 @@ from jaxloss.fused.linear_cross_entropy import *
 from jaxloss.fused.log_partition import *
 from jaxloss.fused.sharded import *
 from jaxloss.losses.classification.binary import *
+from jaxloss.losses.classification.categorical_margin import *
 from jaxloss.losses.classification.cross_entropy import *
 from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.fenchel_young import *

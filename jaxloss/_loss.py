@@ -86,7 +86,7 @@ class Loss(_value.Value):
         Args:
             predictions: The output of the model.
             targets: The values that it should have had.
-            weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+            weights: Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.
             where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
             **arrays: Further arrays of the loss function, by name.
 

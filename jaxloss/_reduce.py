@@ -38,17 +38,20 @@ def reduce(
     | `"mean"` | $\sum w l / \sum w$ over what is not masked; 0 where that is 0/0 |
     | `"sum_over_batch_size"` | $\sum w l / n$ with n the number of losses not masked |
 
+    Weights and mask are broadcast against the losses: trailing axes are added to them, never leading ones, so that a
+    shape `[batch]` weighs samples. A weight of 0 multiplies; to leave out a nan, mask it. All axes are reduced by
+    default.
+
     With `axis_name`, the mesh axes of `shard_map`, `pmap` or `vmap`, numerator and denominator are summed over the
     devices before they are divided. Where each device differentiates its own copy (`pmap`,
     `shard_map(check_vma=False)`), average the gradients afterwards: `lax.pmean(grads, axis_name)`.
 
     Args:
         losses: One value per element.
-        weights: Broadcast against the losses. Weights of the leading shape `[batch]` weigh samples: trailing axes are
-            added, never leading ones. A weight of 0 multiplies; to leave out a nan, mask it.
+        weights: Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.
         where: True where a loss counts; fits as `weights` do. A masked loss is not read, nan or not.
         reduction: `"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.
-        axis: The axes to reduce, all of them by default.
+        axis: The axes to reduce; the default is described above.
         axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
 
     Returns:
@@ -76,13 +79,14 @@ def total(
     r"""The numerator $\sum w l$ and the denominator $\sum w$ of the weighted mean, to be added up over micro-batches.
 
     The mean over micro-batches of unequal weight is the sum of the numerators over the sum of the denominators, and so
-    is its gradient: accumulate the gradients of the numerators, and divide once at the end.
+    is its gradient: accumulate the gradients of the numerators, and divide once at the end. All axes are reduced by
+    default.
 
     Args:
         losses: One value per element.
-        weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+        weights: Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.
         where: As in `reduce`.
-        axis: The axes to reduce, all of them by default.
+        axis: The axes to reduce; the default is described above.
         axis_name: Mesh axes over which numerator and denominator are summed, so that the mean is global.
 
     Returns:

@@ -19,7 +19,7 @@ import jaxloss.keras
 import jaxloss.torch
 from jaxloss._docstrings import own_lines
 from tests import cases
-from tests.wordings import DROP_INS, OVER_CLASSES, SHARED, STRICT
+from tests.wordings import OVER_CLASSES, REDUCING, SHARED, STRICT
 
 ROOT = pathlib.Path(jaxloss.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "jaxloss."))
@@ -111,8 +111,7 @@ WORDED |= {name: f for name, f in FUNCTIONS.items() if name.endswith("linear_sof
 def test_shared_arguments_have_one_wording(name):
     """A line that says something else is a shared argument with two meanings, or two texts that will drift apart."""
     for argument, line in own_lines(WORDED[name].__doc__).items():
-        allowed = [table[argument] for table in (SHARED, OVER_CLASSES) if argument in table]
-        allowed += [DROP_INS[argument]] if name in FOREIGN and argument in DROP_INS else []
+        allowed = [table[argument] for table in (SHARED, OVER_CLASSES, REDUCING) if argument in table]
         text = " ".join(line.split())
         if argument in STRICT:
             assert text in allowed, f"{name}: {argument} has another line than tests/wordings.py: {text}"

@@ -1,7 +1,7 @@
 """One line for each argument that many losses share: every docstring has it word for word, where an editor shows it."""
 
 SHARED = {
-    "axis": "The class axis, or axes that are taken together; None takes all.",
+    "axis": "The axis of a row, or axes that are taken together; None takes all.",
     "axis_name": "Mesh axes over which numerator and denominator are summed, so that the mean is global.",
     "class_weights": "One weight for each class; 1 by default.",
     "gamma": "How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.",
@@ -17,7 +17,7 @@ SHARED = {
     "size_average": "Deprecated; given, it and `reduce` override `reduction`.",
     "targets": "Of the shape of `predictions`; zeros if left out.",
     "vocab_axis_name": "Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.",
-    "weights": "Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.",
+    "weights": "Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.",
     "where": "True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.",
     "z_loss": r"The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.",
 }
@@ -29,8 +29,8 @@ OVER_CLASSES = {
     "predictions": "Probabilities, `[..., classes]`.",
     "probabilities": "`[..., classes]`, each row of sum 1.",
     "targets": "Probabilities, of the shape of the predictions.",
-    "where": "True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and "
-    "gradient are 0.",
+    "where": "True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere "
+    "loss and gradient are 0.",
 }
 STRICT = frozenset(
     {
@@ -48,5 +48,9 @@ STRICT = frozenset(
 )
 """The arguments that mean the same in every loss: their lines are always those of the table."""
 
-# The lines of the drop-ins for what has another meaning there.
-DROP_INS = {"reduction": "How the losses become one number, see above."}
+# The lines of the drop-ins and of losses that reduce by themselves.
+REDUCING = {
+    "axis": "The axes to reduce; the default is described above.",
+    "reduction": "How the losses become one number, see above.",
+    "weights": "The weights w of the items, of the shape of `logits`; 1 by default.",
+}

@@ -83,7 +83,7 @@ def linear_softmax_cross_entropy(
         class_weights: One weight for each class; 1 by default.
         class_mask: True where there is a class, `[V]`. The others, such as the padding of a vocabulary, are in neither
             the softmax nor the K classes of the smoothing, and a token whose label is one of them does not count.
-        weights: Weights of the losses; a shape `[batch]` weighs samples. See `reduce`.
+        weights: Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.
         where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].

@@ -26,7 +26,7 @@ def binary_crossentropy(
         y_pred: Probabilities, which are clipped to $[10^{-7}, 1 - 10^{-7}]$, or log-odds.
         from_logits: Whether `y_pred` holds log-odds.
         label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -72,7 +72,7 @@ def binary_focal_crossentropy(
         gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         from_logits: Whether `y_pred` holds log-odds.
         label_smoothing: The share s of each label that goes to 1/2; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.

@@ -27,7 +27,7 @@ def categorical_crossentropy(
         y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
         from_logits: Whether `y_pred` holds logits.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -70,7 +70,7 @@ def categorical_focal_crossentropy(
         gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         from_logits: Whether `y_pred` holds logits.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -112,7 +112,7 @@ def sparse_categorical_crossentropy(
         y_pred: Probabilities, which are divided by their sum and clipped to $[10^{-7}, 1 - 10^{-7}]$, or logits.
         from_logits: Whether `y_pred` holds logits.
         ignore_class: A label that has loss 0 and, by the class, does not count in the mean.
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.

@@ -15,22 +15,21 @@ from tests.numerics.branches import on_branch
 
 for module in pkgutil.iter_modules(numerics.__path__):
     importlib.import_module(f"jaxloss.numerics.{module.name}")  # each registers its forms
-RNG = np.random.default_rng(0)
 
 
-def _normal(*shape):
-    return RNG.normal(0, 2, shape).astype(np.float32)
+def _normal(rng, *shape):
+    return rng.normal(0, 2, shape).astype(np.float32)
 
 
-def _logits(classes):
+def _logits(rng, classes):
     """Rows with a tie, with a confident class and with one that is nearly impossible."""
-    x = _normal(5, classes)
+    x = _normal(rng, 5, classes)
     x[1, :2], x[2, 0], x[3, 1] = x.max() + 1, 30, -80
     return x
 
 
-def _exponentials(classes):
-    x = _logits(classes)
+def _exponentials(rng, classes):
+    x = _logits(rng, classes)
     e = np.exp(x - x.max(-1, keepdims=True))
     e[4, 0] = 1 - np.finfo(np.float32).epsneg  # the largest number that is no tie
     return e
@@ -40,36 +39,36 @@ def _base(x):
     return x.max(-1, keepdims=True)
 
 
-def _shares(classes):
-    return RNG.dirichlet(np.ones(classes), 5).astype(np.float32)
+def _shares(rng, classes):
+    return rng.dirichlet(np.ones(classes), 5).astype(np.float32)
 
 
 def _labels(classes):
     return np.int32([[0], [classes - 1], [1], [classes], [2]])  # one is another device's
 
 
-def _lesser():
+def _lesser(rng):
     """Shares of the lesser of two terms, of either sign: frames, batch, counts of labels."""
-    return tuple(RNG.uniform(0.1, 0.5, (6, 2, 4)).astype(np.float32) * RNG.choice([-1, 1], (6, 2, 4)) for _ in range(2))
+    return tuple(rng.uniform(0.1, 0.5, (6, 2, 4)).astype(np.float32) * rng.choice([-1, 1], (6, 2, 4)) for _ in range(2))
 
 
 # The arrays that are differentiated, and the arguments after them.
 EXAMPLES = {
-    "sum_of_terms": lambda n: ((_normal(5, n),), (-1,)),
-    "two_sums": lambda n: ((_normal(5, n), _normal(5, n)), (-1,)),
-    "total_and_rest": lambda n: ((_exponentials(n),), (-1,)),
-    "total_and_rest_of_logits": lambda n: ((x := _logits(n), _base(x)), (-1,)),
-    "below_top": lambda n: ((x := _logits(n), _base(x)), (2,)),
-    "exponentials": lambda n: ((_logits(n),), (-1,)),
-    "tanh_of": lambda n: ((x := _normal(5, n),), (np.log(np.cosh(np.float64(x))).astype(np.float32),)),
-    "expected_gap": lambda n: ((t := _shares(n), np.log(t), np.log(_shares(n))), (-1,)),
-    "unshared_exp": lambda n: ((np.log(_shares(n)),), (-1,)),
-    "label_value": lambda n: ((_normal(5, n),), (_labels(n), 1)),
-    "without_label": lambda n: ((_normal(5, n),), (_labels(n), 1)),
-    "sum_without_label": lambda n: ((_exponentials(n),), (_labels(n), 1)),
-    "sum_of_others": lambda n: ((_exponentials(n),), (np.arange(n)[None] % 3 == 0,)),
-    "unshared_exponentials": lambda n: ((x := _logits(n), _base(x)), ()),
-    "posteriors_of": lambda n: ((_lesser(),), (np.zeros((2, 4), bool), np.int32([3, 2]))),
+    "sum_of_terms": lambda rng, n: ((_normal(rng, 5, n),), (-1,)),
+    "two_sums": lambda rng, n: ((_normal(rng, 5, n), _normal(rng, 5, n)), (-1,)),
+    "total_and_rest": lambda rng, n: ((_exponentials(rng, n),), (-1,)),
+    "total_and_rest_of_logits": lambda rng, n: ((x := _logits(rng, n), _base(x)), (-1,)),
+    "below_top": lambda rng, n: ((x := _logits(rng, n), _base(x)), (2,)),
+    "exponentials": lambda rng, n: ((_logits(rng, n),), (-1,)),
+    "tanh_of": lambda rng, n: ((x := _normal(rng, 5, n),), (np.log(np.cosh(np.float64(x))).astype(np.float32),)),
+    "expected_gap": lambda rng, n: ((t := _shares(rng, n), np.log(t), np.log(_shares(rng, n))), (-1,)),
+    "unshared_exp": lambda rng, n: ((np.log(_shares(rng, n)),), (-1,)),
+    "label_value": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
+    "without_label": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
+    "sum_without_label": lambda rng, n: ((_exponentials(rng, n),), (_labels(n), 1)),
+    "sum_of_others": lambda rng, n: ((_exponentials(rng, n),), (np.arange(n)[None] % 3 == 0,)),
+    "unshared_exponentials": lambda rng, n: ((x := _logits(rng, n), _base(x)), ()),
+    "posteriors_of": lambda rng, n: ((_lesser(rng),), (np.zeros((2, 4), bool), np.int32([3, 2]))),
 }
 
 
@@ -87,11 +86,11 @@ def _answers(f, arrays, others, tangents):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_form_is_its_twin(name, branch):
     """To 16 units in the last place of the largest element: sums are added in another order."""
-    form = _forms.FORMS[name]
+    form, rng = _forms.FORMS[name], np.random.default_rng(0)
     for size in (5, 300):
-        arrays, others = EXAMPLES[name](size)
+        arrays, others = EXAMPLES[name](rng, size)
         arrays = jax.tree.map(jnp.asarray, arrays)
-        tangents = jax.tree.map(lambda a: jnp.asarray(_normal(*a.shape)), arrays)
+        tangents = jax.tree.map(lambda a: jnp.asarray(_normal(rng, *a.shape)), arrays)
         run = lambda f, a=arrays, o=others, t=tangents: jit(lambda a, t: _answers(f, a, o, t))(a, t)
         shaped, plain = on_branch(branch, lambda: run(form.shaped)), run(form.twin)
         for what, got, expected in zip(("value", "along", "gradient", "second"), shaped, plain, strict=True):

@@ -44,9 +44,9 @@ def softmax_cross_entropy(
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Distributions over the classes, of the shape of `logits`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
         class_weights: One weight for each class; 1 by default.
         z_loss: The factor $\zeta$ of the squared log-partition function, which keeps logits small; at least 0.
@@ -118,9 +118,9 @@ def softmax_cross_entropy_with_integer_labels(
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, of the shape of `logits` without `axis`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
         class_weights: One weight for each class; 1 by default.
         ignore_index: A label to leave out: its rows have loss and gradient 0.

@@ -19,7 +19,7 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
 
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
         where: True where an element counts, of the shape of `logits`, or of the rows: a row that is masked is masked
             in all its elements. Elsewhere the result is minus infinity, with gradient 0.
 
@@ -51,7 +51,7 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
     Args:
         labels: Distributions over the classes, `[..., classes]`.
         alpha: The share that is spread; in [0, 1].
-        axis: The class axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
         where: True where a class counts, of the shape of `labels`; the others get 0 and no share.
 
     Returns:

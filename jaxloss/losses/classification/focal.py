@@ -96,9 +96,9 @@ def softmax_focal_loss(
         logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Class indices, integers of the shape of `logits` without `axis`; or distributions over the classes, of
             the shape of `logits`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         alpha: The weights of the classes: a scalar, or one for each class; 1 by default.
         gamma: How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].

@@ -35,9 +35,9 @@ def generalized_cross_entropy(
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
         labels: Class indices, of the shape of `probabilities` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `probabilities` to leave classes out, of the shape of the
-            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         q: The power, above 0 and at most 1.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 

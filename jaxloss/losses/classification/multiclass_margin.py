@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, matched
-from jaxloss._domain import checked_only
 from jaxloss._loss import Loss
-from jaxloss._masks import inert, masked
 from jaxloss._options import number, option
-from jaxloss._rows import Rows, over_rows, rows_of
+from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import LabelRows, classes, kept_of, label_rows
+from jaxloss.losses._label_rows import LabelRows, classes, label_rows
 
 
 @over_rows
@@ -36,9 +33,9 @@ def multiclass_hinge_loss(
     Args:
         scores: `[..., classes]`.
         labels: Class indices, of the shape of `scores` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
-            to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
@@ -78,9 +75,9 @@ def multiclass_perceptron_loss(
     Args:
         scores: `[..., classes]`.
         labels: Class indices, of the shape of `scores` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
-            to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
@@ -125,11 +122,10 @@ def multi_margin_loss(
         labels: Class indices, of the shape of `scores` without `axis`.
         p: The power of each term, 1 or 2.
         margin: The margin m, in the units of the scores.
-        class_weights: The weights w, one for each class; 1 by default.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `scores` to leave classes out of the mean, of the shape of
-            the losses to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked,
-            have loss 0.
+        class_weights: One weight for each class; 1 by default.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:
@@ -160,52 +156,6 @@ def multi_margin_loss(
     if class_weights is not None:
         losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
     return rows.counting(name, losses)
-
-
-@over_rows
-def categorical_hinge_loss(
-    scores: Floats, labels: Numbers, *, axis: Axes | None = -1, where: Mask | None = None
-) -> Rows[Array]:
-    r"""The hinge loss of a distribution y over classes.
-
-    $$\ell = \max\left(0, 1 + \max_j (1 - y_j) x_j - \sum_j y_j x_j\right)$$
-
-    Any real scores; a class of score minus infinity and label 0 is absent. The maximum is over all classes: a class of
-    label 1 takes part in it with 0, so that the loss is `multiclass_hinge_loss` only where another score is above 0.
-    Labels should not be negative, though the formula has a value for those too. Where the hinge is exactly 0 the slope
-    is 0; classes that are tied share the slope of the maximum.
-
-    Args:
-        scores: `[..., classes]`.
-        labels: Distributions over the classes, of the shape of `scores`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
-            to mask rows. What is masked has gradient 0, masked rows have loss 0.
-
-    Returns:
-        One value per row, in the units of the scores.
-
-    Raises:
-        ValueError: Shapes that differ, an axis out of range.
-        TypeError: Scores that are not floats.
-
-    Example:
-        >>> print(categorical_hinge_loss(jnp.array([[0.5, 0.25, -1.0]]), jnp.array([[1.0, 0.0, 0.0]])))
-        [0.75]
-
-    Source: Crammer, Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", 2001, in
-    the form that Keras gives it.
-    """
-    name = "categorical_hinge_loss"
-    x, y = matched(name, scores, labels, ("scores", "labels"))
-    axes = class_axes(name, "scores", x, axis)
-    elements, rows = kept_of(name, where, x, axes)
-    x, y = inert(elements, (x, -jnp.inf), (y, 0.0))
-    if rows is not None:
-        x, y = numerics.gated(x, rows), masked(y, rows)
-    losses = jnp.squeeze(masked(_hinge(numerics.categorical_gap(x, y, axes), 1.0), rows), axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
-    return rows_of(losses, rows, axes)
 
 
 def _label_hinge(name: str, rows: LabelRows, margin: float) -> Rows[Array]:
@@ -246,20 +196,10 @@ class MultiMarginLoss(Loss):
     ignore_index: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CategoricalHingeLoss(Loss):
-    """The class form of `categorical_hinge_loss`."""
-
-    fn = staticmethod(categorical_hinge_loss)
-    axis: Axes | None = -1
-
-
 __all__ = [
-    "CategoricalHingeLoss",
     "MultiMarginLoss",
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
-    "categorical_hinge_loss",
     "multi_margin_loss",
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",

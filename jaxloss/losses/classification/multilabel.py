@@ -36,10 +36,10 @@ def multilabel_soft_margin_loss(
     Args:
         logits: Log-odds, `[..., classes]`.
         labels: 0, 1 or a probability between them for each class, of the shape of `logits`.
-        class_weights: The weights w, one for each class; 1 by default. The mean divides by the number of classes.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `logits` to leave classes out of the mean, of the shape of
-            the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        class_weights: One weight for each class; 1 by default.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -86,9 +86,9 @@ def multilabel_margin_loss(
     Args:
         scores: `[..., classes]`.
         labels: Class indices, `[..., n]`: the rows' shape and as many as the longest list has; -1 ends a list.
-        axis: The class axis of `scores`; of several, taken together, the labels are indices into their product.
-        where: True where an element counts: of the shape of `scores` to leave classes out of the mean, labels too, of
-            the shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in the units of the scores.

@@ -29,7 +29,7 @@ def margin_ranking_loss(
         second: The second, of the shape of `first`.
         order: 1 where the first score should be the higher one, -1 where the second; of the shape of `first`.
         margin: The margin m, in the units of the scores.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per pair, in the units of the scores.
@@ -67,7 +67,7 @@ def hinge_embedding_loss(
         distances: Of each pair; any shape.
         targets: 1 where the pair is alike, -1 where it is not; of the shape of `distances`.
         margin: The margin m, in the units of the distances.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per pair, in the units of the distances.

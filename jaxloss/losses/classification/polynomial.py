@@ -38,9 +38,9 @@ def poly_loss_cross_entropy(
         logits: Unnormalised log-probabilities, `[..., classes]`.
         labels: Distributions over the classes, of the shape of `logits`.
         epsilon: What is added to the first coefficient of the cross-entropy, which is 1; -1 takes the term out.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `logits` to leave classes out of the softmax and the sum,
-            of the shape of the losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.

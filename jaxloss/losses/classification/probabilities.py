@@ -45,9 +45,9 @@ def categorical_cross_entropy(
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
         labels: Distributions over the classes, of the shape of `probabilities`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
         class_weights: One weight for each class; 1 by default.
 
@@ -106,9 +106,9 @@ def sparse_categorical_cross_entropy(
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
         labels: Class indices, of the shape of `probabilities` without `axis`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
         class_weights: One weight for each class; 1 by default.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
@@ -163,9 +163,9 @@ def nll_loss(
     Args:
         log_probabilities: `[..., classes]`, as `log_softmax` gives them.
         labels: Class indices, of the shape of `log_probabilities` without `axis`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         class_weights: One weight for each class; 1 by default.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 

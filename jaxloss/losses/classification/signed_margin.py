@@ -24,7 +24,7 @@ def hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | Non
     Args:
         predictor_outputs: The outputs of the decision function; any shape.
         targets: -1 or 1, of the shape of `predictor_outputs`.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the units of the outputs.
@@ -54,7 +54,7 @@ def squared_hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Ma
     Args:
         predictor_outputs: The outputs of the decision function; any shape.
         targets: -1 or 1, of the shape of `predictor_outputs`.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the squared units of the outputs.
@@ -85,7 +85,7 @@ def perceptron_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask 
     Args:
         predictor_outputs: The outputs of the decision function; any shape.
         targets: -1 or 1, of the shape of `predictor_outputs`.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the units of the outputs.
@@ -115,7 +115,7 @@ def soft_margin_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask
     Args:
         predictor_outputs: The outputs of the decision function, which are log-odds; any shape.
         targets: -1 or 1, of the shape of `predictor_outputs`.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in nats.

@@ -25,7 +25,7 @@ def sparsemax_loss(logits: Floats, labels: Numbers, *, where: Mask | None = None
     Args:
         logits: Any shape.
         labels: 0, 1 or a probability between them, of the shape of `logits`.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element.
@@ -66,9 +66,9 @@ def multiclass_sparsemax_loss(
     Args:
         scores: `[..., classes]`.
         labels: Class indices, of the shape of `scores` without `axis`.
-        axis: The class axis; of several, taken together, the label is an index into their product.
-        where: True where an element counts: of the shape of `scores` to leave classes out, of the shape of the losses
-            to mask rows. What is masked has gradient 0; masked rows, and rows whose own class is masked, have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         ignore_index: A label to leave out: its rows have loss and gradient 0.
 
     Returns:

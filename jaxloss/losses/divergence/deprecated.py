@@ -16,7 +16,7 @@ def convex_kl_divergence(
     Args:
         log_predictions: Log-probabilities of the predicted masses.
         targets: The shape of `log_predictions`.
-        axis: The axis of the outcomes, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
         where: True where an element counts; see `generalized_kl_divergence`.
 
     Returns:

@@ -27,9 +27,9 @@ def js_divergence(
     Args:
         predictions: Probabilities, `[..., classes]`.
         targets: Probabilities, of the shape of the predictions.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -61,9 +61,9 @@ def js_divergence_from_logits(
     Args:
         logits: Unnormalised log-probabilities, `[..., classes]`.
         target_logits: Unnormalised log-probabilities of the target, of the shape of `logits`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.

@@ -32,9 +32,9 @@ def kl_divergence(
     Args:
         log_predictions: Log-probabilities, `[..., classes]`.
         targets: Probabilities, of the shape of the predictions.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -68,9 +68,9 @@ def kl_divergence_with_log_targets(
     Args:
         log_predictions: Log-probabilities, `[..., classes]`.
         log_targets: Log-probabilities, of the shape of `log_predictions`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -106,9 +106,9 @@ def generalized_kl_divergence(
     Args:
         log_predictions: Logarithms of the predicted measure, `[..., outcomes]`.
         targets: The measure, of the shape of `log_predictions`.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.
@@ -141,9 +141,9 @@ def kl_divergence_from_probabilities(
     Args:
         predictions: Probabilities, `[..., classes]`.
         targets: Probabilities, of the shape of the predictions.
-        axis: The class axis, or axes that are taken together; None takes all.
-        where: True where a row counts or, in the shape of the first argument, where a class does; elsewhere loss and
-            gradient are 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in nats.

@@ -37,14 +37,14 @@ def ntxent(
 
     with the cosine similarity s. Any finite embeddings; a zero one is orthogonal to all, with slope 0. With an infinite
     element the loss is nan. An anchor without a positive has no pair, and is left out but as a negative of others; a
-    batch without any has loss 0.
+    batch without any has loss 0. A mask of the shape of the labels leaves embeddings out, as anchors, positives and
+    negatives; one of the shape of the losses leaves batches out.
 
     Args:
         embeddings: A batch of vectors, `[..., batch, features]`.
         labels: The group of each, `[..., batch]`.
         temperature: What similarities are divided by, $\tau$; above 0.
-        where: True where an embedding counts, `[..., batch]`, or where a batch does, `[...]`. What is masked is no
-            anchor, no positive and no negative, and has gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
         batch_axis_name: Mesh axes over which the batch is spread, inside `shard_map`: each device has its part of the
             embeddings and labels, gathers all others', and has the loss of the whole batch.
 

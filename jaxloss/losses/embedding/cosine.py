@@ -35,7 +35,7 @@ def cosine_similarity(
         predictions: Vectors, `[..., features]`.
         targets: The shape of `predictions`.
         epsilon: The least length that a vector is divided by, in the units of the vectors; at least 0.
-        axis: The feature axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
         where: True where an element counts: of the shape of `predictions` to leave features out, of the shape of the
             result to mask rows. What is masked has gradient 0, masked rows have similarity 0.
 
@@ -79,9 +79,9 @@ def cosine_distance(
         predictions: Vectors, `[..., features]`.
         targets: The shape of `predictions`.
         epsilon: The least length that a vector is divided by, in the units of the vectors; at least 0.
-        axis: The feature axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `predictions` to leave features out, of the shape of the
-            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, from 0 to 2: the shape of `predictions` without `axis`.
@@ -123,9 +123,9 @@ def cosine_embedding_loss(
         targets: The shape of `predictions`.
         labels: 1 for a pair that is alike, -1 for any other: the shape of `predictions` without `axis`.
         margin: The similarity m up to which pairs that are not alike cost nothing; from -1 to 1.
-        axis: The feature axis, or axes that are taken together; None takes all.
-        where: True where an element counts: of the shape of `predictions` to leave features out, of the shape of the
-            losses to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        axis: The axis of a row, or axes that are taken together; None takes all.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, from 0 to 2: the shape of `predictions` without `axis`.

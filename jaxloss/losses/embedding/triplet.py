@@ -38,13 +38,13 @@ def triplet_margin_loss(
         anchors: Vectors, `[..., features]`.
         positives: Vectors that the anchors should be near to, of the shape of `anchors`.
         negatives: Vectors that the anchors should be far from, of the shape of `anchors`.
-        axis: The feature axis, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
         norm_degree: The degree q of the distance, above 0; infinity, with an eps of 0, takes the largest difference.
         margin: The margin m, in the units of the vectors; at least 0.
         eps: What is added to the sum below the root; at least 0.
         swap: Whether the distance to the negative is that of the positive, if it is the smaller one.
-        where: True where an element counts: of the shape of `anchors` to leave features out, of the shape of the losses
-            to mask rows. What is masked has gradient 0, masked rows have loss 0.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
 
     Returns:
         One value per row, in the units of the vectors: the shape of `anchors` without `axis`.

@@ -40,13 +40,13 @@ def ranking_softmax_loss(
     Args:
         logits: The scores, `[..., items]`.
         labels: The relevance of each item, of the shape of `logits`.
-        where: True where an item counts, of the shape of `logits`, or where a list does, of the shape of the losses.
-            What is masked is not in the softmax and has gradient 0; a list without an item is in no mean.
+        where: True where a row counts or, in the shape of the first argument, where an element of it does; elsewhere
+            loss and gradient are 0.
         weights: The weights w of the items, of the shape of `logits`; 1 by default.
         reduce_fn: What reduces the losses: `jnp.mean`, the mean of the lists that have an item left, 0 if none has;
             `jnp.sum`, or another function of them that takes `where`; None for the losses. The class form reduces by
             its `reduction`, and takes the weights of items as `item_weights`.
-        axis: The axis of the items, or axes that are taken together; None takes all.
+        axis: The axis of a row, or axes that are taken together; None takes all.
 
     Returns:
         A number, or with a `reduce_fn` of None one value per list, in nats: the shape of `logits` without `axis`.

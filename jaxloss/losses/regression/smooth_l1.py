@@ -26,7 +26,7 @@ def smooth_l1_loss(
         predictions: Any shape.
         targets: The shape of `predictions`; zeros if left out.
         beta: Where the loss turns linear, in the units of the predictions; at least 0.
-        where: True where an element counts; what is masked has loss and gradient 0.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
         One value per element, in the units of the predictions.

@@ -49,19 +49,22 @@ def dice_loss(
     Any logits, infinite ones included; targets, and probabilities, in [0, 1], else the sample has loss nan. A class
     that is neither there nor predicted has loss 0, also with s = 0.
 
+    Sums run over `axis`: by default all axes but the first and that of the classes, the last. With the first among them
+    the batch is one region. `reduction` says whether the losses of a sample's classes are averaged, added or returned.
+    A mask of the shape of `predictions` leaves elements out; one without the last axes leaves out pixels or samples.
+
     Args:
         predictions: Logits, or probabilities, `[batch, ..., classes]`.
         targets: One-hot or soft labels, of the shape of `predictions`.
-        class_weights: The weights w, one for each class; 1 by default.
+        class_weights: One weight for each class; 1 by default.
         smooth: What is added to the common part, s; at least 0.
         alpha: The weight of what is predicted too much; at least 0.
         beta: The weight of what is missing; at least 0.
         apply_softmax: Whether the predictions are logits; else they are probabilities, which need not sum to 1.
-        reduction: What becomes of the classes of a sample: `"mean"`, `"sum"` or `"none"`.
+        reduction: How the losses become one number, see above.
         ignore_background: Whether class 0 is left out, if it is not the only one.
-        axis: The axes to sum over; by default all but the first and the last. With the first, the batch is one region.
-        where: True where an element counts: of the shape of `predictions` to leave classes out, of that without its
-            last axes to mask pixels or samples. What is masked has gradient 0, a masked sample has loss 0.
+        axis: The axes to reduce; the default is described above.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
         sum_axis_name: Mesh axes over which the pixels, or the batch, that are summed are spread, inside `shard_map`.
 
     Returns:
@@ -117,14 +120,16 @@ def binary_dice_loss(
     0 where they are predicted as they are. Any logits, infinite ones included; targets, and probabilities, in [0, 1],
     else the sample has loss nan. Where nothing is there and nothing is predicted the loss is 0, also with s = 0.
 
+    Sums run over `axis`: by default all axes but the first. With the first among them the batch is one region.
+    A mask of the shape of `predictions` leaves elements out; one without the last axes leaves out pixels or samples.
+
     Args:
         predictions: Logits, or probabilities, `[batch, ...]`.
         targets: Labels, 0, 1 or between, of the shape of `predictions`.
         smooth: What is added to the common part, s; at least 0.
         apply_sigmoid: Whether the predictions are logits; else they are probabilities.
-        axis: The axes to sum over; by default all but the first. With the first, the batch is one region.
-        where: True where an element counts, of the shape of `predictions` or of that without its last axes. What is
-            masked has gradient 0, a masked sample has loss 0.
+        axis: The axes to reduce; the default is described above.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
         sum_axis_name: Mesh axes over which what is summed is spread; see `dice_loss`.
 
     Returns:

@@ -34,22 +34,21 @@ def tversky_loss(
 
     with the sums of `dice_loss`: C what is common, F what is predicted too much, M what is missing. Of the same domain.
     With a gamma above 1 the classes that are far from right weigh more; with one below 1 the slope is infinite in truth
-    where the loss is 0, and is taken as 0 there.
+    where the loss is 0, and is taken as 0 there. `axis`, `reduction` and the mask are those of `dice_loss`.
 
     Args:
         predictions: Logits, or probabilities, `[batch, ..., classes]`.
         targets: One-hot or soft labels, of the shape of `predictions`.
-        class_weights: The weights w, one for each class; 1 by default.
+        class_weights: One weight for each class; 1 by default.
         smooth: What is added to the common part, s; at least 0.
         alpha: The weight of what is predicted too much; at least 0.
         beta: The weight of what is missing; at least 0.
         gamma: The power; at least 0.
         apply_softmax: Whether the predictions are logits; else they are probabilities, which need not sum to 1.
-        reduction: What becomes of the classes of a sample: `"mean"`, `"sum"` or `"none"`.
+        reduction: How the losses become one number, see above.
         ignore_background: Whether class 0 is left out, if it is not the only one.
-        axis: The axes to sum over; by default all but the first and the last. With the first, the batch is one region.
-        where: True where an element counts: of the shape of `predictions` to leave classes out, of that without its
-            last axes to mask pixels or samples. What is masked has gradient 0, a masked sample has loss 0.
+        axis: The axes to reduce; the default is described above.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
         sum_axis_name: Mesh axes over which what is summed is spread; see `dice_loss`.
 
     Returns:

@@ -35,10 +35,16 @@ CASES = [
         second_terms=lambda x, y: (1,),
     )
 ]
-RNG = np.random.default_rng(0)
-SCORES, RELEVANCE, WEIGHTS = (draw(RNG, (6, 5)) for draw in (cases.normal, _relevance, cases.positive))
-ITEMS = RNG.uniform(size=(6, 5)) < 0.7
-ITEMS[2] = False
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    items = rng.uniform(size=(6, 5)) < 0.7
+    items[2] = False
+    return *(draw(rng, (6, 5)) for draw in (cases.normal, _relevance, cases.positive)), items
+
+
+SCORES, RELEVANCE, WEIGHTS, ITEMS = _inputs()
 
 
 @pytest.mark.parametrize("reduce_fn", [jnp.mean, jnp.sum, None])
