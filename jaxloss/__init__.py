@@ -39,6 +39,7 @@ from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
 from jaxloss.losses.segmentation.dice import *
+from jaxloss.losses.segmentation.generalized import *
 from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 
@@ -158,9 +159,11 @@ __all__ = [
     # Segmentation
     "BinaryDiceLoss",
     "DiceLoss",
+    "MulticlassGeneralizedDiceLoss",
     "TverskyLoss",
     "binary_dice_loss",
     "dice_loss",
+    "multiclass_generalized_dice_loss",
     "tversky_loss",
     # Sequences
     "CTCLoss",

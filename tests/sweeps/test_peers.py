@@ -25,7 +25,10 @@ def _arguments(name):
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
         return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
-    if name == "ntxent":
+    if name == "multiclass_generalized_dice_loss":
+        x = cases.normal(np.random.default_rng(0), (2, 10, 5))
+        return x, np.eye(5, dtype=np.float32)[np.arange(20) % 5].reshape(x.shape)
+    if name == "ntxent":  # optax has one batch
         return tuple(next(case for case in cases.collect() if case.fn is fn).draw(3, batch=()).values())
     if name == "ctc_loss":
         rng = np.random.default_rng(0)
@@ -58,6 +61,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "perceptron_loss",
         "poly_loss_cross_entropy",
         "safe_softmax_cross_entropy",
+        "multiclass_generalized_dice_loss",
         "ntxent",
         "ranking_softmax_loss",
         "sigmoid_binary_cross_entropy",

@@ -29,6 +29,8 @@ class Overlap(NamedTuple):
     """What is predicted too much."""
     under: Array
     """What is missing."""
+    there: Array
+    """What is there."""
     inside: Array
     """Which samples hold numbers of the domain alone."""
     counting: Array | None
@@ -98,7 +100,7 @@ def overlap(
     outside = jnp.sum(~inside, sample, keepdims=True, dtype=jnp.int32)
     counting = None if elements.where is None else jnp.any(elements.where, sample)
     try:
-        common, over, under = numerics.sum_of_shards(tuple(jnp.sum(s, axes) for s in sums), sum_axis_name)
+        totals = numerics.sum_of_shards(tuple(jnp.sum(s, axes) for s in (*sums, t)), sum_axis_name)
         outside = numerics.sum_of_shards(outside, sum_axis_name)
         if counting is not None:
             counting = numerics.sum_of_shards(counting.astype(jnp.int32), sum_axis_name) > 0
@@ -107,7 +109,8 @@ def overlap(
             f"{name}: sum_axis_name {sum_axis_name!r} is no mesh axis here: call the loss inside jax.shard_map over "
             "it, each device with its part of what is summed."
         ) from error
-    return Overlap(common, over, under, jnp.squeeze(outside == 0, axes), counting)
+    common, over, under, there = totals
+    return Overlap(common, over, under, there, jnp.squeeze(outside == 0, axes), counting)
 
 
 _IN_UNIT = "predictions and targets must be in [0, 1], or logits with apply_softmax or apply_sigmoid"
@@ -162,7 +165,7 @@ def ratio_losses(
         weights = per_class(name, "class_weights", class_weights, losses.shape, (losses.ndim - 1,), dtype)
         losses = losses * numerics.sharded_like(losses, weights)
     losses = numerics.nan_unless(jnp.broadcast_to(found.inside, losses.shape), losses)
-    if option(name, "ignore_background", ignore_background) and losses.shape[-1] > 1:
+    if option(name, "ignore_background", ignore_background) and losses.shape[-1] != 1:
         losses = numerics.replicated(losses, (losses.ndim - 1,))[..., 1:]
     if reduction != "none":
         losses = jnp.mean(losses, -1) if reduction == "mean" else jnp.sum(losses, -1)
@@ -172,6 +175,7 @@ def ratio_losses(
 __all__ = [
     "from_probabilities",
     "from_sigmoid",
+    "from_softmax",
     "overlap",
     "ratio_losses",
     "summed_axes",
