@@ -127,12 +127,16 @@ def test_the_page_of_a_form_has_a_line_for_each_field(form):
     assert re.match(r"[A-Z][^\n]+ class form of `\w+`\.\n\n[A-Z]", FORMS[form].__doc__)
 
 
-@pytest.mark.parametrize("name", [*sorted(LOSSES - {"SoftmaxAux"}), "Loss", "reduce", "total", "checked"])
+SIGNED = {name: value for name, value in PUBLIC.items() if callable(value)} | FOREIGN
+SIGNED |= {f"torch.{name}": getattr(jaxloss.torch, name) for name in jaxloss.torch.__all__ if name != "functional"}
+
+
+@pytest.mark.parametrize("name", SIGNED)
 def test_signatures_print_the_names_of_types(name):
     """An annotation that is a string prints as it is written: `Scalar`, not a union of eight types."""
-    signature = str(inspect.signature(PUBLIC[name]))
+    signature = str(inspect.signature(SIGNED[name]))
     assert not re.search(r"Union|jaxtyping|numpy|Rows", signature), f"{name}: add `from __future__ import annotations`"
-    assert typing.get_type_hints(PUBLIC[name])
+    assert typing.get_type_hints(SIGNED[name])
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES & FUNCTIONS.keys()))

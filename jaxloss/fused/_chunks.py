@@ -5,6 +5,8 @@ comes later. So the derivative rule computes it beside the value, while the logi
 products instead of the four that computing the logits again takes.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import partial

@@ -1,5 +1,7 @@
 """The checks of the fused losses: their arrays and options as one call's inputs."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import jax

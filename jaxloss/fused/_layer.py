@@ -6,6 +6,8 @@ out of the sum because the loss of a confident token, $\log(1 + e^{r - z_t})$, w
 sum over all classes.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import jax

@@ -1,5 +1,7 @@
 """The plan of a fused loss: in which mode it is computed, and how many tokens or classes at a time."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jaxloss import numerics

@@ -3,6 +3,8 @@
 Derivatives compute a chunk's logits again, so that no tile outlives its turn.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

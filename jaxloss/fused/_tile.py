@@ -4,6 +4,8 @@ r"""The sums over one tile: the logits of some tokens for some classes, which ar
 `labels` are the indices of the tokens' labels, `[tokens]`, with ABSENT for a label that no tile has.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax import lax

@@ -1,5 +1,7 @@
 """The loss of each token from its sums, and the weighted sum of the losses with its gradient in the forward pass."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any, NamedTuple
 

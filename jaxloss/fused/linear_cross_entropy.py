@@ -1,5 +1,7 @@
 r"""The softmax cross-entropy of a last layer, whose logits are never held all at once."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,7 @@
 r"""The log-partition function and the label's logit of a last layer, token by token."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp

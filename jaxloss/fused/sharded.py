@@ -1,5 +1,7 @@
 """The fused last layer on a mesh: how its arrays are sharded, and what is sent where."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple

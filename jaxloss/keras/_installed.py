@@ -1,5 +1,7 @@
 """Keras itself, once it has been imported: its dtype, its masks, and our losses as its own."""
 
+from __future__ import annotations
+
 import inspect
 import sys
 from typing import Any

@@ -1,5 +1,7 @@
 """The base classes of Keras' losses: how a loss is reduced, weighted, masked, configured and compared."""
 
+from __future__ import annotations
+
 import dataclasses
 import re
 from collections.abc import Mapping

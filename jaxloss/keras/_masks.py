@@ -1,5 +1,7 @@
 """Masks and weights in Keras' shapes, which may have an axis of length 1 that the losses lack."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 """The rules of Keras' functions: targets first, shapes that differ by an axis of length 1, means over the last axis."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 """The names of Keras' reductions."""
 
+from __future__ import annotations
+
 from typing import Literal, TypeAlias
 
 from jaxloss._options import choice

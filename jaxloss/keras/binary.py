@@ -1,5 +1,7 @@
 """Keras' binary cross-entropy and focal loss, of probabilities (clipped to 1e-7) and of log-odds."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

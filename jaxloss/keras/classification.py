@@ -1,5 +1,7 @@
 """Keras' cross-entropies and focal losses over classes, of probabilities (clipped to 1e-7) and of logits."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Keras' losses of numbers, counts and distributions: `jaxloss` with targets first and means over an axis."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

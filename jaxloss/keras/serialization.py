@@ -1,5 +1,7 @@
 """Keras' losses by name: `get`, `serialize` and `deserialize`."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,5 +1,7 @@
 """PyTorch's rules of reduction, dtype and shape."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any, Literal, TypeAlias, cast, get_args
 

@@ -1,5 +1,7 @@
 """The base of the class forms: the function's options as the fields of one frozen, hashable pytree."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass

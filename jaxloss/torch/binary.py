@@ -1,5 +1,7 @@
 """PyTorch's cross-entropies of binary targets, from probabilities and from logits."""
 
+from __future__ import annotations
+
 from dataclasses import InitVar, dataclass
 
 from jaxloss import numerics

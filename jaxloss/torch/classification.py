@@ -1,5 +1,7 @@
 """PyTorch's cross-entropies over classes, which are on axis 1 (axis 0 of a single example)."""
 
+from __future__ import annotations
+
 from dataclasses import InitVar, dataclass
 from typing import Any
 

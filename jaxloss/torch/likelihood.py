@@ -1,5 +1,7 @@
 r"""PyTorch's negative log-likelihoods of counts and of real numbers, and its divergence between distributions."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import InitVar, dataclass
 from typing import Literal, TypeAlias, get_args

@@ -1,5 +1,7 @@
 """PyTorch's losses of the distance between input and target."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import InitVar, dataclass
 from typing import Any
@@ -8,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxloss
-from jaxloss._options import is_zero, number
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.torch._conventions import Reduction, broadcast, chosen, expanded, operands, reduced
 from jaxloss.torch._loss import PairLoss
@@ -124,13 +125,7 @@ def smooth_l1_loss(
     name = "smooth_l1_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     x, y, dtype = _pair(name, input, target)
-    limit = number(name, "beta", beta, x.dtype)
-    if is_zero(beta):
-        return reduced(jaxloss.absolute_error(x, y), reduction, dtype)
-    sharp = limit == 0  # a traced beta may be 0 too
-    delta = jnp.where(sharp, jnp.ones_like(limit), limit)
-    smooth = jaxloss.huber_loss(x, y, delta=delta) / delta
-    return reduced(jnp.where(sharp, jaxloss.absolute_error(x, y), smooth), reduction, dtype)
+    return reduced(jaxloss.smooth_l1_loss(x, y, beta=beta), reduction, dtype)
 
 
 def huber_loss(

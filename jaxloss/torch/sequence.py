@@ -1,5 +1,7 @@
 """PyTorch's connectionist temporal classification."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

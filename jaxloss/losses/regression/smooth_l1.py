@@ -42,7 +42,7 @@ def smooth_l1_loss(
     Source: Girshick, "Fast R-CNN", 2015.
     """
     name = "smooth_l1_loss"
-    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0)
+    given = Given("predictions", predictions, 0.0), Given("targets", targets, 0.0, optional=True)
     elements = elementwise(name, where, *given)
     x, y = elements.arrays
     return elements.finish(numerics.smooth_l1(x - y, number(name, "beta", beta, x.dtype)))
