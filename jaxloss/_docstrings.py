@@ -2,10 +2,12 @@
 
 import inspect
 import re
+from functools import cache
 
 _ENTRY = re.compile(r"^    (\*{0,2}\w+): ", re.M)
 
 
+@cache  # of the bases of a form, whose lines every form asks for
 def own_lines(doc: str | None) -> dict[str, str]:
     """The lines of a docstring's `Args:`, by argument, each as one string."""
     _, section, _ = _parted(inspect.cleandoc(doc or ""))
