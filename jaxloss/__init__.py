@@ -18,9 +18,7 @@ from jaxloss.losses.classification.fenchel_young import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.multiclass_margin import *
-from jaxloss.losses.classification.multilabel import *
 from jaxloss.losses.classification.pairs import *
-from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.signed_margin import *
@@ -28,19 +26,13 @@ from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
-from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
-from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
-from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
-from jaxloss.losses.segmentation.dice import *
-from jaxloss.losses.segmentation.generalized import *
-from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 
 __version__ = "0.1.0"
@@ -84,12 +76,9 @@ __all__ = [
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
     "MulticlassSparsemaxLoss",
-    "MultilabelMarginLoss",
-    "MultilabelSoftMarginLoss",
     "GeneralizedCrossEntropy",
     "NLLLoss",
     "PerceptronLoss",
-    "PolyLossCrossEntropy",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
     "SoftMarginLoss",
@@ -113,11 +102,8 @@ __all__ = [
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",
     "multiclass_sparsemax_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
     "nll_loss",
     "perceptron_loss",
-    "poly_loss_cross_entropy",
     "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
@@ -146,25 +132,9 @@ __all__ = [
     # Embeddings
     "CosineDistance",
     "CosineEmbeddingLoss",
-    "NTXent",
-    "TripletMarginLoss",
     "cosine_distance",
     "cosine_embedding_loss",
     "cosine_similarity",
-    "ntxent",
-    "triplet_margin_loss",
-    # Ranking
-    "RankingSoftmaxLoss",
-    "ranking_softmax_loss",
-    # Segmentation
-    "BinaryDiceLoss",
-    "DiceLoss",
-    "MulticlassGeneralizedDiceLoss",
-    "TverskyLoss",
-    "binary_dice_loss",
-    "dice_loss",
-    "multiclass_generalized_dice_loss",
-    "tversky_loss",
     # Sequences
     "CTCLoss",
     "ctc_loss",

@@ -23,7 +23,7 @@ BATCH, CLASSES = 16, 5
 SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4}
 """The lengths of axes: classes, frames, labels of a sequence, width of a last layer."""
 
-OF_A_CALL = ("axis", "axis_name", "vocab_axis_name", "sum_axis_name", "batch_axis_name")
+OF_A_CALL = ("axis", "axis_name", "vocab_axis_name")
 """Options that name axes of arrays or of meshes: which there are, a call alone shows."""
 
 EVERY = False
@@ -451,7 +451,7 @@ def each_plain_kind() -> list[Case]:
 def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:
     """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told."""
     parameters = inspect.signature(fn).parameters
-    others = {*arrays, "where", "weights", "return_aux", "reduce_fn"}
+    others = {*arrays, "where", "weights", "return_aux"}
     return [name for name, parameter in parameters.items() if name not in others and parameter.default is not _NEEDED]
 
 

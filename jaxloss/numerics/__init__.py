@@ -20,7 +20,7 @@ from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import known
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
-from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
+from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
@@ -28,20 +28,17 @@ from jaxloss.numerics.divergence import (
     relative_entropy,
     relative_entropy_log,
 )
-from jaxloss.numerics.elementary import expm1, expm1_minus
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absent, absolute, clip_infinite, divide, gated, huber, nan_unless, times, weighed
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import is_label, label_value
 from jaxloss.numerics.label_cross_entropy import label_nll
-from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.log_products import xlogx, xlogy
-from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
-from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
+from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
+from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
-from jaxloss.numerics.norms import minkowski, positive_power
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -53,7 +50,6 @@ from jaxloss.numerics.poisson import (
 from jaxloss.numerics.power_transform import box_cox
 from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
-from jaxloss.numerics.ratios import fraction
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.target_cross_entropy import target_nll
@@ -74,13 +70,9 @@ __all__ = [
     "cosine_distance",
     "cosine_similarity",
     "ctc_nll",
-    "directions",
     "divide",
     "explicit_sharding",
-    "expm1",
-    "expm1_minus",
     "focal_nll",
-    "fraction",
     "gated",
     "gaussian_nll",
     "generalized_relative_entropy",
@@ -101,19 +93,15 @@ __all__ = [
     "log_cosh",
     "log_softmax",
     "logaddexp",
-    "logsumexp",
     "look_up",
     "matrix_product",
     "max_of_shards",
-    "minkowski",
-    "multilabel_margin",
     "nan_unless",
     "on_mesh",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_log_rate",
     "poisson_rate",
-    "positive_power",
     "probabilities_nll",
     "pushed",
     "relative_entropy",
@@ -122,12 +110,10 @@ __all__ = [
     "replicated",
     "rule",
     "sharded_like",
-    "sigmoid",
     "sigmoid_focal",
     "sigmoid_nll",
     "smooth_l1",
     "soft_margin",
-    "softmax",
     "softplus",
     "sparsemax_nll",
     "sum_of_shards",

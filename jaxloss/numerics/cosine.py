@@ -47,15 +47,6 @@ def _power_of_two(x: jax.Array) -> jax.Array:
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & jnp.asarray(mask, integer), x.dtype)
 
 
-def directions(x: jax.Array) -> jax.Array:
-    """Each vector along the last axis over its length; 0, with slope 0, of a zero vector."""
-    axes = (x.ndim - 1,)
-    scaled, _ = _scaled(x, jnp.zeros((), x.dtype), axes)
-    square = jnp.sum(scaled * scaled, axes, keepdims=True)
-    some = square > 0
-    return jnp.where(some, scaled / jnp.sqrt(jnp.where(some, square, jnp.ones_like(square))), jnp.zeros_like(scaled))
-
-
 class _Length(NamedTuple):
     """The length of each vector, what it is divided by, and whether that is the length."""
 
@@ -177,4 +168,4 @@ def _leading(x: jax.Array) -> jax.Array:
     return lax.bitcast_convert_type(cut, x.dtype)
 
 
-__all__ = ["cosine_distance", "cosine_similarity", "directions", "perpendicular"]
+__all__ = ["cosine_distance", "cosine_similarity", "perpendicular"]

@@ -69,20 +69,6 @@ def _expm1_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def expm1_minus(x: jax.Array) -> jax.Array:
-    r"""$e^x - 1 - x$, without the cancellation at 0."""
-    d = jnp.clip(x, -2, 2)
-    far = jnp.where(x > 0, jnp.exp(x) - (1 + x), jnp.exp(x) + (-1 - x))
-    return jnp.where(d == x, d * d * exp_tail(d, 2), jnp.where(x == jnp.inf, x, far))
-
-
-@rule(expm1_minus)
-def _expm1_minus_jvp(primals, tangents):
-    (x,) = primals
-    return expm1_minus(x), expm1(x) * tangents[0]
-
-
-@jax.custom_jvp
 def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log(a / b)$ for positive a and b, also where the quotient overflows."""
     quotient = a / b

@@ -35,7 +35,7 @@ def convex_kl_divergence(
     Source: optax, which has renamed it so.
     """
     # The third frame up is the caller's line: the second is the wrapper that answers mistaken calls.
-    message = "convex_kl_divergence is deprecated: call generalized_kl_divergence, which is the same function."
+    message = "convex_kl_divergence is deprecated: use generalized_kl_divergence, which is the same function."
     warnings.warn(message, DeprecationWarning, stacklevel=3)
     return generalized_kl_divergence(log_predictions, targets, axis, where)
 

@@ -1,1 +1,0 @@
-"""Segmentation: losses of regions that should overlap."""
