@@ -199,4 +199,5 @@ def _in_y_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
 
 def _in_gamma_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     t = _terms(x, y)
-    return times(_power(x, y, gamma), times(t.log_q * t.log_q, t.c))
+    # One factor after the other: the square of log q may be infinite beside a c of 0.
+    return times(_power(x, y, gamma), times(t.log_q, times(t.log_q, t.c)))
