@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics.elementary import two_sum
 
 Axes = tuple[int, ...]
@@ -68,6 +68,7 @@ def _length(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
+@compiled(4, 5)
 def _cosine(
     a: jax.Array, epsilon_a: jax.Array, b: jax.Array, epsilon_b: jax.Array, axes: Axes, complement: bool
 ) -> jax.Array:
