@@ -19,6 +19,7 @@ from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.pairs import *
+from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
 from jaxloss.losses.classification.safe_cross_entropy import *
 from jaxloss.losses.classification.signed_margin import *
@@ -69,6 +70,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
     "CategoricalHingeLoss",
+    "GeneralizedCrossEntropy",
     "HingeEmbeddingLoss",
     "HingeLoss",
     "MarginRankingLoss",
@@ -76,9 +78,9 @@ __all__ = [
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
     "MulticlassSparsemaxLoss",
-    "GeneralizedCrossEntropy",
     "NLLLoss",
     "PerceptronLoss",
+    "PolyLossCrossEntropy",
     "SigmoidBinaryCrossEntropy",
     "SigmoidFocalLoss",
     "SoftMarginLoss",
@@ -92,9 +94,9 @@ __all__ = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "categorical_hinge_loss",
+    "generalized_cross_entropy",
     "hinge_embedding_loss",
     "hinge_loss",
-    "generalized_cross_entropy",
     "log_softmax",
     "make_fenchel_young_loss",
     "margin_ranking_loss",
@@ -104,6 +106,7 @@ __all__ = [
     "multiclass_sparsemax_loss",
     "nll_loss",
     "perceptron_loss",
+    "poly_loss_cross_entropy",
     "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",

@@ -48,6 +48,7 @@ _RULES: dict[str, Rule] = {
     "margin": Number(),
     "mode": Choice(get_args(Mode)),
     "multi_margin_loss.p": Choice((1, 2)),
+    "poly_loss_cross_entropy.epsilon": Number(),
     "poisson_nll.full": Choice((False, True, "stirling", "exact")),
     "pos_weight": Number(low=0, open_low=True),
     "q": Number(low=0, high=1, open_low=True),

@@ -28,6 +28,8 @@ from jaxloss.numerics.divergence import (
     relative_entropy,
     relative_entropy_log,
 )
+from jaxloss.numerics.elementary import expm1
+from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import absent, absolute, clip_infinite, divide, gated, huber, nan_unless, times, weighed
@@ -72,6 +74,8 @@ __all__ = [
     "ctc_nll",
     "divide",
     "explicit_sharding",
+    "expm1",
+    "expm1_minus",
     "focal_nll",
     "gated",
     "gaussian_nll",

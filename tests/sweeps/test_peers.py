@@ -55,6 +55,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "multiclass_perceptron_loss",
         "multiclass_sparsemax_loss",
         "perceptron_loss",
+        "poly_loss_cross_entropy",
         "safe_softmax_cross_entropy",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",

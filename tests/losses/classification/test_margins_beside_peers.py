@@ -49,6 +49,7 @@ OPTAX = [
     ("multiclass_perceptron_loss", _labelled, {}),
     ("sparsemax_loss", _bits, {}),
     ("multiclass_sparsemax_loss", _labelled, {}),
+    ("poly_loss_cross_entropy", _distributed, {"epsilon": [-1.0, 0.0, 2.0, 3.5]}),
     ("safe_softmax_cross_entropy", _distributed, {}),
 ]
 
