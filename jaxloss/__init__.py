@@ -18,6 +18,7 @@ from jaxloss.losses.classification.fenchel_young import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.generalized import *
 from jaxloss.losses.classification.multiclass_margin import *
+from jaxloss.losses.classification.multilabel import *
 from jaxloss.losses.classification.pairs import *
 from jaxloss.losses.classification.polynomial import *
 from jaxloss.losses.classification.probabilities import *
@@ -78,6 +79,8 @@ __all__ = [
     "MulticlassHingeLoss",
     "MulticlassPerceptronLoss",
     "MulticlassSparsemaxLoss",
+    "MultilabelMarginLoss",
+    "MultilabelSoftMarginLoss",
     "NLLLoss",
     "PerceptronLoss",
     "PolyLossCrossEntropy",
@@ -104,6 +107,8 @@ __all__ = [
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",
     "multiclass_sparsemax_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "perceptron_loss",
     "poly_loss_cross_entropy",

@@ -36,6 +36,7 @@ from jaxloss.numerics.guarded import absent, absolute, clip_infinite, divide, ga
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import is_label, label_value
 from jaxloss.numerics.label_cross_entropy import label_nll
+from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
@@ -100,6 +101,7 @@ __all__ = [
     "look_up",
     "matrix_product",
     "max_of_shards",
+    "multilabel_margin",
     "nan_unless",
     "on_mesh",
     "poisson_exact_log_rate",

@@ -155,6 +155,13 @@ TORCH = [
         "multi_margin_loss",
         {"p": 2, "margin": 0.75, "weight": WEIGHTS},
     ),
+    ("multilabel_soft_margin_loss", {}, "multilabel_soft_margin_loss", {}),
+    (
+        "multilabel_soft_margin_loss",
+        {"class_weights": WEIGHTS},
+        "multilabel_soft_margin_loss",
+        {"weight": WEIGHTS},
+    ),
     ("kl_divergence", {}, "kl_div", {}),
     ("kl_divergence_with_log_targets", {}, "kl_div", {"log_target": True}),
 ]

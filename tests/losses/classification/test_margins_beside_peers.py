@@ -80,6 +80,17 @@ def _pairs(rng, shape):
     return cases.normal(rng, shape), cases.normal(rng, shape), _signs(rng, shape).astype(np.float32)
 
 
+def _lists(rng, shape):
+    x = cases.normal(rng, (4, 5))
+    lists = np.array([rng.permutation(5) for _ in range(4)])
+    lists[np.arange(4), rng.integers(0, 5, 4)] = -1
+    return x, lists.astype(np.int32)
+
+
+def _many_bits(rng, shape):
+    return cases.normal(rng, (4, 5)), cases.bits(rng, (4, 5))
+
+
 def _rows(rng, shape):
     return cases.normal(rng, (4, 5)), rng.integers(0, 5, 4).astype(np.int32)
 
@@ -95,6 +106,8 @@ TORCH = [
     ("hinge_embedding_loss", _binary, {"margin": [0.5, 1.0, 2.0]}),
     ("margin_ranking_loss", _pairs, {"margin": [0.0, 0.5, 2.0]}),
     ("multi_margin_loss", _rows, {"p": [1, 2], "margin": [0.5, 1.0], "class_weights": [None, WEIGHTS]}),
+    ("multilabel_margin_loss", _lists, {}),
+    ("multilabel_soft_margin_loss", _many_bits, {"class_weights": [None, WEIGHTS]}),
     ("smooth_l1_loss", _errors, {"beta": [0.0, 0.5, 2.0]}),
 ]
 

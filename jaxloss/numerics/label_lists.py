@@ -1,0 +1,77 @@
+"""Margins between the labels of a row and its other classes, label after label: no pairs of classes are written."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss.numerics._mesh import columns, varying_alike
+from jaxloss.numerics._rule import compiled, rule
+from jaxloss.numerics.label import label_value
+
+LAST = -1
+
+
+@jax.custom_jvp
+@compiled()
+def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
+    r"""$\sum_s \sum_i \max(0, 1 - x_s + x_i)$ over the labels s and the classes i that are no label, `[..., 1]`.
+
+    A class of minus infinity adds nothing; a label of it is an infinite loss beside any other class.
+
+    Args:
+        x: `[..., classes]`.
+        labels: Class indices, int32, `[..., labels]`; -1 where there is none.
+    """
+    others = _others(x, labels)
+    highest = jnp.max(others, LAST, keepdims=True)
+
+    def step(_: None, label: jax.Array) -> tuple[None, jax.Array]:
+        own = label_value(x, label, x.ndim - 1)
+        term = jnp.sum(jnp.maximum(_lacking(own, others), 0), LAST, keepdims=True)
+        infinite = jnp.where(highest > -jnp.inf, jnp.full_like(term, jnp.inf), jnp.zeros_like(term))
+        return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(own == -jnp.inf, infinite, term))
+
+    return jnp.sum(lax.scan(step, None, _each(labels))[1], 0)
+
+
+def _each(labels: jax.Array) -> jax.Array:
+    """Labels one after the other, `[labels, ..., 1]`."""
+    return jnp.moveaxis(labels, LAST, 0)[..., None]
+
+
+def _indices(x: jax.Array) -> jax.Array:
+    return columns(x, x.ndim - 1, jnp.int32)
+
+
+def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
+    """X, minus infinity at the labels."""
+    indices = _indices(x)
+    _, start = varying_alike(x, jnp.zeros_like(x, bool))
+    is_label, _ = lax.scan(lambda found, label: (found | (indices == label), None), start, _each(labels))
+    return jnp.where(is_label, jnp.full_like(x, -jnp.inf), x)
+
+
+def _lacking(own: jax.Array, others: jax.Array) -> jax.Array:
+    return (1 - jnp.where(own == -jnp.inf, jnp.zeros_like(own), own)) + others
+
+
+@compiled()
+def _slope(x: jax.Array, labels: jax.Array) -> jax.Array:
+    """How many terms are short in which a class is no label, less how many in which it is the label."""
+    others, indices = _others(x, labels), _indices(x)
+
+    def step(slope: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:
+        short = (_lacking(label_value(x, label, x.ndim - 1), others) > 0) & (label >= 0)
+        of_others = short.astype(x.dtype)
+        of_label = jnp.sum(of_others, LAST, keepdims=True)
+        return slope + jnp.where(indices == label, -of_label, of_others), None
+
+    _, start = varying_alike(x, jnp.zeros_like(x))
+    return lax.scan(step, start, _each(labels))[0]
+
+
+@rule(multilabel_margin)
+def _multilabel_margin_jvp(primals, tangents):
+    x, labels = primals
+    slope = _slope(lax.stop_gradient(x), labels)  # constant between the kinks
+    return multilabel_margin(x, labels), jnp.sum(slope * tangents[0], LAST, keepdims=True)
