@@ -42,6 +42,11 @@ def kept_rows(
     return None, jnp.expand_dims(jnp.broadcast_to(fitted(name, "where", array, rows, remedy=remedy), rows), axes)
 
 
+def of_elements(elements: Array | None, rows: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """The mask of each element of `shape`, from what `kept_rows` returns: its own, or else that of its row."""
+    return elements if rows is None or elements is not None else jnp.broadcast_to(rows, shape)
+
+
 def left(name: str, where: Any, ndim: int, shape: tuple[int, ...]) -> Array | None:
     """Which losses, of rank `ndim`, have any element that the mask keeps of predictions of `shape`; None for all.
 
@@ -78,4 +83,4 @@ def counted(name: str, labels: Array, ignore_index: Any) -> Array | None:
     return labels != skip if fits else jnp.ones_like(labels, bool)
 
 
-__all__ = ["counted", "inert", "kept", "kept_rows", "left", "mask", "masked"]
+__all__ = ["counted", "inert", "kept", "kept_rows", "left", "mask", "masked", "of_elements"]

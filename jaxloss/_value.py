@@ -61,14 +61,17 @@ class Value:
         return _key(self) == _key(other) if type(self) is type(other) else NotImplemented
 
     def __hash__(self) -> int:
-        for field in dataclasses.fields(cast(Any, self)):
-            value = getattr(self, field.name)
-            if isinstance(value, (dict, set)):
-                raise TypeError(
-                    f"{type(self).__name__}: {field.name} has no hash, got {value!r}: keep numbers, strings, arrays or "
-                    "tuples of them, as in tuple(sorted(d.items()))."
-                )
-        return hash((type(self), _key(self)))
+        try:
+            return hash((type(self), _key(self)))
+        except TypeError as error:
+            for field in dataclasses.fields(cast(Any, self)):
+                value = getattr(self, field.name)
+                if isinstance(value, (dict, set)):
+                    raise TypeError(
+                        f"{type(self).__name__}: {field.name} has no hash, got {value!r}: keep numbers, strings, "
+                        "arrays or tuples of them, as in tuple(sorted(d.items()))."
+                    ) from error
+            raise
 
     def __repr__(self) -> str:
         cls, names = type(self), changed(self)

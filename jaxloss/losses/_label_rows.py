@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, class_indices, floats, one_class_axis
-from jaxloss._domain import outside_is_nan
+from jaxloss._domain import checked_only, outside_is_nan
 from jaxloss._masks import counted, kept_rows, masked
 from jaxloss._options import class_table, is_zero, number
 from jaxloss._rows import Rows, rows_of
@@ -133,6 +133,11 @@ def smoothed(
     smoothing = number(name, argument, label_smoothing, y.dtype)
     smooth = (1 - smoothing) * y + smoothing / classes(y, axes, elements, shards)
     return masked(smooth, elements)
+
+
+def negative_checked(name: str, losses: Array, y: Array, axes: tuple[int, ...]) -> Array:
+    """The losses, with an error under `checked` for a row with a negative label, of which the formula has a value."""
+    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
 
 
 def probable(p: Array, axes: tuple[int, ...]) -> Array:

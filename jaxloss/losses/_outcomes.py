@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floating, real, same_shape, wide
 from jaxloss._domain import required
-from jaxloss._masks import inert, kept_rows
+from jaxloss._masks import inert, kept_rows, of_elements
 from jaxloss._rows import Rows, rows_of
 from jaxloss._types import Array, Axes
 
@@ -46,7 +46,7 @@ def outcomes(
     p, t = numerics.aligned(p, t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(dtype))
     axes = class_axes(name, names[0], p, axis)
     elements, rows = kept_rows(name, where, p.shape, axes)
-    kept = elements if rows is None or elements is not None else jnp.broadcast_to(rows, p.shape)
+    kept = of_elements(elements, rows, p.shape)
     p, t = inert(kept, (p, fills[0]), (t, fills[1]))
     if row_fill is not None:
         p, t = inert(rows, (p, row_fill), (t, row_fill))

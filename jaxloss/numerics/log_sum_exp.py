@@ -52,9 +52,8 @@ def slope_of_logs(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = Non
     $(g - likely \sum g) + less \sum g$, in this order, since the first two terms nearly cancel at a likely class. The
     sum of small terms is computed first and added last: its transpose then comes last, as the order asks.
     """
-    likely, less = softmax_parts(x, axes, shards)
-    small = sum_over_row(less * t, axes, shards)
-    return (t - sum_over_row(likely * t, axes, shards)) + small
+    _, beyond, small = _beyond_likely(x, t, axes, shards)
+    return beyond + small
 
 
 def slope_of_logs_with_digits(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName = None) -> jax.Array:
@@ -64,10 +63,15 @@ def slope_of_logs_with_digits(x: jax.Array, t: jax.Array, axes: Axes, shards: Ax
     of all, in which its own is the largest by far, that would have no digits; so the class is selected as 0, which it
     is, before the small terms are added. In a first derivative XLA on CPU would store an array for the selection.
     """
+    likely, beyond, small = _beyond_likely(x, t, axes, shards)
+    return jnp.where(likely > 0.5, jnp.zeros_like(t), beyond) + small
+
+
+def _beyond_likely(x: jax.Array, t: jax.Array, axes: Axes, shards: AxisName) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """1 at the likely class, if there is one, else 0; t less its value there; and the sum of small terms, first."""
     likely, less = softmax_parts(x, axes, shards)
     small = sum_over_row(less * t, axes, shards)
-    beyond = t - sum_over_row(likely * t, axes, shards)
-    return jnp.where(likely > 0.5, jnp.zeros_like(t), beyond) + small
+    return likely, t - sum_over_row(likely * t, axes, shards), small
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))

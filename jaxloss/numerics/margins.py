@@ -5,10 +5,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxloss.numerics._mesh import columns
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.guarded import absent, clip_infinite
-from jaxloss.numerics.label import label_value
+from jaxloss.numerics.label import distance_from_label, label_value
 from jaxloss.numerics.logistic import sigmoid, softplus
 
 
@@ -52,8 +51,7 @@ def _not_at_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 
     A selection of the other classes would be written out by XLA on CPU. Indices are exact to 2**24 classes.
     """
-    away = jnp.abs(columns(x, axis, x.dtype) - labels.astype(x.dtype))
-    return (away - 0.5) * jnp.inf
+    return (distance_from_label(x, labels, axis) - 0.5) * jnp.inf
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

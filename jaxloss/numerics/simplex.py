@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._row_sums import top_and_base
 from jaxloss.numerics._rule import compiled, rule, tangent
-from jaxloss.numerics.guarded import absent, clip_infinite
+from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity
 from jaxloss.numerics.label import is_label, label_value
 
 State = tuple[jax.Array, jax.Array, jax.Array]
@@ -27,12 +28,12 @@ def sparsemax(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
 
 def _top(x: jax.Array, axis: int) -> jax.Array:
     """The maximum of each row, made finite."""
-    return clip_infinite(lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf)))
+    return top_and_base(x, axis)[1]
 
 
 def _less(x: jax.Array, top: jax.Array) -> jax.Array:
     """X less the maximum of its row: 0 for a class of infinite score, minus infinity for an absent one."""
-    return jnp.minimum(x, float(jnp.finfo(x.dtype).max)) - top
+    return clip_positive_infinity(x) - top
 
 
 def _threshold(x: jax.Array, top: jax.Array, axis: int) -> jax.Array:

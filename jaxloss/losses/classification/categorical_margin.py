@@ -8,12 +8,11 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
-from jaxloss._domain import checked_only
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
-from jaxloss.losses._label_rows import kept_of
+from jaxloss.losses._label_rows import kept_of, negative_checked
 
 
 @over_rows
@@ -59,7 +58,7 @@ def categorical_hinge_loss(
         x, y = numerics.gated(x, rows), masked(y, rows)
     gap = numerics.categorical_gap(x, y, axes)
     losses = jnp.squeeze(masked(numerics.hinge(gap, jnp.ones_like(gap), jnp.ones((), gap.dtype)), rows), axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = negative_checked(name, losses, y, axes)
     return rows_of(losses, rows, axes)
 
 

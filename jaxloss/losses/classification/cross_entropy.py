@@ -10,14 +10,13 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
-from jaxloss._domain import checked_only
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss._vocabulary import shards_of
-from jaxloss.losses._label_rows import classes, kept_of, label_rows, smoothed
+from jaxloss.losses._label_rows import classes, kept_of, label_rows, negative_checked, smoothed
 
 
 @over_rows
@@ -86,7 +85,7 @@ def softmax_cross_entropy(
     nll, lse = numerics.target_nll(x, smooth, rows, axes, shards.axis_name)
     z_term = _z_term(name, lse, z_loss)
     losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = negative_checked(name, losses, y, axes)
     aux = _aux(lse, z_term, lambda x: jnp.squeeze(x, axes)) if return_aux else None
     return rows_of((losses, aux) if return_aux else losses, rows, axes)
 

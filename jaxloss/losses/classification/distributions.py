@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats
-from jaxloss._masks import inert
+from jaxloss._masks import inert, of_elements
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
 from jaxloss.losses._label_rows import kept_of, smoothed
 
@@ -70,7 +70,7 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
     y = floats("smooth_labels", "labels", labels)
     axes = class_axes("smooth_labels", "labels", y, axis)
     elements, rows = kept_of("smooth_labels", where, y, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, y.shape)
+    keep = of_elements(elements, rows, y.shape)
     (y,) = inert(keep, (y, 0.0))
     return smoothed("smooth_labels", y, alpha, axes, keep, "alpha")
 

@@ -9,14 +9,13 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched, real
-from jaxloss._domain import checked_only
 from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
-from jaxloss._masks import inert, masked
+from jaxloss._masks import inert, masked, of_elements
 from jaxloss._options import is_zero, number, per_class
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import LabelRows, kept_of, label_rows, smoothed
+from jaxloss.losses._label_rows import LabelRows, kept_of, label_rows, negative_checked, smoothed
 
 
 def sigmoid_focal_loss(
@@ -127,11 +126,11 @@ def softmax_focal_loss(
     x, y = matched(name, logits, y, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
     elements, kept = kept_of(name, where, x, axes)
-    keep = elements if kept is None or elements is not None else jnp.broadcast_to(kept, x.shape)
+    keep = of_elements(elements, kept, x.shape)
     x, y = inert(keep, (x, -jnp.inf), (y, 0.0))
     weights = None if alpha is None else _alpha(name, alpha, x, axes)
     losses = jnp.squeeze(_dense_focal(name, x, y, axes, weights, gamma, label_smoothing, keep), axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = negative_checked(name, losses, y, axes)
     return rows_of(losses, kept, axes)
 
 

@@ -10,11 +10,11 @@ from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, integers, matched, one_class_axis, without
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
-from jaxloss._masks import inert, masked
+from jaxloss._masks import inert, masked, of_elements
 from jaxloss._options import per_class
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Labels, Mask, Numbers
-from jaxloss.losses._label_rows import classes, kept_of
+from jaxloss.losses._label_rows import classes, kept_of, probable
 
 
 @over_rows
@@ -58,9 +58,9 @@ def multilabel_soft_margin_loss(
     x, y = matched(name, logits, labels, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
     elements, rows = kept_of(name, where, x, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, x.shape)
+    keep = of_elements(elements, rows, x.shape)
     x, y = inert(keep, (x, 0.0), (y, 0.5))
-    inside = (jnp.min(y, axes, keepdims=True) >= 0) & (jnp.max(y, axes, keepdims=True) <= 1)
+    inside = probable(y, axes)
     terms = numerics.sigmoid_nll(numerics.gated(x, inside), numerics.gated(y, inside))
     if class_weights is not None:
         weights = numerics.sharded_like(x, per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype))

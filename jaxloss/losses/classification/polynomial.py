@@ -8,13 +8,12 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
-from jaxloss._domain import checked_only
 from jaxloss._loss import Loss
-from jaxloss._masks import inert, masked
+from jaxloss._masks import inert, masked, of_elements
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
-from jaxloss.losses._label_rows import kept_of
+from jaxloss.losses._label_rows import kept_of, negative_checked
 
 
 @over_rows
@@ -59,12 +58,12 @@ def poly_loss_cross_entropy(
     x, y = matched(name, logits, labels, ("logits", "labels"))
     axes = class_axes(name, "logits", x, axis)
     elements, rows = kept_of(name, where, x, axes)
-    keep = elements if rows is None or elements is not None else jnp.broadcast_to(rows, x.shape)
+    keep = of_elements(elements, rows, x.shape)
     x, y = inert(keep, (x, -jnp.inf), (y, 0.0))
     log_p = -numerics.absent(y, masked(-numerics.log_softmax(x, axes), keep))
     first = 1 + number(name, "epsilon", epsilon, x.dtype)
     losses = jnp.sum(y * (numerics.expm1_minus(log_p) - first * numerics.expm1(log_p)), axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = negative_checked(name, losses, y, axes)
     return rows_of(losses, rows, axes)
 
 

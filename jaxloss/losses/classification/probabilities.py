@@ -19,6 +19,7 @@ from jaxloss.losses._label_rows import (
     classes,
     kept_of,
     label_rows,
+    negative_checked,
     probable,
     smoothed,
 )
@@ -81,7 +82,7 @@ def categorical_cross_entropy(
         smooth = masked(smooth * numerics.sharded_like(p, weights), elements)
     losses = numerics.probabilities_nll(p, smooth, inside if rows is None else inside & rows, axes)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, PROBABILITIES), axes)
-    losses = checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+    losses = negative_checked(name, losses, y, axes)
     return rows_of(losses, rows, axes)
 
 

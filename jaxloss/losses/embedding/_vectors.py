@@ -10,7 +10,7 @@ from jaxloss import numerics
 from jaxloss._arrays import class_axes, floating, real, without
 from jaxloss._domain import required
 from jaxloss._elements import Given, elementwise
-from jaxloss._masks import kept_rows, masked
+from jaxloss._masks import kept_rows, masked, of_elements
 from jaxloss._rows import Rows, rows_of
 from jaxloss._types import Array, Axes
 
@@ -57,7 +57,7 @@ def vectors(name: str, axis: Axes | None, where: Any, **arrays: Any) -> Vectors:
     x = floating(name, first, x)
     axes = class_axes(name, first, x, axis)
     elements, rows = kept_rows(name, where, x.shape, axes)
-    kept = elements if rows is None or elements is not None else jnp.broadcast_to(rows, x.shape)
+    kept = of_elements(elements, rows, x.shape)
     found = elementwise(name, kept, *(Given(argument, a, 0.0) for argument, a in arrays.items())).arrays
     if rows is not None:
         rows = numerics.sharded_like(found[0], rows)
