@@ -85,7 +85,7 @@ def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Arr
 
     It adds terms one after the other, so at most `MANY` are added that way, in blocks if the last axis is longer.
     Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy 65536x10, the twin takes 2.4 times the CPU time; of
-    kl_divergence 8192x1000 it stores 33 MB and the form 0.6 MB.
+    softmax_cross_entropy 8192x1000 it stores 33 MB and the form 0.6 MB.
     """
     return _one_reduction(a, b, axes)
 
@@ -106,8 +106,8 @@ def _one_reduction(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, j
 def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
     """`x` with an axis split in two, the second of which has at most `MANY` terms; zeros fill the last block."""
     n = x.shape[axis]
-    size = n if n < MANY else BLOCK
-    blocks = -(-n // size)
+    blocks = 1 if n < MANY else -(-n // BLOCK)
+    size = -(-n // blocks)
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, blocks * size - n if i == axis else 0, 0) for i in range(x.ndim)])
     return x.reshape(*x.shape[:axis], blocks, size, *x.shape[axis + 1 :])
 
