@@ -32,7 +32,18 @@ from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gaussian import gaussian_nll
-from jaxloss.numerics.guarded import absent, absolute, clip_infinite, divide, gated, huber, nan_unless, times, weighed
+from jaxloss.numerics.guarded import (
+    absent,
+    absolute,
+    clip_infinite,
+    divide,
+    gated,
+    huber,
+    nan_unless,
+    scaled,
+    times,
+    weighed,
+)
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import is_label, label_value
 from jaxloss.numerics.label_cross_entropy import label_nll
@@ -115,6 +126,7 @@ __all__ = [
     "replaced",
     "replicated",
     "rule",
+    "scaled",
     "sharded_like",
     "sigmoid_focal",
     "sigmoid_nll",

@@ -127,3 +127,19 @@ def absent(weight: jax.Array, value: jax.Array) -> jax.Array:
 def weighed(weight: jax.Array, value: jax.Array) -> jax.Array:
     r"""$w v$ with $0 \cdot \infty = 0$, and slope 0 in both there; in `times` the slope in the weight is infinite."""
     return weight * absent(weight, value)
+
+
+@jax.custom_jvp
+def scaled(weight: jax.Array, value: jax.Array) -> jax.Array:
+    """`weighed` for a value whose slopes are finite: its slope in the value is the weight, without a selection.
+
+    The selection would need the value where the slope is computed: for each element of a row instead of once.
+    """
+    return weighed(weight, value)
+
+
+@rule(scaled)
+def _scaled_jvp(primals, tangents):
+    weight, value = primals
+    slopes = (lambda: absent(weight, value), tangents[0]), (lambda: weight, tangents[1])
+    return scaled(weight, value), tangent(value, *slopes)

@@ -28,7 +28,7 @@ from jaxloss.numerics.log_sum_exp import slope_of_logs_with_digits
 
 
 class _Label(NamedTuple):
-    """What a labelled row's losses are made of; every field keeps the class axis with length 1."""
+    """What a labelled row's losses are made of; either every field keeps the class axis with length 1, or none does."""
 
     top: jax.Array
     base: jax.Array
@@ -38,6 +38,20 @@ class _Label(NamedTuple):
     @property
     def share(self) -> jax.Array:
         return jnp.exp(clip_positive_infinity(self.logit) - self.base)
+
+    @property
+    def total(self) -> jax.Array:
+        """The sum of exp(x - base), 0 for a row of -inf."""
+        return self.rest + self.share
+
+    @property
+    def log_total(self) -> jax.Array:
+        """Its logarithm, 0 for a row of -inf."""
+        return jnp.log(jnp.where(self.total == 0, jnp.ones_like(self.total), self.total))
+
+    def without(self, axis: int) -> "_Label":
+        """The same without the class axis: XLA on CPU computes arrays [rows] in vectors, not [rows, 1] (0.10.2)."""
+        return _Label(*(jnp.squeeze(field, axis) for field in self))
 
 
 class _LabelShares(NamedTuple):
@@ -76,33 +90,25 @@ def label_nll(
     top, base = top_and_base(x, axis, shards)
     rest = sum_without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
     logit, rest = sum_of_shards((label_value(x, labels, axis), rest), shards)
-    return _label_losses(x, _Label(top, base, logit, rest), where, factors, axis, shards)
+    return _label_losses(x, top, _Label(top, base, logit, rest).without(axis), where, factors, axis, shards)
 
 
-def _label_losses(x, label, where, factors, axis, shards):
-    # Without the class axis: XLA on CPU computes arrays [rows] in vectors, but not [rows, 1] (jaxlib 0.10.2).
-    top, base, logit, rest = flat = _Label(*(jnp.squeeze(field, axis) for field in label))
-    log_total = _log_total(flat)
-    share = jnp.where(logit == top, jnp.ones_like(rest), flat.share)
+def _label_losses(x, row_top, label, where, factors, axis, shards):
+    top, base, logit, rest = label
+    share = jnp.where(logit == top, jnp.ones_like(rest), label.share)
     impossible = (logit == -jnp.inf) | ((top == jnp.inf) & (logit < top))
-    far = jnp.where(impossible, jnp.full_like(rest, jnp.inf), (base - logit) + log_total)
+    far = jnp.where(impossible, jnp.full_like(rest, jnp.inf), (base - logit) + label.log_total)
     nll = jnp.where(logit == top, log1p(rest / share), far)
     nll = jnp.where(impossible, far, nll)
-    lse = or_infinite_top(top, base + log_total)
+    lse = or_infinite_top(top, base + label.log_total)
     if factors is None:
         weighted_nll = jnp.zeros_like(nll)
     else:
-        half = sum_of_terms(weighed(factors, half_gaps(x, label.top)), axis)
+        half = sum_of_terms(weighed(factors, half_gaps(x, row_top)), axis)
         half, mass = sum_of_shards((half, jnp.sum(factors, axis)), shards)
-        weighted_nll = times(mass, log_total) + 2 * half
+        weighted_nll = times(mass, label.log_total) + 2 * half
     nll, lse, weighted_nll = (keep(where, jnp.expand_dims(loss, axis)) for loss in (nll, lse, weighted_nll))
     return nll, lse, weighted_nll
-
-
-def _log_total(label: _Label) -> jax.Array:
-    """The log of the sum of exp(x - base), 0 for a row of -inf."""
-    total = label.rest + label.share
-    return jnp.log(jnp.where(total == 0, jnp.ones_like(total), total))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
@@ -112,13 +118,16 @@ def _label_losses_and_shares(x, labels, where, factors, axis, shards):
     top, base = top_and_base(x, axis, shards)
     e = without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
     sums = sum_of_shards((label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True)), shards)
-    label = _Label(top, base, *sums)
-    losses = _label_losses(x, label, where, factors, axis, shards)
-    total = label.rest + label.share
-    inverse = jnp.where(total == 0, jnp.zeros_like(total), 1 / jnp.where(total == 0, jnp.ones_like(total), total))
-    missing = jnp.where(label.logit == -jnp.inf, jnp.ones_like(total), label.rest * inverse)
-    gaps = None if factors is None else 2 * half_gaps(x, top) + _log_total(label)
-    return losses, _LabelShares(e * inverse, label.share * inverse, missing, gaps)
+    label = _Label(top, base, *sums).without(axis)
+    losses = _label_losses(x, top, label, where, factors, axis, shards)
+    none = label.total == 0
+    inverse = jnp.where(none, jnp.zeros_like(label.total), 1 / jnp.where(none, jnp.ones_like(label.total), label.total))
+    missing = jnp.where(label.logit == -jnp.inf, jnp.ones_like(label.total), label.rest * inverse)
+    of_label, missing, inverse, log_total = (
+        jnp.expand_dims(a, axis) for a in (label.share * inverse, missing, inverse, label.log_total)
+    )
+    gaps = None if factors is None else 2 * half_gaps(x, top) + log_total
+    return losses, _LabelShares(e * inverse, of_label, missing, gaps)
 
 
 @rule(_label_losses_and_shares)

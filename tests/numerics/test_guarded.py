@@ -14,6 +14,7 @@ from jaxloss.numerics.guarded import (
     gated,
     huber,
     nan_unless,
+    scaled,
     times,
     weighed,
 )
@@ -24,6 +25,8 @@ ENDS = [
     End(times, (0.0, np.inf), 0, (np.inf, 0)),
     End(times, (0.0, 2.0), 0, (2, 0)),
     End(weighed, (0.0, np.inf), 0, (0, 0)),
+    End(scaled, (0.0, np.inf), 0, (0, 0)),
+    End(scaled, (0.0, 2.0), 0, (2, 0)),
     End(weighed, (0.0, 2.0), 0, (2, 0)),
     End(absent, (0.0, np.inf), 0, (0, 0)),
     End(absent, (0.0, 2.0), 2, (0, 1)),
@@ -46,7 +49,7 @@ def test_infinities_are_clipped_to_the_largest_number_of_their_sign():
 def test_a_weight_of_zero_takes_an_infinity_out_but_no_nan():
     """A value of 0 beside a gradient of nan would hide where the nan comes from."""
     zero, nan = jnp.float32(0), jnp.float32(np.nan)
-    for f in (times, weighed):
+    for f in (times, weighed, scaled):
         assert np.isnan(f(zero, nan))
         assert f(zero, jnp.float32(-np.inf)) == 0
 

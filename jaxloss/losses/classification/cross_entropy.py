@@ -152,9 +152,9 @@ def softmax_cross_entropy_with_integer_labels(
     if not is_zero(label_smoothing):
         spread = smoothing / classes(x, (rows.axis,), rows.elements, rows.shards) * rows.spread(weights)
     nll, lse, spread_nll = numerics.label_nll(x, rows.labels, rows.slopes, spread, rows.axis, vocab_axis_name)
-    losses = nll if own_weight is None else numerics.weighed(own_weight, nll)
+    losses = nll if own_weight is None else numerics.scaled(own_weight, nll)
     if not is_zero(label_smoothing):
-        losses = numerics.weighed(1 - smoothing, losses) + spread_nll
+        losses = numerics.scaled(1 - smoothing, losses) + spread_nll
     z_term = _z_term(name, lse, z_loss)
     losses = rows.finish(name, losses if z_term is None else losses + z_term)
     aux = _aux(lse, z_term, lambda x: rows.finish(name, x)) if return_aux else None
