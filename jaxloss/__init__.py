@@ -36,6 +36,7 @@ from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
 from jaxloss.losses.sequence.ctc import *
+from jaxloss.losses.sequence.ctc_forward import *
 
 __version__ = "0.1.0"
 
@@ -146,6 +147,7 @@ __all__ = [
     # Sequences
     "CTCLoss",
     "ctc_loss",
+    "ctc_loss_with_forward_probs",
     # Fused with the last layer
     "LinearAux",
     "LinearSoftmaxCrossEntropy",

@@ -22,6 +22,7 @@ from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
 from jaxloss.numerics.ctc import ctc_nll
+from jaxloss.numerics.ctc_sums import ctc_forward
 from jaxloss.numerics.divergence import (
     generalized_relative_entropy,
     kl_rows,
@@ -83,6 +84,7 @@ __all__ = [
     "clip_infinite",
     "cosine_distance",
     "cosine_similarity",
+    "ctc_forward",
     "ctc_nll",
     "divide",
     "explicit_sharding",

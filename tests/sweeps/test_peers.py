@@ -28,7 +28,7 @@ def _arguments(name):
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
         return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
-    if name == "ctc_loss":
+    if name.startswith("ctc_loss"):
         rng = np.random.default_rng(0)
         frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
         paddings = (np.arange(9) >= frames[:, None], np.arange(4) >= labels[:, None])
@@ -43,6 +43,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "cosine_distance",
         "cosine_similarity",
         "ctc_loss",
+        "ctc_loss_with_forward_probs",
         "generalized_kl_divergence",
         "hinge_loss",
         "huber_loss",
@@ -81,8 +82,9 @@ def test_a_name_of_optax_has_its_signature(name):
     assert all(p.kind is p.KEYWORD_ONLY for p in extra)
 
 
-# What makes a loss is compared in tests/losses/classification/test_fenchel_young.py.
-@pytest.mark.parametrize("name", [name for name in BOTH if not name.startswith("make_")])
+# What makes a loss is compared in tests/losses/classification/test_fenchel_young.py, and what returns three arrays in
+# tests/losses/sequence/test_ctc_forward.py.
+@pytest.mark.parametrize("name", [name for name in BOTH if not (name.startswith("make_") or name.endswith("_probs"))])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_answers_are_optaxs(name):
     arguments = _arguments(name)
