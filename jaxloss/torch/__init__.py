@@ -10,11 +10,16 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
   mass, a log-target of minus infinity. A CTC sequence without an alignment has gradient 0, not nan.
 - Values for which PyTorch raises, or reads past an array, make their own element nan, and are an error under
   `jaxloss.checked`: a class index out of range, a CTC label that is the blank, lengths that do not fit, a probability
-  outside [0, 1], a negative variance. So is a negative rate of `poisson_nll_loss`, and a negative count if `full`.
+  outside [0, 1], a negative variance. So is a negative rate of `poisson_nll_loss`, a negative count if `full`, a target
+  of `multilabel_soft_margin_loss` outside [0, 1], and a target that is not 1 or -1 where it must be one of them.
 - `ctc_loss` normalises its input, which leaves log-probabilities as they are. For other inputs the value and the
   gradient of PyTorch do not belong together.
 - float16 and bfloat16 are computed in float32, and rounded once, to the dtype of the result, which no weight widens.
+- At its kink the slope of `hinge_embedding_loss`, `margin_ranking_loss` and `cosine_embedding_loss` is 0, and not that
+  of the side where the loss is above 0. `soft_margin_loss` does not overflow.
+- `cosine_embedding_loss` adds nothing to the squared lengths, and has finite slopes at zero vectors.
 - Integers of any width are class indices, and targets of any real dtype are taken.
+- `multilabel_margin_loss` does not look at what follows the first -1 of a row, which PyTorch refuses out of range.
 - `gaussian_nll_loss` takes a variance that is the same along several axes, and one number in an array.
 - `size_average` and `reduce` give a DeprecationWarning, and override `"batchmean"` in `kl_div` as in `KLDivLoss`.
 - Options that no loss can have are refused when a class form is made or called, with a message that says why.
@@ -25,7 +30,10 @@ from jaxloss.torch import functional
 from jaxloss.torch._loss import Loss
 from jaxloss.torch.binary import BCELoss, BCEWithLogitsLoss
 from jaxloss.torch.classification import CrossEntropyLoss, NLLLoss
+from jaxloss.torch.embedding import CosineEmbeddingLoss, HingeEmbeddingLoss
 from jaxloss.torch.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
+from jaxloss.torch.margins import MarginRankingLoss, MultiMarginLoss, SoftMarginLoss
+from jaxloss.torch.multilabel import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
 from jaxloss.torch.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from jaxloss.torch.sequence import CTCLoss
 
@@ -33,16 +41,23 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CTCLoss",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
     "Loss",
     "MSELoss",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
     "PoissonNLLLoss",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "functional",
 ]
 

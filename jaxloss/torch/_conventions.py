@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxloss import numerics
 from jaxloss._arrays import real, together, wide
+from jaxloss._domain import checked_only
 from jaxloss._options import choice
 from jaxloss._reduce import reduce
 from jaxloss._types import Array
@@ -58,6 +59,12 @@ def broadcast(name: str, **arrays: Array) -> list[Array]:
 def same_shape(name: str, input: Array, target: Array) -> None:
     if input.shape != target.shape:
         raise ValueError(f"{name}: target must have the shape of input {input.shape}, got {target.shape}: reshape one.")
+
+
+def signed(name: str, target: Any) -> Array:
+    """A target of signs; under `checked`, an error for one that is neither 1 nor -1."""
+    y = real(name, "target", target)
+    return checked_only(name, y, lambda: (y == 1) | (y == -1), "target must be 1 or -1")
 
 
 def expanded(name: str, argument: str, weight: Any, losses: Array) -> Array:

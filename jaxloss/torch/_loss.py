@@ -54,11 +54,20 @@ class Loss(_value.Value):
 
 @dataclass(frozen=True)
 class PairLoss(Loss):
-    """A loss of an input and a target, as all but two are."""
+    """A loss of an input and a target, as most are."""
 
     def __call__(self, input: Floats, target: Numbers) -> Array:
         """The reduced loss."""
         return self.forward(input, target)
+
+
+@dataclass(frozen=True)
+class ComparingLoss(Loss):
+    """A loss that compares two inputs, with a target that says how they should compare."""
+
+    def __call__(self, input1: Floats, input2: Floats, target: Numbers) -> Array:
+        """The reduced loss."""
+        return self.forward(input1, input2, target)
 
 
 __all__ = ["Loss"]

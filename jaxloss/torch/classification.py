@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import Any
 
 import jax.numpy as jnp
 
 import jaxloss
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, integers, real, without
+from jaxloss._arrays import real
 from jaxloss._domain import checked_only
 from jaxloss._masks import counted
-from jaxloss._options import number, per_class
+from jaxloss._options import number
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
+from jaxloss.torch._classes import class_axis, class_weights, distribution, in_range, label_weights, labelled
 from jaxloss.torch._conventions import Reduction, chosen, operands, reduced
 from jaxloss.torch._loss import PairLoss
 
@@ -66,20 +66,25 @@ def cross_entropy(
     number(name, "label_smoothing", label_smoothing, jnp.float32)
     input, target = real(name, "input", input, kind="an array of floats"), real(name, "target", target)
     if target.shape == input.shape:
-        (x, y), dtype = operands(name, input=input, target=_distribution(name, target, ignore_index))
+        (x, y), dtype = operands(name, input=input, target=distribution(name, target, ignore_index))
         y = checked_only(name, y, lambda: ~jnp.any(y < 0), "target must not be negative")
-        classes = _class_weights(name, x, weight)
+        classes = class_weights(name, x, weight)
         values = jaxloss.softmax_cross_entropy(
-            x, y, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes
+            x, y, class_axis(name, x), label_smoothing=label_smoothing, class_weights=classes
         )
         return reduced(values, reduction, dtype)
-    x, labels, dtype = _labelled(name, input, target, distributions=True)
-    labels = _in_range(name, x, labels, ignore_index)
-    classes = _class_weights(name, x, weight)
+    x, labels, dtype = labelled(name, input, target, distributions=True)
+    labels = in_range(name, x, labels, ignore_index)
+    classes = class_weights(name, x, weight)
     values = jaxloss.softmax_cross_entropy_with_integer_labels(
-        x, labels, _axis(name, x), label_smoothing=label_smoothing, class_weights=classes, ignore_index=ignore_index
+        x,
+        labels,
+        class_axis(name, x),
+        label_smoothing=label_smoothing,
+        class_weights=classes,
+        ignore_index=ignore_index,
     )
-    return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
+    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x, ignore_index))
 
 
 def nll_loss(
@@ -121,63 +126,19 @@ def nll_loss(
     """
     name = "nll_loss"
     reduction = chosen(name, reduction, size_average, reduce)
-    x, labels, dtype = _labelled(name, input, target)
-    labels = _in_range(name, x, labels, ignore_index)
-    classes = _class_weights(name, x, weight)
+    x, labels, dtype = labelled(name, input, target)
+    labels = in_range(name, x, labels, ignore_index)
+    classes = class_weights(name, x, weight)
     x = checked_only(name, x, lambda: _likelihoods(name, x, labels, ignore_index) <= 0, "input must be at most 0")
-    values = jaxloss.nll_loss(x, labels, _axis(name, x), class_weights=classes, ignore_index=ignore_index)
-    return reduced(values, reduction, dtype, _counted(name, labels, classes, x, ignore_index))
-
-
-def _axis(name: str, x: Array) -> int:
-    if x.ndim == 0:
-        raise ValueError(f"{name}: input must have an axis of classes, (C,) or (N, C, ...), got a scalar.")
-    return class_axes(name, "input", x, min(x.ndim - 1, 1))[0]
-
-
-def _labelled(name: str, input: Any, target: Any, distributions: bool = False) -> tuple[Array, Array, Any]:
-    (x,), dtype = operands(name, input=input)
-    labels = integers(name, "target", target, ", or give a distribution of the shape of input" if distributions else "")
-    rows = without(x.shape, (_axis(name, x),))
-    if labels.shape != rows:
-        raise ValueError(f"{name}: target must have shape {rows} for input {x.shape}, got {labels.shape}.")
-    return x, labels, dtype
-
-
-def _in_range(name: str, x: Array, labels: Array, ignore_index: int) -> Array:
-    """The labels; under `checked`, an error for those that are neither a class nor ignored."""
-    classes = x.shape[_axis(name, x)]
-    kept = counted(name, labels, ignore_index)
-    known = lambda: (labels >= 0) & (labels < classes) | (jnp.zeros_like(labels, bool) if kept is None else ~kept)  # noqa: E731
-    return checked_only(name, labels, known, f"target must be from 0 to {classes - 1}")
+    values = jaxloss.nll_loss(x, labels, class_axis(name, x), class_weights=classes, ignore_index=ignore_index)
+    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x, ignore_index))
 
 
 def _likelihoods(name: str, x: Array, labels: Array, ignore_index: int) -> Array:
     """The log-probability of each label, 0 where it is ignored."""
-    axis, kept = _axis(name, x), counted(name, labels, ignore_index)
+    axis, kept = class_axis(name, x), counted(name, labels, ignore_index)
     own = jnp.squeeze(numerics.label_value(x, jnp.expand_dims(labels.astype(jnp.int32), axis), axis), axis)
     return own if kept is None else numerics.keep(kept, own)
-
-
-def _distribution(name: str, target: Any, ignore_index: int) -> Array:
-    y = real(name, "target", target)
-    if not jnp.issubdtype(y.dtype, jnp.floating):
-        raise TypeError(f"{name}: target of the shape of input must be distributions of floats, got dtype {y.dtype}.")
-    if ignore_index >= 0:
-        raise ValueError(f"{name}: ignore_index must be negative for a target of distributions, got {ignore_index}.")
-    return y
-
-
-def _class_weights(name: str, x: Array, weight: Any) -> Array | None:
-    axis = _axis(name, x)
-    return None if weight is None else per_class(name, "weight", weight, x.shape, (axis,), x.dtype).reshape(-1)
-
-
-def _counted(name: str, labels: Array, classes: Array | None, x: Array, ignore_index: int) -> Array:
-    """The weight of each class index in the denominator of the mean."""
-    weights = jnp.ones_like(labels, x.dtype) if classes is None else numerics.look_up(classes, labels)
-    kept = counted(name, labels, ignore_index)
-    return weights if kept is None else numerics.keep(kept, weights)
 
 
 @dataclass(frozen=True)

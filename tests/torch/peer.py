@@ -42,24 +42,35 @@ class TorchRow(Row):
         return self.fn(*self.ordered(arrays), reduction="none", **{**self.given(), **(options or {})})
 
     def answers(self, library, arrays, fully):
-        options, found = self.given(), {}
-        if library is not ours:
-            options = {k: _tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-        fn, form = getattr(library.functional, self.fn.__name__), getattr(library, self.form.__name__)
+        found = {}
         if fully:
-            found["function"] = fn(*self.ordered(arrays), **options)
+            fn = getattr(library.functional, self.fn.__name__)
+            found["function"] = fn(*self.ordered(arrays), **self._taken(library))
         for reduction in self.reductions if fully else ("mean",):
-            told = {"reduction": reduction, **options}
-            found[reduction] = (
-                form(**told)(*self.ordered(arrays)) if self.has_form else fn(*self.ordered(arrays), **told)
-            )
+            found[reduction] = self.answer(library, arrays, reduction=reduction)
         return found
 
+    def answer(self, library, arrays, **told):
+        """The answer of the library's class form, or of its function where the form lacks an option."""
+        told |= self._taken(library)
+        if self.has_form:
+            return getattr(library, self.form.__name__)(**told)(*self.ordered(arrays))
+        return getattr(library.functional, self.fn.__name__)(*self.ordered(arrays), **told)
+
+    def _taken(self, library):
+        """The options as the library takes them."""
+        as_tensor = lambda v: _tensor(v) if isinstance(v, np.ndarray) and library is not ours else v
+        return {k: as_tensor(v) for k, v in self.given().items()}
+
     def peers(self, arrays, fully):
+        return self.beside(lambda library, arrays: self.answers(library, arrays, fully), arrays)
+
+    def beside(self, ask, arrays):
+        """What `ask` has from PyTorch, and the slopes of its `total`."""
         import torch
 
         tensors = {k: _tensor(x, requires_grad=k in floating(arrays)) for k, x in arrays.items()}
-        answers, weighted = self.answers(torch.nn, tensors, fully), torch.zeros(())
+        answers, weighted = ask(torch.nn, tensors), torch.zeros(())
         for i, value in enumerate(answers.values()):
             factors = torch.cos(torch.arange(value.numel(), dtype=value.dtype)).reshape(value.shape)
             weighted = weighted + (factors * value).sum() / (1 + i)
@@ -74,8 +85,8 @@ class TorchRow(Row):
     def peers_dtype(self, arrays):
         import torch
 
-        if self.fn is F.ctc_loss and arrays["log_probs"].dtype.itemsize == 2:
-            return None  # PyTorch has none
+        if self.fn in NO_HALVES and min(x.dtype.itemsize for x in floating(arrays).values()) == 2:
+            return None
         tensors = [
             _tensor(np.asarray(x, np.float32)).to(getattr(torch, x.dtype.name)) if k in floating(arrays) else _tensor(x)
             for k, x in arrays.items()
@@ -119,6 +130,10 @@ class TorchRow(Row):
         ]
 
 
+NO_HALVES = F.ctc_loss, F.multi_margin_loss, F.multilabel_margin_loss
+"""The functions that PyTorch does not have for half precision, on a CPU."""
+
+
 def _tensor(x: np.ndarray, **more: Any) -> Any:
     import torch
 
@@ -147,3 +162,19 @@ def symbols(blank=0):
         return np.where(drawn == blank, np.int32(0), drawn)
 
     return Domain(draw, "ns", outside=(blank, -1, 10**6), differentiable=False)
+
+
+def signs(axes):
+    """1 and -1 as integers, in which PyTorch does not differentiate either."""
+    draw = lambda rng, shape, sizes: cases.signs(rng, shape).astype(np.int32)
+    return Domain(draw, axes, outside=(0, 2, -2), differentiable=False)
+
+
+def truncated():
+    """Lists of class indices, some of which end before their last entry, by -1."""
+
+    def draw(rng, shape, sizes):
+        drawn = rng.permuted(np.broadcast_to(np.arange(shape[-1], dtype=np.int32), shape), axis=-1)
+        return np.where(rng.random(shape) < 0.3, np.int32(-1), drawn)
+
+    return Domain(draw, "...c", outside=(-2, 10**6), differentiable=False)

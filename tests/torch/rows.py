@@ -7,9 +7,9 @@ import numpy as np
 import jaxloss.torch as ours
 from jaxloss.torch import functional as F
 from tests import cases
-from tests.cases import BITS, COUNTS, LOG_ODDS, LOG_RATES, LOGITS, MASSES, RATES, REALS, Domain
+from tests.cases import BITS, COUNTS, LOG_ODDS, LOG_RATES, LOGITS, MASSES, RATES, REALS, SIGNS, Domain
 from tests.dropins.rows import ignoring, second
-from tests.torch.peer import TorchRow, log_softmax, numbers, symbols
+from tests.torch.peer import TorchRow, log_softmax, numbers, signs, symbols, truncated
 
 ELEMENTS = {"input": REALS.over("...d"), "target": REALS.over("...d")}
 WEIGHT = Domain(lambda rng, shape, sizes: rng.uniform(0.2, 2, shape).astype(np.float32), "...d")
@@ -43,6 +43,13 @@ ALONE = {
     "input_lengths": replace(numbers(8), axes=""),
     "target_lengths": replace(numbers(3), axes=""),
 }
+PAIRED = {"input1": REALS.over("...d"), "input2": REALS.over("...d"), "target": SIGNS.over("...d")}
+SIDES = {"input": REALS.over("...d"), "target": signs("...d")}
+VECTORS = {"input1": REALS.over("...d"), "input2": REALS.over("...d"), "target": signs("...")}
+SCORED = {"input": LOGITS, "target": cases.LABELS}
+LISTED = {"input": LOGITS, "target": truncated()}
+TAGGED = {"input": LOGITS, "target": BITS.over("...c")}
+BAD_MARGIN = {"margin": ("wide", ODD_SHAPE)}
 BAD_CTC = {"blank": (9, -1, 0.5), "zero_infinity": ("yes", 2)}
 SMOOTH = {"label_smoothing": 0.15}
 
@@ -134,6 +141,44 @@ ROWS = [
         single=False,
     ),
     TorchRow(F.nll_loss, ours.NLLLoss, {**LOGGED, "target": ignoring(0)}, batch=(), name="single"),
+    TorchRow(F.hinge_embedding_loss, ours.HingeEmbeddingLoss, SIDES),
+    TorchRow(F.hinge_embedding_loss, ours.HingeEmbeddingLoss, SIDES, {"margin": 2.5}, BAD_MARGIN),
+    TorchRow(F.soft_margin_loss, ours.SoftMarginLoss, SIDES),
+    TorchRow(F.margin_ranking_loss, ours.MarginRankingLoss, PAIRED),
+    TorchRow(F.margin_ranking_loss, ours.MarginRankingLoss, PAIRED, {"margin": 0.7}, BAD_MARGIN),
+    TorchRow(
+        F.margin_ranking_loss, ours.MarginRankingLoss, {**PAIRED, "target": signs("...d")}, batch=(), name="single"
+    ),
+    TorchRow(F.multi_margin_loss, ours.MultiMarginLoss, SCORED),
+    TorchRow(
+        F.multi_margin_loss,
+        ours.MultiMarginLoss,
+        SCORED,
+        {"p": 2, "margin": 0.4, "weight": CLASS_WEIGHTS},
+        {"p": (0, 3, 1.5, "two"), **BAD_MARGIN, "weight": (ODD_SHAPE, "heavy")},
+    ),
+    TorchRow(F.multi_margin_loss, ours.MultiMarginLoss, SCORED, {"weight": CLASS_WEIGHTS}, batch=(), name="single"),
+    TorchRow(F.multilabel_margin_loss, ours.MultiLabelMarginLoss, LISTED),
+    TorchRow(F.multilabel_margin_loss, ours.MultiLabelMarginLoss, LISTED, batch=(), name="single"),
+    TorchRow(F.multilabel_soft_margin_loss, ours.MultiLabelSoftMarginLoss, TAGGED),
+    TorchRow(
+        F.multilabel_soft_margin_loss,
+        ours.MultiLabelSoftMarginLoss,
+        {**TAGGED, "target": cases.SOFT_BITS.over("...c")},
+        {"weight": CLASS_WEIGHTS},
+        {"weight": (ODD_SHAPE, "heavy")},
+        batch=(3, 4),
+    ),
+    TorchRow(F.multilabel_soft_margin_loss, ours.MultiLabelSoftMarginLoss, TAGGED, batch=(), name="single"),
+    TorchRow(F.cosine_embedding_loss, ours.CosineEmbeddingLoss, VECTORS),
+    TorchRow(
+        F.cosine_embedding_loss,
+        ours.CosineEmbeddingLoss,
+        VECTORS,
+        {"margin": -0.4},
+        {"margin": (-1.5, 2.0, "wide", ODD_SHAPE)},
+    ),
+    TorchRow(F.cosine_embedding_loss, ours.CosineEmbeddingLoss, VECTORS, batch=(), name="single"),
     TorchRow(F.kl_div, ours.KLDivLoss, DIVERGING, batch=(3, 4)),
     TorchRow(
         F.kl_div,
