@@ -17,10 +17,13 @@ from jaxloss.numerics import replicated
 _SWITCH = Choice((False, True))
 # An option has one meaning in all functions; where it differs, the key names the function too.
 _RULES: dict[str, Rule] = {
+    "acc_policy": Choice(("accurate", "balanced", "compact", "auto")),
+    "allow_retain_graph": _SWITCH,
     "alpha": Number(low=0),
     "apply_class_balancing": _SWITCH,
     "axis": Axis(),
     "axis_name": AxisNames(),
+    "batch_chunk_size": Integer(low=1),
     "beta": Number(low=0),
     "binary_focal_crossentropy.alpha": Number(low=0, high=1),
     "blank": Integer(low=0),

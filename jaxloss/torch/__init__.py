@@ -18,6 +18,9 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 - At its kink the slope of `hinge_embedding_loss`, `margin_ranking_loss` and `cosine_embedding_loss` is 0, and not that
   of the side where the loss is above 0. `soft_margin_loss` does not overflow.
 - `cosine_embedding_loss` adds nothing to the squared lengths, and has finite slopes at zero vectors.
+- `linear_cross_entropy` never holds all logits of class indices, whatever its options, smooths labels without holding
+  them either, and has derivatives of every kind. `LinearCrossEntropyLoss` holds no weights: it takes them when it is
+  called, and has no other arguments than its options.
 - Integers of any width are class indices, and targets of any real dtype are taken.
 - `multilabel_margin_loss` does not look at what follows the first -1 of a row, which PyTorch refuses out of range.
 - `gaussian_nll_loss` takes a variance that is the same along several axes, and one number in an array.
@@ -31,6 +34,7 @@ from jaxloss.torch._loss import Loss
 from jaxloss.torch.binary import BCELoss, BCEWithLogitsLoss
 from jaxloss.torch.classification import CrossEntropyLoss, NLLLoss
 from jaxloss.torch.embedding import CosineEmbeddingLoss, HingeEmbeddingLoss
+from jaxloss.torch.last_layer import LinearCrossEntropyLoss, LinearCrossEntropyOptions
 from jaxloss.torch.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
 from jaxloss.torch.margins import MarginRankingLoss, MultiMarginLoss, SoftMarginLoss
 from jaxloss.torch.multilabel import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
@@ -48,6 +52,8 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "Loss",
     "MSELoss",
     "MarginRankingLoss",

@@ -32,9 +32,8 @@ def labelled(name: str, input: Any, target: Any, distributions: bool = False) ->
     return x, labels, dtype
 
 
-def in_range(name: str, x: Array, labels: Array, ignore_index: int | None) -> Array:
+def in_range(name: str, classes: int, labels: Array, ignore_index: int | None) -> Array:
     """The labels; under `checked`, an error for those that are neither a class nor ignored."""
-    classes = x.shape[class_axis(name, x)]
     kept = counted(name, labels, ignore_index)
     known = lambda: (labels >= 0) & (labels < classes) | (jnp.zeros_like(labels, bool) if kept is None else ~kept)  # noqa: E731
     return checked_only(name, labels, known, f"target must be from 0 to {classes - 1}")
@@ -56,9 +55,9 @@ def distribution(name: str, target: Any, ignore_index: int) -> Array:
     return y
 
 
-def label_weights(name: str, labels: Array, classes: Array | None, x: Array, ignore_index: int | None) -> Array:
+def label_weights(name: str, labels: Array, classes: Array | None, dtype: Any, ignore_index: int | None) -> Array:
     """The weight of each class index in the denominator of the mean."""
-    weights = jnp.ones_like(labels, x.dtype) if classes is None else numerics.look_up(classes, labels)
+    weights = jnp.ones_like(labels, dtype) if classes is None else numerics.look_up(classes, labels)
     kept = counted(name, labels, ignore_index)
     return weights if kept is None else numerics.keep(kept, weights)
 

@@ -39,11 +39,15 @@ def chosen(
 
 
 def operands(name: str, **arrays: Any) -> tuple[tuple[Array, ...], Any]:
-    """The arrays in the dtype of computation, and the dtype of the result: the floats' own, or the wider of several."""
-    promoted = together(name, arrays)
-    dtypes = {np.dtype(jnp.asarray(x).dtype) for x in arrays.values()}
+    """The arrays in the dtype of computation, and the dtype of the result."""
+    return together(name, arrays), result_dtype(*arrays.values())
+
+
+def result_dtype(*arrays: Any) -> Any:
+    """The dtype of the floats among the arrays, or the wider one of several."""
+    dtypes = {np.dtype(jnp.asarray(x).dtype) for x in arrays}
     floating = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
-    return promoted, floating[0] if len(floating) == 1 else wide(*floating)
+    return floating[0] if len(floating) == 1 else wide(*floating)
 
 
 def broadcast(name: str, **arrays: Array) -> list[Array]:

@@ -74,7 +74,7 @@ def cross_entropy(
         )
         return reduced(values, reduction, dtype)
     x, labels, dtype = labelled(name, input, target, distributions=True)
-    labels = in_range(name, x, labels, ignore_index)
+    labels = in_range(name, x.shape[class_axis(name, x)], labels, ignore_index)
     classes = class_weights(name, x, weight)
     values = jaxloss.softmax_cross_entropy_with_integer_labels(
         x,
@@ -84,7 +84,7 @@ def cross_entropy(
         class_weights=classes,
         ignore_index=ignore_index,
     )
-    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x, ignore_index))
+    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x.dtype, ignore_index))
 
 
 def nll_loss(
@@ -127,11 +127,11 @@ def nll_loss(
     name = "nll_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     x, labels, dtype = labelled(name, input, target)
-    labels = in_range(name, x, labels, ignore_index)
+    labels = in_range(name, x.shape[class_axis(name, x)], labels, ignore_index)
     classes = class_weights(name, x, weight)
     x = checked_only(name, x, lambda: _likelihoods(name, x, labels, ignore_index) <= 0, "input must be at most 0")
     values = jaxloss.nll_loss(x, labels, class_axis(name, x), class_weights=classes, ignore_index=ignore_index)
-    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x, ignore_index))
+    return reduced(values, reduction, dtype, label_weights(name, labels, classes, x.dtype, ignore_index))
 
 
 def _likelihoods(name: str, x: Array, labels: Array, ignore_index: int) -> Array:

@@ -3,6 +3,7 @@
 from jaxloss.torch.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from jaxloss.torch.classification import cross_entropy, nll_loss
 from jaxloss.torch.embedding import cosine_embedding_loss, hinge_embedding_loss
+from jaxloss.torch.last_layer import linear_cross_entropy
 from jaxloss.torch.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from jaxloss.torch.margins import margin_ranking_loss, multi_margin_loss, soft_margin_loss
 from jaxloss.torch.multilabel import multilabel_margin_loss, multilabel_soft_margin_loss
@@ -20,6 +21,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "linear_cross_entropy",
     "margin_ranking_loss",
     "mse_loss",
     "multi_margin_loss",

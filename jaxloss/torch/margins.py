@@ -6,7 +6,7 @@ from dataclasses import InitVar, dataclass
 
 import jaxloss
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
-from jaxloss.torch._classes import class_weights, in_range, labelled
+from jaxloss.torch._classes import class_axis, class_weights, in_range, labelled
 from jaxloss.torch._conventions import Reduction, broadcast, chosen, expanded, operands, reduced, signed
 from jaxloss.torch._loss import ComparingLoss, PairLoss
 
@@ -139,7 +139,7 @@ def multi_margin_loss(
     x, labels, dtype = labelled(name, input, target)
     if x.ndim > 2:
         raise ValueError(f"{name}: input must have shape (C,) or (N, C), got {x.shape}: move its rows to one axis.")
-    labels = in_range(name, x, labels, None)
+    labels = in_range(name, x.shape[class_axis(name, x)], labels, None)
     classes = class_weights(name, x, weight)
     return reduced(jaxloss.multi_margin_loss(x, labels, p=p, margin=margin, class_weights=classes), reduction, dtype)
 

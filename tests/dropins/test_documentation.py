@@ -1,5 +1,6 @@
 """Every example of PyTorch's and of Keras' own documentation, with ours in the place of theirs. With `--every`."""
 
+import dataclasses
 import doctest
 import inspect
 import re
@@ -61,8 +62,26 @@ class _Module:
             return _Beside(found, getattr(F, name), self._answers)
         if name not in torch_losses.__all__:
             return found
-        plain = lambda options: {k: v.numpy() if hasattr(v, "numpy") else v for k, v in options.items()}
-        return lambda **options: _Beside(found(**options), getattr(torch_losses, name)(**plain(options)), self._answers)
+        form = getattr(torch_losses, name)
+
+        def make(*sizes, **options):
+            theirs = found(*sizes, **options)
+            plain = {k: v.numpy() if hasattr(v, "numpy") else v for k, v in options.items() if k in _fields(form)}
+            return _Beside(theirs, _with_weights(theirs, form(**plain)), self._answers)
+
+        return make
+
+
+def _fields(form):
+    return {field.name for field in dataclasses.fields(form)}
+
+
+def _with_weights(theirs, form):
+    """Our loss, given the weights that PyTorch's holds."""
+    if not hasattr(theirs, "linear"):
+        return form
+    kernel = theirs.linear.weight.detach().numpy().reshape(theirs.num_classes, *theirs.out_features, -1)
+    return lambda x, target: form(x, target, kernel)
 
 
 @needs_torch

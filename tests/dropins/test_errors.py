@@ -3,6 +3,8 @@
 Values outside the domain are in test_samples.py.
 """
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
@@ -28,8 +30,9 @@ def _wrong(row):
     """Arrays of a wrong rank, length or dtype, with what is wrong, and whether that must be an error."""
     arrays = row.draw()
     for name, x in arrays.items():
+        optional = inspect.signature(row.fn).parameters[name].default is None
         for value in ("text", {"a": 1}, None, jax.random.key(0), np.zeros(x.shape, np.complex64)):
-            yield f"{name} of {type(value).__name__}", {**arrays, name: value}, True
+            yield f"{name} of {type(value).__name__}", {**arrays, name: value}, value is not None or not optional
         for shape in (x.shape[1:], (*x.shape, 2), (1, 2, *x.shape), tuple(n + 1 for n in x.shape)):
             yield f"{name} of shape {shape}", {**arrays, name: np.zeros(shape, x.dtype)}, False
         yield f"{name} of integers", {**arrays, name: np.zeros(x.shape, np.int32)}, False

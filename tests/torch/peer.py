@@ -25,9 +25,11 @@ class TorchRow(Row):
     peer = "torch"
     shape = (6,)
     lengths = {"d": 4, "e": 2, "n": 3, "s": 4, "t": 9, "u": 1}
-    common = ("size_average", "reduce", "reduction")
+    common = ("size_average", "reduce", "reduction", "options")
 
     draws = 3
+    stateful = False
+    """Whether PyTorch's class holds weights, which ours takes when it is called."""
 
     @property
     def reductions(self):
@@ -39,13 +41,17 @@ class TorchRow(Row):
         return self.options.keys() <= {field.name for field in dataclasses.fields(self.form)}
 
     def losses(self, arrays, options=None):
-        return self.fn(*self.ordered(arrays), reduction="none", **{**self.given(), **(options or {})})
+        return self.call(self.fn, arrays, reduction="none", **{**self.given(), **(options or {})})
+
+    def call(self, fn, arrays, **told):
+        """The call of a function of either library."""
+        return fn(*self.ordered(arrays), **told)
 
     def answers(self, library, arrays, fully):
         found = {}
         if fully:
             fn = getattr(library.functional, self.fn.__name__)
-            found["function"] = fn(*self.ordered(arrays), **self._taken(library))
+            found["function"] = self.call(fn, arrays, **self._taken(library))
         for reduction in self.reductions if fully else ("mean",):
             found[reduction] = self.answer(library, arrays, reduction=reduction)
         return found
@@ -53,9 +59,9 @@ class TorchRow(Row):
     def answer(self, library, arrays, **told):
         """The answer of the library's class form, or of its function where the form lacks an option."""
         told |= self._taken(library)
-        if self.has_form:
-            return getattr(library, self.form.__name__)(**told)(*self.ordered(arrays))
-        return getattr(library.functional, self.fn.__name__)(*self.ordered(arrays), **told)
+        if self.has_form and (library is ours or not self.stateful):
+            return self.reduced(getattr(library, self.form.__name__)(**told), arrays)
+        return self.call(getattr(library.functional, self.fn.__name__), arrays, **told)
 
     def _taken(self, library):
         """The options as the library takes them."""
@@ -87,19 +93,22 @@ class TorchRow(Row):
 
         if self.fn in NO_HALVES and min(x.dtype.itemsize for x in floating(arrays).values()) == 2:
             return None
-        tensors = [
-            _tensor(np.asarray(x, np.float32)).to(getattr(torch, x.dtype.name)) if k in floating(arrays) else _tensor(x)
+        tensors = {
+            k: _tensor(np.asarray(x, np.float32)).to(getattr(torch, x.dtype.name))
+            if k in floating(arrays)
+            else _tensor(x)
             for k, x in arrays.items()
-        ]
-        return str(getattr(torch.nn.functional, self.fn.__name__)(*tensors).dtype).removeprefix("torch.")
+        }
+        fn = getattr(torch.nn.functional, self.fn.__name__)
+        return str(self.call(fn, tensors).dtype).removeprefix("torch.")
 
     def dtype(self, arrays):
-        return jax.eval_shape(lambda: self.fn(*self.ordered(arrays))).dtype.name
+        return jax.eval_shape(lambda: self.call(self.fn, arrays)).dtype.name
 
     def refusals(self, reduction):
-        arrays = self.ordered(self.draw())
+        arrays = self.draw()
         calls = {self.form.__name__: lambda: self.form(reduction=reduction)}
-        return calls | {self.fn.__name__: lambda: self.fn(*arrays, reduction=reduction)}
+        return calls | {self.fn.__name__: lambda: self.call(self.fn, arrays, reduction=reduction)}
 
     def pairs(self):
         import torch
@@ -128,6 +137,23 @@ class TorchRow(Row):
             type(form).from_config(form.get_config()),
             jax.tree.map(lambda leaf: leaf, form),
         ]
+
+
+class LayerRow(TorchRow):
+    """A loss of a last layer, whose bias is taken by keyword, and by the class form after the weights."""
+
+    stateful = True
+
+    def call(self, fn, arrays, **told):
+        x, kernel, target, *bias = self.ordered(arrays)
+        return fn(x, kernel, target, **dict(zip(["linear_bias"], bias, strict=False)), **told)
+
+    def reduced(self, form, arrays, **more):
+        x, kernel, target, *bias = self.ordered(arrays)
+        return form(x, target, kernel, *bias, **more)
+
+    def pairs(self):
+        return super().pairs()[:1]
 
 
 NO_HALVES = F.ctc_loss, F.multi_margin_loss, F.multilabel_margin_loss

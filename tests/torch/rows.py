@@ -9,7 +9,7 @@ from jaxloss.torch import functional as F
 from tests import cases
 from tests.cases import BITS, COUNTS, LOG_ODDS, LOG_RATES, LOGITS, MASSES, RATES, REALS, SIGNS, Domain
 from tests.dropins.rows import ignoring, second
-from tests.torch.peer import TorchRow, log_softmax, numbers, signs, symbols, truncated
+from tests.torch.peer import LayerRow, TorchRow, log_softmax, numbers, signs, symbols, truncated
 
 ELEMENTS = {"input": REALS.over("...d"), "target": REALS.over("...d")}
 WEIGHT = Domain(lambda rng, shape, sizes: rng.uniform(0.2, 2, shape).astype(np.float32), "...d")
@@ -49,6 +49,8 @@ VECTORS = {"input1": REALS.over("...d"), "input2": REALS.over("...d"), "target":
 SCORED = {"input": LOGITS, "target": cases.LABELS}
 LISTED = {"input": LOGITS, "target": truncated()}
 TAGGED = {"input": LOGITS, "target": BITS.over("...c")}
+LAYER = {"input": REALS.over("...d"), "linear_weight": REALS.over("cd"), "target": ignoring(0.4)}
+LAYERS = {"input": REALS.over("...d"), "linear_weight": REALS.over("ced"), "target": ignoring(0.3).over("...e")}
 BAD_MARGIN = {"margin": ("wide", ODD_SHAPE)}
 BAD_CTC = {"blank": (9, -1, 0.5), "zero_infinity": ("yes", 2)}
 SMOOTH = {"label_smoothing": 0.15}
@@ -130,6 +132,47 @@ ROWS = [
         name="distributions",
     ),
     TorchRow(F.cross_entropy, ours.CrossEntropyLoss, DISTRIBUTED, batch=(), name="a distribution"),
+    LayerRow(F.linear_cross_entropy, ours.LinearCrossEntropyLoss, LAYER),
+    LayerRow(
+        F.linear_cross_entropy,
+        ours.LinearCrossEntropyLoss,
+        {**LAYER, "target": ignoring(0.4, 2), "linear_bias": REALS.over("c")},
+        {**SMOOTH, "ignore_index": 2, "weight": CLASS_WEIGHTS},
+        {**cases.BAD_SMOOTHING, "ignore_index": (0.5, "pad"), "weight": (ODD_SHAPE, "heavy")},
+        thorough=True,
+    ),
+    LayerRow(
+        F.linear_cross_entropy,
+        ours.LinearCrossEntropyLoss,
+        {**LAYERS, "linear_bias": REALS.over("ce")},
+        {**SMOOTH, "weight": CLASS_WEIGHTS},
+        batch=(3,),
+        single=False,
+        name="places",
+    ),
+    LayerRow(
+        F.linear_cross_entropy,
+        ours.LinearCrossEntropyLoss,
+        {**LAYER, "target": ignoring(0)},
+        {**SMOOTH, "weight": CLASS_WEIGHTS},
+        batch=(),
+        name="single",
+    ),
+    LayerRow(
+        F.linear_cross_entropy,
+        ours.LinearCrossEntropyLoss,
+        {**LAYER, "target": TARGETS, "linear_bias": REALS.over("c")},
+        {**SMOOTH, "weight": CLASS_WEIGHTS},
+        name="distributions",
+    ),
+    LayerRow(
+        F.linear_cross_entropy,
+        ours.LinearCrossEntropyLoss,
+        {**LAYERS, "target": second(TARGETS, "...ce")},
+        batch=(3,),
+        single=False,
+        name="distributions at places",
+    ),
     TorchRow(F.nll_loss, ours.NLLLoss, {**LOGGED, "target": ignoring(0)}),
     TorchRow(F.nll_loss, ours.NLLLoss, LOGGED, {"weight": CLASS_WEIGHTS}, BAD_CLASSES),
     TorchRow(
