@@ -32,6 +32,7 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.regression.huber import *
+from jaxloss.losses.regression.relative import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
@@ -50,17 +51,21 @@ __all__ = [
     "total",
     # Regression
     "AbsoluteError",
+    "AbsolutePercentageError",
     "HuberLoss",
     "L2Loss",
     "LogCosh",
     "SmoothL1Loss",
     "SquaredError",
+    "SquaredLogError",
     "absolute_error",
+    "absolute_percentage_error",
     "huber_loss",
     "l2_loss",
     "log_cosh",
     "smooth_l1_loss",
     "squared_error",
+    "squared_log_error",
     # Likelihoods
     "GaussianNLL",
     "PoissonDeviance",

@@ -17,6 +17,7 @@ from jaxloss.numerics import replicated
 _SWITCH = Choice((False, True))
 # An option has one meaning in all functions; where it differs, the key names the function too.
 _RULES: dict[str, Rule] = {
+    "absolute_percentage_error.epsilon": Number(low=0),
     "acc_policy": Choice(("accurate", "balanced", "compact", "auto")),
     "allow_retain_graph": _SWITCH,
     "alpha": Number(low=0),

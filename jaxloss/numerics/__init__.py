@@ -65,6 +65,7 @@ from jaxloss.numerics.poisson import (
 from jaxloss.numerics.power_transform import box_cox
 from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
+from jaxloss.numerics.relative import relative_error, squared_log_gap
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.target_cross_entropy import target_nll
@@ -125,6 +126,7 @@ __all__ = [
     "pushed",
     "relative_entropy",
     "relative_entropy_log",
+    "relative_error",
     "replaced",
     "replicated",
     "rule",
@@ -136,6 +138,7 @@ __all__ = [
     "soft_margin",
     "softplus",
     "sparsemax_nll",
+    "squared_log_gap",
     "sum_of_shards",
     "tanh",
     "target_nll",
