@@ -1,12 +1,18 @@
-r"""The focal loss of binary labels from logits, with its slopes in the logit, the label and the exponent.
+r"""The focal loss of binary labels from logits, with its slopes in the logit x, the label y and the exponent gamma.
 
-With $p = \sigma(x)$ let $m = 1 - p$, $q = y m + (1 - y) p$, what the logit gives to the other label than y, and
-$c = -y \log p - (1 - y) \log m$. The loss is $q^\gamma c$. Where the logit agrees with a label of 0 or 1, q and c
-vanish together and underflow, and a negative power of q overflows; so the slopes are written in bounded quotients:
+With the probability $p = \sigma(x)$ and its complement m = 1 - p, the loss is $q^\gamma c$ with
+
+$$q = y m + (1 - y) p, \quad c = -y \log p - (1 - y) \log m,$$
+
+the probability that the logit gives to the wrong label, and the cross-entropy. Where the logit agrees with a label of
+0 or 1, q and c underflow together, and a negative power of q overflows. The slopes are therefore written with
+quotients that are bounded there:
 
 $$r = c / q, \quad g = \partial_x c / q, \quad v = p m / q, \quad h = (1 - 2 y) v = \partial_x \log q$$
 
-Where it disagrees, c and r may be infinite, but only beside an h and a v of 0.
+Where the logit disagrees with the label, c and r may be infinite, but then h and v are 0.
+
+`_in_x` is the slope of the loss in x, `_in_x_and_y` the slope of that in y, and so on for each pair.
 """
 
 from typing import NamedTuple
@@ -32,47 +38,49 @@ def _sigmoid_focal_jvp(primals, tangents):
 
 
 def _along(primals, tangents, *slopes):
-    """The derivative along the tangents, from the slopes in x, y and gamma."""
+    """The derivative along the tangents, from the functions for the slopes in x, y and gamma."""
     thunks = [lambda slope=slope: slope(*primals) for slope in slopes]
     return tangent(primals[0], *zip(thunks, tangents, strict=True))
 
 
-class _Side(NamedTuple):
-    """What the logit says, and the label in the frame of the side that it favours."""
+class _Favoured(NamedTuple):
+    """The label as seen from the class that the logit favours: the positive class where x >= 0."""
 
-    sign: jax.Array  # 1 where p is the larger of p and m, else -1
-    e: jax.Array  # the smaller of the two over the larger
-    label: jax.Array  # the label's share of the larger side
-    other: jax.Array  # and of the smaller
-    certain: jax.Array  # where that is 0
+    sign: jax.Array  # 1 where the positive class is favoured, else -1
+    e: jax.Array  # $e^{-|x|}$, the odds of the other class
+    label: jax.Array  # the label's mass on the favoured class, y or 1 - y
+    other: jax.Array  # its mass on the other class
+    certain: jax.Array  # where that is 0: the label is hard, and the logit agrees with it
 
 
-def _side(x: jax.Array, y: jax.Array) -> _Side:
-    right, one = x >= 0, jnp.ones_like(x)
-    other = jnp.where(right, 1 - y, y)
-    return _Side(jnp.where(right, one, -one), jnp.exp(-jnp.abs(x)), jnp.where(right, y, 1 - y), other, other == 0)
+def _favoured(x: jax.Array, y: jax.Array) -> _Favoured:
+    positive, one = x >= 0, jnp.ones_like(x)
+    label, other = jnp.where(positive, y, 1 - y), jnp.where(positive, 1 - y, y)
+    return _Favoured(jnp.where(positive, one, -one), jnp.exp(-jnp.abs(x)), label, other, other == 0)
 
 
 class _Terms(NamedTuple):
-    x: jax.Array  # 0 where it is infinite and agrees with the label: there every slope is finite
+    """The terms of the slopes, in the symbols of the formulas above."""
+
+    x: jax.Array  # 0 where it is infinite and agrees with the label: every slope is finite there
     c: jax.Array
-    in_x: jax.Array  # the slope of c
+    c_in_x: jax.Array  # the slope of c in x, p - y
     log_q: jax.Array
-    in_y: jax.Array  # the slope of q, m - p
-    pm: jax.Array
+    q_in_y: jax.Array  # the slope of q in y, m - p
+    pm: jax.Array  # p m
     r: jax.Array
     g: jax.Array
     v: jax.Array
     h: jax.Array
-    turn: jax.Array  # the slope of log h, (y m^2 - (1 - y) p^2) / q
+    log_h_in_x: jax.Array  # the slope of log h in x, (y m^2 - (1 - y) p^2) / q
 
 
 def _terms(x: jax.Array, y: jax.Array) -> _Terms:
-    sign, e, label, other, certain = _side(x, y)
+    sign, e, label, other, certain = _favoured(x, y)
     x = jnp.where(certain & jnp.isinf(x), jnp.zeros_like(x), x)
     one = jnp.ones_like(x)
     inverse, log = 1 / (1 + e), log1p_near(e)
-    # q is this times `inverse`; where the example is certain it is e, which cancels from every quotient.
+    # q = (label e + other) / (1 + e). Where the example is certain the numerator is e, which cancels in every quotient.
     scaled = jnp.where(certain, one, label * e + other)
     tiny = e < float(jnp.finfo(x.dtype).eps) / 8
     near_one = jnp.where(tiny, one, log / jnp.where(tiny, one, e)) * (1 + e)
@@ -82,22 +90,22 @@ def _terms(x: jax.Array, y: jax.Array) -> _Terms:
     return _Terms(
         x=x,
         c=c,
-        in_x=sign * (other - label * e) * inverse,
+        c_in_x=sign * (other - label * e) * inverse,
         log_q=jnp.where(certain, -jnp.abs(x), log_scaled) - log,
-        in_y=sign * expm1(-jnp.abs(x)) * inverse,  # by e - 1 it has no digits near 0
+        q_in_y=sign * expm1(-jnp.abs(x)) * inverse,  # e - 1 would lose its digits near x = 0
         pm=e * inverse * inverse,
         r=jnp.where(certain, near_one, c / (scaled * inverse)),
         g=sign * jnp.where(certain, -one, (other - label * e) / scaled),
         v=v,
         h=(1 - 2 * y) * v,
-        turn=sign * jnp.where(certain, e, (label * (e * e) - other) / scaled) * inverse,
+        log_h_in_x=sign * jnp.where(certain, e, (label * (e * e) - other) / scaled) * inverse,
     )
 
 
 @jax.custom_jvp
 def _power(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
-    r"""$q^\gamma$, to be multiplied by what vanishes with q."""
-    _, e, label, other, _ = _side(x, y)
+    r"""$q^\gamma$ as a factor of c or of its slope, which vanish with q: it may underflow where q does."""
+    _, e, label, other, _ = _favoured(x, y)
     return jnp.power((label * e + other) / (1 + e), gamma)
 
 
@@ -108,8 +116,8 @@ def _power_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _far_power(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
-    r"""$q^\gamma$, also where q underflows and its power does not; it costs an exponential more."""
-    _, e, label, other, certain = _side(x, y)
+    r"""$q^\gamma$, right also where q underflows and its power does not; it costs one more exponential."""
+    _, e, label, other, certain = _favoured(x, y)
     scaled = jnp.where(certain, jnp.ones_like(e), label * e + other)
     exponent = jnp.where(certain, -jnp.abs(x), jnp.zeros_like(x))
     return jnp.power(scaled / (1 + e), gamma) * exp_of_product(gamma, exponent)
@@ -125,7 +133,7 @@ def _power_in_x(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
 
 
 def _power_in_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
-    return either_zero(gamma * _terms(x, y).in_y, _far_power(x, y, gamma - 1))
+    return either_zero(gamma * _terms(x, y).q_in_y, _far_power(x, y, gamma - 1))
 
 
 def _power_in_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -136,7 +144,7 @@ def _power_in_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
 def _in_x(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\gamma h c + \partial_x c)$."""
     t = _terms(x, y)
-    return _power(x, y, gamma) * (gamma * times(t.h, t.c) + t.in_x)
+    return _power(x, y, gamma) * (gamma * times(t.h, t.c) + t.c_in_x)
 
 
 @rule(_in_x)
@@ -148,7 +156,7 @@ def _in_x_jvp(primals, tangents):
 def _in_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\gamma (m - p) r - x)$."""
     t = _terms(x, y)
-    return times(_far_power(x, y, gamma), times(gamma, t.in_y * t.r) - t.x)
+    return times(_far_power(x, y, gamma), times(gamma, t.q_in_y * t.r) - t.x)
 
 
 @rule(_in_y)
@@ -169,35 +177,41 @@ def _in_gamma_jvp(primals, tangents):
 
 
 def _in_x_and_x(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^\gamma (\gamma h c (\gamma h + \partial_x \log h) + 2 \gamma h\, \partial_x c + p m)$."""
     t = _terms(x, y)
-    bent = gamma * times(t.h, t.c) * (gamma * t.h + t.turn)
-    return _power(x, y, gamma) * (bent + 2 * gamma * t.h * t.in_x + t.pm)
+    of_power = gamma * times(t.h, t.c) * (gamma * t.h + t.log_h_in_x)
+    return _power(x, y, gamma) * (of_power + 2 * gamma * t.h * t.c_in_x + t.pm)
 
 
 def _in_x_and_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^\gamma (\gamma ((m - p)(\gamma h r + g) - v r - h x) - 1)$."""
     t = _terms(x, y)
-    turned = t.in_y * (gamma * times(t.h, t.r) + t.g) - times(t.v, t.r) - times(t.h, t.x)
-    return times(_far_power(x, y, gamma), times(gamma, turned) - 1)
+    of_power = t.q_in_y * (gamma * times(t.h, t.r) + t.g) - times(t.v, t.r) - times(t.h, t.x)
+    return times(_far_power(x, y, gamma), times(gamma, of_power) - 1)
 
 
 def _in_x_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^\gamma (\log q\, (\gamma h c + \partial_x c) + h c)$."""
     t = _terms(x, y)
     hc = times(t.h, t.c)
-    return _power(x, y, gamma) * (t.log_q * (gamma * hc + t.in_x) + hc)
+    return _power(x, y, gamma) * (t.log_q * (gamma * hc + t.c_in_x) + hc)
 
 
 def _in_y_and_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^{\gamma - 1} (\gamma (\gamma - 1) (m - p)^2 r - 2 \gamma (m - p) x)$."""
     t = _terms(x, y)
-    bent = times(gamma * (gamma - 1), t.in_y * t.in_y * t.r) - 2 * times(gamma, t.in_y * t.x)
-    return either_zero(bent, _far_power(x, y, gamma - 1))
+    bracket = times(gamma * (gamma - 1), t.q_in_y * t.q_in_y * t.r) - 2 * times(gamma, t.q_in_y * t.x)
+    return either_zero(bracket, _far_power(x, y, gamma - 1))
 
 
 def _in_y_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^\gamma ((m - p)\, r\, (1 + \gamma \log q) - x \log q)$."""
     t = _terms(x, y)
-    return times(_far_power(x, y, gamma), t.in_y * t.r * (1 + gamma * t.log_q) - times(t.log_q, t.x))
+    return times(_far_power(x, y, gamma), t.q_in_y * t.r * (1 + gamma * t.log_q) - times(t.log_q, t.x))
 
 
 def _in_gamma_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+    r"""$q^\gamma c \log^2 q$."""
     t = _terms(x, y)
-    # One factor after the other: the square of log q may be infinite beside a c of 0.
+    # c is multiplied by one logarithm after the other: their square may be infinite where c is 0.
     return times(_power(x, y, gamma), times(t.log_q, times(t.log_q, t.c)))

@@ -1,8 +1,11 @@
-"""The cosine of the angle between two vectors, exact where they are nearly parallel, and its complement.
+r"""The cosine of the angle between two vectors, and its complement to 1, exact where the vectors are nearly parallel.
 
-Both are computed on vectors that a power of two has scaled, so that no square overflows or underflows, and scaling
-costs no digit. Where the vectors nearly agree, 1 - cos and the slopes of both cancel; they come from the part of one
-vector that is perpendicular to the other, whose products are exact.
+The vectors are first divided by powers of two, which is exact, so that no square overflows or underflows. Where the
+vectors nearly agree, 1 - cos and the slopes would cancel. They are computed from the part of b that is perpendicular
+to a, $b - \frac{a \cdot b}{a \cdot a} a$, in which products are exact: with $n_a = |a|$ and $n_b = |b|$,
+
+$$1 - \cos = \frac{\sin^2}{1 + \cos}, \quad \sin = \frac{|b_\perp|}{n_b}, \quad
+    \frac{\partial \cos}{\partial a} = \frac{b_\perp}{n_a n_b}.$$
 """
 
 from functools import partial
@@ -13,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import compiled, rule, tangent
-from jaxloss.numerics.elementary import two_sum
+from jaxloss.numerics.elementary import leading_half, two_sum
 
 Axes = tuple[int, ...]
 
@@ -27,33 +30,33 @@ def cosine_similarity(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes
 
 
 def cosine_distance(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) -> jax.Array:
-    """1 - `cosine_similarity`, without the cancellation; never negative."""
+    """1 - `cosine_similarity`, without cancellation; never negative."""
     return _cosine(*_scaled(a, epsilon, axes), *_scaled(b, epsilon, axes), axes, True)
 
 
 def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    """A vector, and epsilon with it, over the power of two next to its largest element."""
+    """A vector and epsilon, both divided by the power of two next to the vector's largest element."""
     largest = lax.stop_gradient(jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0))
     limits = jnp.finfo(x.dtype)
-    # XLA may multiply by the reciprocal, which must be a normal number too.
+    # Bounded, because XLA may multiply by the reciprocal, which must be a normal number too.
     scale = jnp.minimum(_power_of_two(largest), 1 / float(limits.tiny))
     scale = jnp.where(largest >= float(limits.tiny), scale, jnp.ones_like(largest))
     return x / scale, jnp.broadcast_to(epsilon, scale.shape) / scale
 
 
 def _power_of_two(x: jax.Array) -> jax.Array:
-    """The exponent of a positive normal number."""
+    """The largest power of two that is not above a positive normal number: its bits without the mantissa."""
     integer, mask = (jnp.int32, 0x7F800000) if x.dtype == jnp.float32 else (jnp.int64, 0x7FF0000000000000)
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & jnp.asarray(mask, integer), x.dtype)
 
 
 class _Length(NamedTuple):
-    """The length of each vector, what it is divided by, and whether that is the length."""
+    """The length of each vector, and what a vector is divided by."""
 
-    square: jax.Array
+    square: jax.Array  # of the length; 1 for a zero vector
     length: jax.Array
-    divisor: jax.Array
-    free: jax.Array
+    divisor: jax.Array  # the larger of the length and epsilon; 1 where both are 0
+    free: jax.Array  # where the divisor is the length
 
 
 def _length(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
@@ -76,13 +79,12 @@ def _cosine(
     dot = jnp.sum(a * b, axes, keepdims=True)
     if not complement:
         return jnp.clip(dot / (of_a.divisor * of_b.divisor), -1, 1)
-    # 1 - cos = sin^2 / (1 + cos), and the sine of the angle is the length of the perpendicular part.
     some = (of_a.length > 0) & (of_b.length > 0)
     cosine = jnp.where(some, dot / (jnp.sqrt(of_a.square) * jnp.sqrt(of_b.square)), jnp.zeros_like(dot))
     apart = perpendicular(b, a, some, axes)
     near = jnp.sum(apart * apart, axes, keepdims=True) / of_b.square / (1 + jnp.maximum(cosine, 0))
     distance = jnp.where(cosine > 0, near, 1 - cosine)
-    # r (1 - cos) + (1 - r), with r = 1 unless epsilon is the larger of a length and epsilon.
+    # With r_a = |a| / max(|a|, epsilon) and r = r_a r_b, 1 - r cos = r (1 - cos) + (1 - r).
     r_a, r_b = of_a.length / of_a.divisor, of_b.length / of_b.divisor
     below = (of_a.divisor - of_a.length) / of_a.divisor + r_a * ((of_b.divisor - of_b.length) / of_b.divisor)
     return jnp.where(some, r_a * r_b * distance + below, jnp.ones_like(distance))
@@ -93,7 +95,7 @@ def _cosine_jvp(axes, complement, primals, tangents):
     a, epsilon_a, b, epsilon_b = primals
     of_a, of_b = _length(a, epsilon_a, axes), _length(b, epsilon_b, axes)
     inverse = (-1 if complement else 1) / (of_a.divisor * of_b.divisor)
-    # An empty direction, 0 over an epsilon of 0, has no slope.
+    # A zero vector divided by an epsilon of 0 has no slope.
     some = ((of_a.length > 0) | (epsilon_a > 0)) & ((of_b.length > 0) | (epsilon_b > 0))
     inverse = jnp.where(some, inverse, jnp.zeros_like(inverse))
     along = tangent(
@@ -104,35 +106,36 @@ def _cosine_jvp(axes, complement, primals, tangents):
     signed = inverse * jnp.sum(a * b, axes, keepdims=True)
     per_row = tangent(
         signed,
-        (lambda: -_share(signed, of_a), tangents[1]),
-        (lambda: -_share(signed, of_b), tangents[3]),
+        (lambda: -_over_epsilon(signed, of_a), tangents[1]),
+        (lambda: -_over_epsilon(signed, of_b), tangents[3]),
     )
     value = _cosine(a, epsilon_a, b, epsilon_b, axes, complement)
     return value, jnp.sum(along, axes, keepdims=True) + per_row
 
 
-def _share(x: jax.Array, of: _Length) -> jax.Array:
-    """What is divided by epsilon, over it."""
+def _over_epsilon(x: jax.Array, of: _Length) -> jax.Array:
+    """x / epsilon where a vector is divided by epsilon, else 0."""
     return jnp.where(of.free, jnp.zeros_like(x), x / of.divisor)
 
 
-# ---------------------------------------------------------------------------------------------- what is perpendicular
+# --------------------------------------------------------------------------------------------- the perpendicular part
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def perpendicular(b: jax.Array, a: jax.Array, on: jax.Array, axes: Axes) -> jax.Array:
     r"""$b - \frac{a \cdot b}{a \cdot a} a$, the part of b that is orthogonal to a; b itself where `on` is False."""
     factor, _ = _factor(b, a, on, axes)
-    apart = _less_product(b, factor, a)
-    # What the rounded factor has left of a is as large as what is perpendicular where the two vectors nearly agree.
+    apart = _minus_product(b, factor, a)
+    # The rounding error of the factor leaves a multiple of a in it, which is as large as the perpendicular part where
+    # the vectors nearly agree; a second projection takes it out.
     return apart - _factor(apart, a, on, axes)[0] * a
 
 
 def _factor(b: jax.Array, a: jax.Array, on: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    """How often a is in b, 0 where `on` is False, and what a is divided by for it."""
+    r"""$s = \frac{a \cdot b}{a \cdot a}$, 0 where `on` is False, and its denominator."""
     square = jnp.sum(a * a, axes, keepdims=True)
     square = jnp.where(on, square, jnp.ones_like(square))
-    # By a quotient of equal sums, which is 1 to the last bit.
+    # Where a = b both sums are equal, and the quotient is exactly 1.
     return jnp.where(on, jnp.sum(a * b, axes, keepdims=True) / square, jnp.zeros_like(square)), square
 
 
@@ -141,32 +144,22 @@ def _perpendicular_jvp(axes, primals, tangents):
     b, a, on = primals
     factor, square = _factor(b, a, on, axes)
     apart = perpendicular(b, a, on, axes)
-    # With r the result and s the factor: dr = P(db - s da) - (da . r / a . a) a, P what is perpendicular to a.
+    # With r the result and P the projection on what is perpendicular to a, dr = P(db - s da) - (da . r / a . a) a.
     moved = tangent(
         b, (lambda: jnp.ones_like(b), tangents[0]), (lambda: jnp.broadcast_to(-factor, a.shape), tangents[1])
     )
     turned = tangent(b, (lambda: apart, tangents[1]))
-    # The sums are of the tangents alone, which JAX must transpose: P has no products that are exact here.
+    # P is written without exact products here: JAX must be able to transpose the derivative.
     along = jnp.sum(a * moved, axes, keepdims=True) + jnp.sum(turned, axes, keepdims=True)
     return apart, moved - jnp.where(on, along / square, jnp.zeros_like(along)) * a
 
 
-def _less_product(b: jax.Array, s: jax.Array, a: jax.Array) -> jax.Array:
-    """B - s a as if the product were not rounded: factors of half the digits have exact products."""
-    s_high, a_high = _leading(s), _leading(a)
+def _minus_product(b: jax.Array, s: jax.Array, a: jax.Array) -> jax.Array:
+    """`b - s * a` as if the product were not rounded: it is four exact products of factors with half the digits."""
+    s_high, a_high = leading_half(s), leading_half(a)
     s_low, a_low = s - s_high, a - a_high
     difference, rest = two_sum(b, -(s_high * a_high))
     for part in (s_high * a_low, s_low * a_high, s_low * a_low):
         difference, lost = two_sum(difference, -part)
         rest = rest + lost
     return difference + rest
-
-
-def _leading(x: jax.Array) -> jax.Array:
-    """X cut to half its digits, by mask: arithmetic that did it would be simplified away."""
-    integer, low = (jnp.int32, 12) if x.dtype == jnp.float32 else (jnp.int64, 27)
-    cut = lax.bitcast_convert_type(x, integer) & jnp.asarray(-1 << low, integer)
-    return lax.bitcast_convert_type(cut, x.dtype)
-
-
-__all__ = ["cosine_distance", "cosine_similarity", "perpendicular"]

@@ -1,4 +1,7 @@
-"""Terms of the divergences between distributions, each 0 to the last bit where the two agree."""
+r"""The Kullback-Leibler divergence and its generalization, exact where two distributions nearly agree.
+
+Targets are written t, predictions p; a logarithm of either may be given instead.
+"""
 
 import math
 from functools import partial
@@ -18,7 +21,7 @@ from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate, log_ga
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()) -> jax.Array:
-    r"""$\sum_k t_k (\log t_k - \log p_k)$; a term is 0 at t = 0, however improbable, and nan below."""
+    r"""$\sum_k t_k (\log t_k - \log p_k)$; a term is 0 at t = 0, whatever p is, and nan at a negative t."""
     return _expected_gap(t, log_p, axes)
 
 
@@ -67,10 +70,10 @@ def _sum_of_gaps(t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
 def _expected_gap(t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
     r"""$\sum_k t_k (\log t_k - \log p_k)$ over some axes, and 0 for a term of t = 0. For values, not for slopes.
 
-    The gap is at most $|t c| c$, which is infinite for t > 0. XLA would multiply the two constants but for the absolute
-    value, and it stores a whole array of a constant that others use too, so c is not the largest number itself.
-    Measured: jaxlib 0.10.2, gradient of kl_divergence through log_softmax 8192x1000, the twin takes 1.3 times the CPU
-    time and stores 33 MB, the form 0.3 MB.
+    The gap is bounded by $|t c| c$, which is 0 at t = 0 and infinite at t > 0. Without the absolute value XLA would
+    multiply the two constants; and it stores an array of a constant that other expressions use too, so c is not the
+    largest number itself. Measured: jaxlib 0.10.2, gradient of kl_divergence through log_softmax 8192x1000, the twin
+    takes 1.3 times the CPU time and stores 33 MB, the form 0.3 MB.
     """
     c = 0.98 * _largest(t)
     gap = jnp.minimum(_bounded(jnp.log(t)) - log_p, lax.stop_gradient(jnp.abs(t * c) * c))
@@ -83,9 +86,9 @@ def _sum_of_gaps_of_logs(log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.
 
 @form(_sum_of_gaps_of_logs)
 def _expected_gap_of_logs(log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
-    r"""`_expected_gap` of $\log t$, which is bounded in the exponential too: a slope that shared it would be stored.
+    r"""`_expected_gap` of $\log t$, which is bounded in the exponential too: XLA would store one that a slope shares.
 
-    The number that the gap is at most is 0 where t is, and infinite from the smallest normal number on. Measured:
+    The bound of the gap is 0 where t is 0, and infinite for t from the smallest normal number. Measured:
     jaxlib 0.10.2, gradient of kl_divergence_with_log_targets 8192x1000, the twin takes 3 times the CPU time and stores
     66 MB, the form nothing.
     """
@@ -104,12 +107,12 @@ def _largest(x: jax.Array) -> float:
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()) -> jax.Array:
-    r"""$\sum_k t_k (\log t_k - \log p_k) - t_k + p_k$; a term is p at t = 0, and nan below.
+    r"""$\sum_k t_k (\log t_k - \log p_k) - t_k + p_k$; a term is p at t = 0, and nan at a negative t.
 
-    A term is $t (e^d - 1 - d)$ with $d = \log p - \log t$, which is never negative.
+    A term equals $t (e^d - 1 - d)$ with $d = \log p - \log t$, which is never negative.
     """
     p = jnp.exp(log_p)
-    # A target below 0 stays, or its logarithm would not make the row nan.
+    # A negative target is kept, so that its logarithm makes the row nan.
     target = jnp.where(t == 0, jnp.ones_like(t), t)
     return jnp.sum(jnp.where(t == 0, p, deviance_of_gap(target, log_p - jnp.log(target), p)), axes)
 
@@ -125,8 +128,8 @@ def _generalized_relative_entropy_jvp(axes, primals, tangents):
 def kl_rows(p: jax.Array, t: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     r"""$\sum_k t_k \log(t_k / p_k)$ from probabilities.
 
-    The terms $t \log(t / p) - t + p$ are never negative; what they add, the sum of t - p, is nearly 0 for two
-    distributions and is summed in twice the precision.
+    It is computed as $\sum_k (t_k \log(t_k / p_k) - t_k + p_k) + \sum_k (t_k - p_k)$. No term of the first sum is
+    negative. The second is nearly 0, and is summed in twice the precision.
     """
     return jnp.sum(half_deviance_rate(p, t), axes) + _sum_of_differences(t, p, axes)
 
@@ -153,12 +156,12 @@ def _share_jvp(primals, tangents):
 
 
 def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """The sum of a - b over some axes, as if in twice the precision: halves added pairwise, with what rounding lost."""
+    """The sum of a - b over some axes, as if in twice the precision: pairwise, with the sum of the rounding errors."""
     others = [i for i in range(a.ndim) if i not in axes]
     shape = [a.shape[i] for i in others] + [math.prod(a.shape[i] for i in axes)]
     flat = lambda x: jnp.transpose(x, (*others, *axes)).reshape(shape)  # noqa: E731
     high, low = two_sum(flat(a), -flat(b))
-    # Halves of a sharded axis would move data between devices, and one of symbolic length has no halves.
+    # To halve a sharded axis would move data between devices, and an axis of symbolic length cannot be halved.
     if is_split(a, axes) or not known(high.shape[-1]):
         return jnp.sum(high, -1) + jnp.sum(low, -1)
     while (n := high.shape[-1]) > 1:

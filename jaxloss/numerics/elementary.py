@@ -1,7 +1,7 @@
-r"""Logarithms and exponentials to one unit in the last place, where XLA's own lose two to five.
+r"""Logarithms and exponentials to one unit in the last place, where XLA's are off by two to five.
 
-Two series serve the whole library. With $s = x / (2 + x)$, $\log(1 + x) = 2 \operatorname{atanh}(s)$, and with
-small d, $e^d = 1 + d + d^2 Q(d)$. Their Taylor coefficients need no table, only as many terms as the dtype holds.
+They are computed from two series: $\log(1 + x) = 2 \operatorname{atanh}(s)$ with $s = x / (2 + x)$, and
+$e^d = 1 + d + d^2 Q(d)$ for small d. Both are Taylor series, with as many terms as the dtype can hold.
 """
 
 import math
@@ -36,7 +36,8 @@ def exp_tail(d: jax.Array, largest: float) -> jax.Array:
 
 def log1p_near(x: jax.Array) -> jax.Array:
     r"""$\log(1 + x)$ for x from -1/3 to 1, for values, not for slopes."""
-    # 2 atanh(s) with 2 s = x - x s, which keeps x itself. By a reciprocal: XLA on CPU stores a quotient used twice.
+    # log(1 + x) = 2 s + 2 s w a with w = s^2 and a the tail of atanh. Since 2 s = x - s x, it is x - s (x - 2 w a), in
+    # which the largest term is x itself, without rounding.
     s = x * (1 / (2 + x))
     w = s * s
     return x - s * (x - 2 * w * atanh_tail(w, 1 / 9))
@@ -44,7 +45,7 @@ def log1p_near(x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def log1p(x: jax.Array) -> jax.Array:
-    r"""$\log(1 + x)$ for x from -1."""
+    r"""$\log(1 + x)$ for $x \ge -1$."""
     near = jnp.clip(x, -1 / 3, 1)
     return jnp.where(near == x, log1p_near(near), jnp.log(1 + x))
 
@@ -85,14 +86,13 @@ def _log_ratio_jvp(primals, tangents):
 
 
 def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
-    r"""$e^{a b}$ for $b \le 0$, 1 at $0 \cdot -\infty$, to the last bits of the product. For values, not for slopes."""
+    r"""$e^{a b}$ for $b \le 0$, with 1 for $0 \cdot -\infty$: not the rounded product. For values, not for slopes."""
     zero = jnp.zeros_like(b)
-    # Factors of half the digits have exact products. The rounded product is cut by mask, so that no compiler can see
-    # what is lost there; see `minus_log`.
-    whole, half = (24, 12) if b.dtype == jnp.float32 else (53, 26)
-    product = _leading(a * jnp.where(a == 0, zero, b), whole - 1)
+    # The rounding error of the product is computed from factors of half the digits, whose products are exact. The last
+    # bit of the rounded product is cut by a mask: XLA could otherwise simplify the error to 0.
+    product = leading(a * jnp.where(a == 0, zero, b), _digits(b) - 1)
     finite = jnp.where(jnp.isfinite(b), b, zero)
-    a_high, b_high = _leading(a, half), _leading(finite, half)
+    a_high, b_high = leading_half(a), leading_half(finite)
     a_low, b_low = a - a_high, finite - b_high
     lost = (a_high * b_high - jnp.where(jnp.isfinite(product), product, zero)) + (a_high * b_low + a_low * b_high)
     return jnp.exp(product) * (1 + (lost + a_low * b_low))
@@ -100,9 +100,10 @@ def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def log_from_tiny(x: jax.Array) -> jax.Array:
-    r"""$\log x$, constant below the smallest normal number: for slopes that are minus infinity at 0 in truth.
+    r"""$\log x$, constant below the smallest normal number: for slopes that are truly minus infinity at 0.
 
-    The slope of $t \log t$ reaches a teacher's logits times t, and 0 times infinity is nan where the truth is 0.
+    The slope of $t \log t$ is such a one. Where t is a softmax, the chain rule multiplies it by t, and 0 times infinity
+    would be nan where the truth is 0.
     """
     return jnp.log(from_tiny(x))
 
@@ -118,18 +119,18 @@ def _is_tiny(x: jax.Array) -> jax.Array:
 
 
 def from_tiny(x: jax.Array) -> jax.Array:
-    """`x`, but the smallest normal number, with no slope, where `x` is less than that."""
+    """`x`, but at least the smallest normal number; no slope below that."""
     return jnp.where(_is_tiny(x), jnp.full_like(x, jnp.finfo(x.dtype).tiny), x)
 
 
 def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
-    r"""$x - \log k$ for positive normal k, exact to the last bit of the difference. For values, not for slopes.
+    r"""$x - \log k$ for positive normal k, to the last bit of the difference. For values, not for slopes.
 
-    In float32 a rounded logarithm of a count of 1e8 is off by 1e-6, which the Poisson deviance multiplies by the
-    count. Here $\log k = e \log 2 + \log c + 2 \operatorname{atanh}(s)$ with the exponent e, the centre c of one of
-    16 intervals of the mantissa f, and $s = (f - c) / (f + c)$, each term held as a leading part of a few bits, whose
-    sums and products are exact, and a remainder. Products that are exact are the same whether XLA contracts them into
-    fused multiply-adds or not, so the compiler cannot undo this.
+    In float32 the rounded logarithm of a count of 1e8 is off by 1e-6, which the Poisson deviance multiplies by the
+    count. Here $\log k = e \log 2 + \log c + 2 \operatorname{atanh}(s)$, where e is the exponent of k, f its mantissa,
+    c the centre of one of 16 intervals of the mantissa, and $s = (f - c) / (f + c)$. Each number is held as a leading
+    part of a few bits, whose sums and products are exact, and a remainder. Exact products are the same whether or not
+    XLA contracts them into fused multiply-adds.
     """
     if k.dtype != jnp.float32:
         return x - jnp.log(k)
@@ -142,9 +143,9 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     centres = [1 + (2 * i + 1) / 32 for i in range(16)]
     c, log_c, log_c_low = (_choose(interval, column) for column in zip(*map(_centre, centres), strict=True))
 
-    f_high = _leading(f, 11)
+    f_high = leading(f, 11)
     s = (f - c) / (f + c)
-    s_high = _leading(s, 12)
+    s_high = leading(s, 12)
     s_low = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) / (f + c)
     tail = 2 * s * (s * s) * atanh_tail(s * s, 1e-3)
 
@@ -156,28 +157,39 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     return jnp.where(finite, exact, given)
 
 
-# log 2 in three parts: 9 bits, 15 bits, the rest; e times either of the first two is exact.
+# log 2 in three parts, of 9 bits, of 15 bits, and the rest; the product of e and either of the first two is exact.
 _LN2 = (355 / 512, -28480 / 2**27, math.log(2) - 355 / 512 + 28480 / 2**27)
 
 
 def _centre(c: float) -> tuple[float, float, float]:
-    leading = round(math.log(c) * 2**12) / 2**12
-    return c, leading, math.log(c) - leading
+    """The centre c of an interval, and log c as a leading part of 12 bits and a remainder."""
+    high = round(math.log(c) * 2**12) / 2**12
+    return c, high, math.log(c) - high
 
 
 def _choose(index: jax.Array, values: tuple[float, ...]) -> jax.Array:
-    # A tree of selects: a gather from a table would be slow on TPU and needs a sharding rule on explicit meshes.
+    # A tree of selects, because a gather from a table is slow on TPUs and refused on meshes with explicit axes.
     return lax.select_n(index, *(jnp.full_like(index, v, dtype=jnp.float32) for v in values))
 
 
-def _leading(x: jax.Array, bits: int) -> jax.Array:
-    """`x` cut to its leading significant bits by a mask: XLA would simplify arithmetic that does it."""
-    integer, width = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & (-1 << (width - bits)), x.dtype)
+def _digits(x: jax.Array) -> int:
+    """The number of significant bits of a float."""
+    return 24 if x.dtype == jnp.float32 else 53
+
+
+def leading(x: jax.Array, bits: int) -> jax.Array:
+    """`x` cut to its leading significant bits, by a mask: XLA would simplify arithmetic that does the same."""
+    integer = jnp.int32 if x.dtype == jnp.float32 else jnp.int64
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & (-1 << (_digits(x) - bits)), x.dtype)
+
+
+def leading_half(x: jax.Array) -> jax.Array:
+    """`x` cut to half its significant bits: the product of two such numbers is exact."""
+    return leading(x, _digits(x) // 2)
 
 
 def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The rounded sum and what rounding lost (Knuth)."""
+    """The rounded sum and its rounding error (Knuth)."""
     total = a + b
     b_part = total - a
     return total, (a - (total - b_part)) + (b - b_part)

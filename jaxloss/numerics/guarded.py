@@ -14,8 +14,8 @@ _config: Any = jax.config  # whose flags its type does not name
 @jax.custom_jvp
 def times(weight: jax.Array, value: jax.Array) -> jax.Array:
     r"""$w v$ with $0 \cdot \infty = 0$: an outcome of weight 0 contributes nothing, however improbable."""
-    # Not a selection of the product: JAX 0.10 may differentiate this line instead of the rule, in a loop within a rule,
-    # and its slope in a weight of 0 has to be the value then too.
+    # The value is selected, not the product: in a loop inside a derivative rule, JAX 0.10 may differentiate this line
+    # instead of applying the rule below, and the slope at a weight of 0 must be the value there too.
     return weight * jnp.where((weight == 0) & jnp.isinf(value), jnp.zeros_like(value), value)
 
 
@@ -34,9 +34,9 @@ def either_zero(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
     """`x`, but nan with no slope where `ok` is False."""
-    # The nan is 0 / 0 of a select, so that none is made where all is well: under `jax_debug_nans` each operation that
-    # runs by itself is looked at, and an array of nan to select from would be an error on valid input. XLA makes it the
-    # select between x and a constant; (x + p) - p with an infinite p it would compute, in up to twice the time.
+    # The nan is a quotient 0 / 0, so that none arises where all of `ok` is True: under `jax_debug_nans` an array of nan
+    # to select from would be an error on valid input. XLA simplifies this to a select between x and a constant, but not
+    # (x + p) - p with an infinite p, which took up to twice the time.
     ok = sharded_like(x, ok)
     one = jnp.where(ok, jnp.ones_like(x), jnp.zeros_like(x))
     return jnp.where(ok, x, one / one)
@@ -44,7 +44,7 @@ def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """$n / d$ with $0 / 0 = 0$, and no slope there: the mean of nothing."""
+    """$n / d$ with $0 / 0 = 0$, and no slope there: the mean over no elements."""
     empty = (numerator == 0) & (denominator == 0)
     return numerator / jnp.where(empty, jnp.ones_like(denominator), denominator)
 
@@ -58,20 +58,20 @@ def _divide_jvp(primals, tangents):
 
 
 def clip_infinite(x: jax.Array) -> jax.Array:
-    """`x` with both infinities as the largest numbers of their sign."""
+    """`x` with either infinity replaced by the largest finite number of its sign."""
     largest = float(jnp.finfo(x.dtype).max)
     return jnp.clip(x, -largest, largest)
 
 
 def clip_positive_infinity(x: jax.Array) -> jax.Array:
-    """`x` with infinity as the largest number, so that a logit of inf differs from its row's base by 0, not by nan."""
+    """`x` with inf replaced by the largest finite number: a logit of inf then differs from its row's base by 0."""
     return jnp.minimum(x, float(jnp.finfo(x.dtype).max))
 
 
 def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """`x` as it is, with no derivative of any order where the mask is False; to fill it there would store a copy.
+    """`x` itself, without derivatives of any order where the mask is False. To fill it there would store a copy.
 
-    Under `jax_debug_nans` it is filled with 0 all the same, or a masked nan would be found in what is computed from it.
+    Under `jax_debug_nans` it is filled with 0 nevertheless: a masked nan would be an error.
     """
     return keep(mask, x) if _config.jax_debug_nans else _gated(x, mask)
 
@@ -89,7 +89,7 @@ def _gated_jvp(primals, tangents):
 
 @jax.custom_jvp
 def absolute(x: jax.Array) -> jax.Array:
-    """$|x|$ with slope 0 at 0, where that of `jnp.abs` is 1."""
+    """$|x|$ with slope 0 at 0, where `jnp.abs` has slope 1."""
     return jnp.abs(x)
 
 
@@ -117,15 +117,15 @@ def _huber_jvp(primals, tangents):
 
 
 def absent(weight: jax.Array, value: jax.Array) -> jax.Array:
-    r"""The value, but 0 where it is infinite and the weight 0: what is absent contributes nothing, however improbable.
+    r"""The value, but 0 where it is infinite and its weight is 0: an absent outcome contributes nothing.
 
-    Autodiff of it, and of what is computed from it, gives such a weight the slope 0, which stays finite times anything.
+    The slope of weight times this value in such a weight is 0, so its product with any cotangent is finite.
     """
     return jnp.where((weight == 0) & jnp.isinf(value), jnp.zeros_like(value), value)
 
 
 def weighed(weight: jax.Array, value: jax.Array) -> jax.Array:
-    r"""$w v$ with $0 \cdot \infty = 0$, and slope 0 in both there; in `times` the slope in the weight is infinite."""
+    r"""$w v$ with $0 \cdot \infty = 0$, and slope 0 in both there; `times` has an infinite slope in the weight."""
     return weight * absent(weight, value)
 
 

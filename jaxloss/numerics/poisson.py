@@ -1,7 +1,10 @@
-r"""The Poisson deviance and negative log-likelihood, from a log-rate and from a rate, free of cancellation.
+r"""The Poisson deviance and negative log-likelihood, from a log-rate x and from a rate r, free of cancellation.
 
-With $d = x - \log k$ the likelihood of a count k under a log-rate x splits at its saddle point (Loader, 2000) into
-$k (e^d - 1 - d)$, which is 0 where the rate is the count, and a constant of the count alone.
+With $d = x - \log k$, the negative log-likelihood of a count k is a sum of two terms (Loader, 2000):
+
+$$e^x - k x + \log k! = k (e^d - 1 - d) + (\log k! - k \log k + k)$$
+
+The first, half the deviance, is 0 where the rate equals the count. The second depends on the count alone.
 """
 
 import jax
@@ -25,7 +28,7 @@ from jaxloss.numerics.log_products import xlogy
 
 @jax.custom_jvp
 def poisson_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
-    r"""$e^x - k x$, with 0 for a count of 0 at a rate of 0."""
+    r"""$e^x - k x$; 0 where both the count and the rate are 0."""
     infinite = x == jnp.inf
     z = jnp.where(infinite, jnp.zeros_like(x), x)
     return jnp.where(infinite, x, jnp.exp(z) - times(k, z))
@@ -39,11 +42,12 @@ def _poisson_log_rate_jvp(primals, tangents):
 
 
 def _log_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
-    """The log-rate x, and 0 where neither rate nor count is above 0: there any slope is the limit along some path."""
+    """The log-rate x, but 0 where rate and count are both 0: any slope in k is a limit along some path there."""
     return jnp.where((k == 0) & (x == -jnp.inf), jnp.zeros_like(x), x)
 
 
 def _rate_if_any(r: jax.Array, k: jax.Array) -> jax.Array:
+    """The rate r, but 1 where rate and count are both 0, so that its logarithm is 0 there."""
     return jnp.where((k == 0) & (r == 0), jnp.ones_like(r), r)
 
 
@@ -73,12 +77,12 @@ def half_deviance_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 
 
 def deviance_of_gap(k: jax.Array, d: jax.Array, rate: jax.Array) -> jax.Array:
-    r"""$k (e^d - 1 - d)$ where the rate is $k e^d$, which may be finite where $e^d$ is not. For values, not for slopes.
+    r"""$k (e^d - 1 - d)$ for a rate $k e^d$, which may be finite where $e^d$ is not. For values, not for slopes.
 
-    By a series up to a distance of 2, where the terms cancel; beyond it they do not.
+    For $|d| \le 2$ the terms cancel, and a series is summed; for others they do not.
     """
     near = jnp.clip(d, -2, 2)
-    # An infinite rate less what is finite, or the difference of two infinities would be nan.
+    # Bounded, because an infinite rate minus infinity would be nan.
     logarithmic = jnp.minimum(k * (1 + d), float(jnp.finfo(d.dtype).max))
     return jnp.where(near == d, k * (near * near * exp_tail(near, 2)), rate - logarithmic)
 
@@ -91,13 +95,13 @@ def _half_deviance_log_rate_jvp(primals, tangents):
 
 
 def log_gap(t: jax.Array, log_p: jax.Array) -> jax.Array:
-    r"""$\log t - \log p$ as the slope of a divergence in t: finite at t = 0, and 0 where p is 0 too."""
+    r"""$\log t - \log p$ as the slope of a divergence in t: finite at t = 0, and 0 where p = 0 as well."""
     absent = (t == 0) & (log_p == -jnp.inf)
     return jnp.where(absent, jnp.zeros_like(t), log_from_tiny(t) - jnp.where(absent, jnp.zeros_like(t), log_p))
 
 
 def log_gap_of_ratio(t: jax.Array, p: jax.Array) -> jax.Array:
-    r"""`log_gap` from p itself, $\log(t / p)$."""
+    r"""`log_gap` from p instead of its logarithm, $\log(t / p)$."""
     absent, one = (t == 0) & (p == 0), jnp.ones_like(t)
     return log_ratio(jnp.where(absent, one, from_tiny(t)), jnp.where(absent, one, p))
 
@@ -107,7 +111,9 @@ def half_deviance_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     r"""$k \log(k / r) - k + r$; r for a count of 0."""
     counted = k > 0
     count = jnp.where(counted, k, jnp.ones_like(k))
-    # With s = (r - k) / (r + k), log(r / k) = 2 atanh(s): Loader's deviance, whose leading difference is exact near k.
+    # With s = (r - k) / (r + k), log(r / k) = 2 atanh(s) = 2 s (1 + s^2 a), a the tail of its series, and so
+    #     k log(k / r) - k + r = s ((r - k) - 2 k s^2 a),
+    # Loader's form, in which the difference r - k is exact near k; `remainder` is what its rounding error contributes.
     finite = jnp.where(r == jnp.inf, count, r)
     excess, lost = two_sum(finite, -count)
     s = excess / (finite + count)
@@ -158,7 +164,7 @@ def _poisson_exact_rate_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _rate_slope(r: jax.Array, k: jax.Array) -> jax.Array:
-    """$1 - k / r = (r - k) / r$, in the form that does not cancel; 1 for a count of 0, at a rate of 0 too."""
+    """$1 - k / r$ as $(r - k) / r$, which does not cancel; 1 for a count of 0, at a rate of 0 too."""
     finite = jnp.minimum(r, float(jnp.finfo(r.dtype).max))
     finite = jnp.where(k == 0, jnp.ones_like(r), finite)
     return (finite - k) / finite
@@ -171,7 +177,7 @@ def _rate_slope_jvp(primals, tangents):
     inverse = 1 / r
     return value, tangent(
         value,
-        # Not k / r**2: XLA would form the square, which overflows or vanishes long before the quotient does.
+        # Two quotients, because r**2 overflows or underflows long before k / r**2 does.
         (lambda: times(k, inverse) * jnp.where(k == 0, 0, inverse), tangents[0]),
         (lambda: -jnp.where((k == 0) & (r == 0), 0, inverse), tangents[1]),
     )
