@@ -1,8 +1,8 @@
-r"""A sum over tokens taken chunk by chunk, whose gradient is computed in the same pass: no logit outlives its chunk.
+r"""A sum over tokens, taken chunk by chunk, whose gradient is computed in the same pass: the logits are never kept.
 
-The gradient of $L = \sum_i w_i \ell_i$ is known as soon as the terms are, up to the cotangent of L, one factor that
-comes later. So the derivative rule computes it beside the value, while the logits of a chunk are at hand: three matrix
-products instead of the four that computing the logits again takes.
+The gradient of $L = \sum_i w_i \ell_i$ is known as soon as its terms are, up to one factor, the cotangent of L, which
+comes later. So the derivative rule computes the gradient with the value, from the logits of each chunk: this takes
+three matrix products, where computing the logits again would take four.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def sum_of_chunks(weighted: Callable[[Any, Any], jax.Array], shared: Any, tokens
         shared: A pytree of arrays that all chunks share.
         tokens: A pytree of arrays `[chunks, ...]`.
     """
-    # The chunks are added up at the end: one after the other, many of them would lose digits.
+    # The values of the chunks are summed at the end: added one after the other, many of them would lose digits.
     return jnp.sum(lax.scan(lambda _, chunk: (None, weighted(shared, chunk)), None, tokens)[1])
 
 
@@ -42,26 +42,28 @@ def _sum_of_chunks_jvp(weighted, primals, tangents):
     of_shared, of_tokens = [i for i in active if i < shared], [i for i in active if i >= shared]
     wide = _loss_dtype(weighted, *primals)
 
-    # The checkpoint is for second derivatives, the only ones of this rule: they compute a chunk again, and store none.
+    # The checkpoint is for second derivatives, which then compute the chunks again instead of storing them.
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(leaves: list[Any], chunk: list[Any]) -> Any:
-        def value(some: list[Any], others: list[Any]) -> jax.Array:
-            return weighted(*tree.unflatten(replaced(leaves + chunk, [*of_shared, *of_tokens], some + others)))
+        def value(shared_arrays: list[Any], token_arrays: list[Any]) -> jax.Array:
+            return weighted(
+                *tree.unflatten(replaced(leaves + chunk, [*of_shared, *of_tokens], shared_arrays + token_arrays))
+            )
 
-        # The shared arrays are widened, so that their gradients come out, and are added up, in the wider dtype.
-        some = [leaves[i].astype(wide) for i in of_shared]
-        return jax.value_and_grad(value, (0, 1))(some, [chunk[i - shared] for i in of_tokens])
+        # The shared arrays are cast, so that their gradients are computed, and summed, in the wider dtype.
+        shared_arrays = [leaves[i].astype(wide) for i in of_shared]
+        return jax.value_and_grad(value, (0, 1))(shared_arrays, [chunk[i - shared] for i in of_tokens])
 
     def add(carry: Any, chunk: list[Any]) -> Any:
-        value, (some, others) = of_chunk(leaves[:shared], chunk)
-        return jax.tree.map(jnp.add, carry, some), (value, others)
+        value, (in_shared, in_tokens) = of_chunk(leaves[:shared], chunk)
+        return jax.tree.map(jnp.add, carry, in_shared), (value, in_tokens)
 
     start = [jnp.zeros_like(leaves[i], wide) for i in of_shared]
-    some, (values, others) = lax.scan(add, start, leaves[shared:])
+    in_shared, (values, in_tokens) = lax.scan(add, start, leaves[shared:])
     total = jnp.sum(values)
     products = [
         jnp.sum(gradient.astype(wide) * slopes[i].astype(wide))
-        for i, gradient in zip([*of_shared, *of_tokens], [*some, *others], strict=True)
+        for i, gradient in zip([*of_shared, *of_tokens], [*in_shared, *in_tokens], strict=True)
     ]
     return total, sum(products[1:], products[0]) if products else jnp.zeros_like(total)
 

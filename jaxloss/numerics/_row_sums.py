@@ -1,11 +1,11 @@
-r"""The sums of exponentials of a row of logits, which log-softmax, the cross-entropies and CTC share.
+r"""The sums of the exponentials of a row of logits, which log-softmax, the cross-entropies and CTC share.
 
-A row x is shifted by its maximum, the *top*, made finite: the *base*. With n elements equal to the top (*ties*),
+The maximum of a row x is its *top*, and the top made finite is its *base*. With n elements equal to the top (*ties*),
 
 $$\sum_j e^{x_j - base} = n + rest, \quad rest = \sum_{x_j < top} e^{x_j - base}.$$
 
-The rest is summed by itself, because a confident example's loss is $\log(1 + rest)$, and 1 + rest rounds to 1 long
-before the rest is negligible.
+The rest is summed by itself, because the loss of a confident example is $\log(1 + rest)$, and 1 + rest rounds to 1
+where the rest is still known to all its digits.
 """
 
 from typing import NamedTuple
@@ -26,13 +26,13 @@ class RowSums(NamedTuple):
     """The sums of each row; every field keeps the reduced axes with length 1."""
 
     top: jax.Array  # the maximum
-    base: jax.Array  # the maximum made finite, so that differences from it never are inf - inf
+    base: jax.Array  # the maximum made finite, so that no difference from it is inf - inf
     ties: jax.Array  # how many elements equal the maximum (0 for a row of -inf)
     rest: jax.Array  # the sum of exp(x - base) over the other elements
 
 
 def top_and_base(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, jax.Array]:
-    """The maximum of each row over all shards, which has no derivative, and the same made finite."""
+    """The maximum of each row over all shards, without a derivative, and the same made finite."""
     top = max_of_shards(lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf)), shards)
     return top, clip_infinite(top)
 
@@ -51,7 +51,7 @@ def row_sums(x: jax.Array, axes: Axes, shards: AxisName = None) -> RowSums:
 def row_sums_of_exponentials(
     e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None
 ) -> RowSums:
-    """`row_sums` from e = exp(x - base), which the caller stores in memory anyway; one that is 1 is a tie."""
+    """`row_sums` from e = exp(x - base), for a caller that stores them anyway; an e of 1 is a tie."""
     return _combined(top, base, total_and_rest(e, axes), shards)
 
 
@@ -62,7 +62,7 @@ def _combined(top: jax.Array, base: jax.Array, sums: tuple[jax.Array, jax.Array]
 
 @jax.custom_jvp
 def _whole(x: jax.Array) -> jax.Array:
-    """The nearest integer to a number that differs from one by rounding alone, with the derivative of `x` itself."""
+    """The integer that `x` would be without rounding errors, with the derivative of `x` itself."""
     return jnp.round(x)
 
 
@@ -72,20 +72,20 @@ def _whole_jvp(primals, tangents):
 
 
 def some_ties(sums: RowSums) -> jax.Array:
-    """The number of ties, 1 for a row of -inf, which is then not divided by 0."""
+    """The number of ties as a divisor: 1 instead of 0 for a row of -inf."""
     return jnp.where(sums.ties == 0, jnp.ones_like(sums.ties), sums.ties)
 
 
 def log_sum(sums: RowSums) -> jax.Array:
-    """The log of the sum of exp(x - base), 0 for a row of -inf, whose elements are -inf themselves."""
+    r"""$\log(ties + rest)$, 0 for a row of -inf, whose elements are -inf themselves."""
     total = sums.ties + sums.rest
     ties = some_ties(sums)
-    alone = jnp.log(ties) + log1p(sums.rest / ties)  # the ties are 1, but not their derivative
+    alone = jnp.log(ties) + log1p(sums.rest / ties)  # one tie: its logarithm is 0, but has a derivative
     return jnp.where(sums.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
 
 
 def inverse(sums: RowSums) -> jax.Array:
-    """One over the sum of exp(x - base), 0 for a row of -inf."""
+    """$1 / (ties + rest)$, 0 for a row of -inf."""
     total = sums.ties + sums.rest
     return jnp.where(total == 0, jnp.zeros_like(total), 1 / total)
 
@@ -96,21 +96,21 @@ def or_infinite_top(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
 
 
 def is_likely(e: jax.Array, sums: RowSums) -> jax.Array:
-    """Where p > 1/2, of the exponentials `e`."""
+    """Where p > 1/2, from e = exp(x - base): where e = 1 is the only tie of its row and the rest is less than 1."""
     largest = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), jnp.full_like(sums.rest, jnp.inf))
     return e == largest
 
 
 def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
-    """Half of what the maximum of its row exceeds each x by, which no finite x lets overflow.
+    """Half the difference between the maximum of its row and each x, which cannot overflow for finite x.
 
-    A class of certain win, of logit inf, is 0 away from it, and every other infinitely far.
+    Where the maximum is inf, a class of logit inf has a gap of 0, and every other class an infinite one.
     """
     largest = 0.5 * float(jnp.finfo(x.dtype).max)
     return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * beyond(top)
 
 
 def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:
-    """Log-softmax, and its derivatives, from sums at hand."""
+    r"""Log-softmax from the sums of the rows: $-\log(1 + rest)$ for a single top, else $x - top - \log(n + rest)$."""
     certain = (x == sums.top) & (sums.ties == 1)
     return jnp.where(certain, -log1p(sums.rest / some_ties(sums)), below_top(x, sums.top, 2) - log_sum(sums))

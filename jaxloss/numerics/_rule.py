@@ -1,4 +1,4 @@
-"""What every derivative rule of this folder is written with."""
+"""The helpers with which the derivative rules of this folder are written."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-Slope = Callable[[], jax.Array]
+Slope = Callable[[], jax.Array]  # a thunk: a function without arguments that computes the slope
 
 
 def rule(primitive: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -17,10 +17,10 @@ def rule(primitive: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def compiled(*static: int) -> Callable[[Callable[..., Any]], Any]:
-    """Compiles a primitive of many operations for eager calls; within `jit` it leaves no trace.
+    """Compiles a primitive of many operations for eager calls; within `jit` it is inlined.
 
-    Called eagerly, forty operations take milliseconds, and what one of them makes on the way, an infinity that a select
-    takes out again, is seen by `jax_debug_nans`.
+    Forty operations that are called one by one take milliseconds, and `jax_debug_nans` inspects the result of each one,
+    such as an infinity that a select removes again.
     """
     return partial(jax.jit, static_argnums=static, inline=True)
 
@@ -28,8 +28,8 @@ def compiled(*static: int) -> Callable[[Callable[..., Any]], Any]:
 def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
     """The sum of slope times tangent over the inputs that are differentiated.
 
-    A slope is a thunk, for two reasons: the slope of an input that nobody differentiates costs nothing, and where it
-    is infinite (log at 0) it is not multiplied by a zero tangent, which would make the whole derivative nan.
+    A slope is a thunk for two reasons: the slope in an input that is not differentiated costs nothing, and where it is
+    infinite (log at 0) it is not multiplied by a zero tangent, which would make the whole derivative nan.
     """
     total = None
     for slope, t in terms:
@@ -40,11 +40,11 @@ def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
 
 
 def pushed(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
-    """The tangent of f at the primals, a pytree of arguments; what nobody differentiates costs nothing."""
+    """The derivative of f at the primals along the tangents; an input that is not differentiated costs nothing."""
     leaves, tree = jax.tree.flatten(primals)
     slopes = tree.flatten_up_to(tangents)
     active = [i for i, t in enumerate(slopes) if not isinstance(t, SymbolicZero)]
-    call = lambda *some: f(*tree.unflatten(replaced(leaves, active, some)))  # noqa: E731
+    call = lambda *differentiated: f(*tree.unflatten(replaced(leaves, active, differentiated)))  # noqa: E731
     return jax.jvp(call, [leaves[i] for i in active], [slopes[i] for i in active])[1]
 
 

@@ -1,4 +1,4 @@
-r"""The binary cross-entropy with bounded logarithms, as PyTorch has it."""
+"""The binary cross-entropy with bounded logarithms, as PyTorch defines it."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What an exponential has beyond its tangent at 0."""
+"""The exponential less its tangent at 0."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The factorial's logarithm, and what Stirling's formula leaves of it."""
+"""The logarithm of the factorial, and the error of Stirling's formula for it."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxloss.numerics.log_products import xlogx
 
 HALF_LOG_2PI = 0.9189385332046727
 _ONE_MINUS_EULER = 0.42278433509846714
-# (-1)^n (zeta(n) - 1) / n from n = 2, zeta being Riemann's.
+# (-1)^n (zeta(n) - 1) / n for n = 2, 3 ..., with Riemann's zeta function.
 _ZETA = [
     0.3224670334241132, -0.06735230105319809, 0.020580808427784546, -0.007385551028673986, 0.0028905103307415234,
     -0.001192753911703261, 0.0005096695247430425, -0.00022315475845357939, 9.945751278180853e-05,
@@ -25,8 +25,9 @@ _ZETA = [
 def stirling_error(k: jax.Array) -> jax.Array:
     r"""$\log k! - (k + \tfrac12) \log k + k - \tfrac12 \log 2 \pi$ for $k \ge 1$ (Loader, 2000); near $1 / 12 k$.
 
-    One step up, $\delta(k) - \delta(k + 1) = (k + \tfrac12) \log(1 + 1 / k) - 1$, is a series of positive terms; a few
-    steps reach the range of the asymptotic series. Its derivative is that of the formula.
+    With $\delta(k)$ for this error, $\delta(k) - \delta(k + 1) = (k + \tfrac12) \log(1 + 1 / k) - 1$ is a series of
+    positive terms. A few such steps lead to a k for which the asymptotic series is exact. The derivative is that of
+    these expressions.
     """
     steps, terms = (4, 5) if k.dtype == jnp.float32 else (15, 8)
     total = jnp.zeros_like(k)
@@ -37,14 +38,14 @@ def stirling_error(k: jax.Array) -> jax.Array:
     return total + inverse * polynomial(inverse * inverse, _ASYMPTOTIC[:terms])
 
 
-# B_2n / (2 n (2 n - 1)), B being Bernoulli's numbers.
+# B_2n / (2 n (2 n - 1)) with Bernoulli's numbers B.
 _ASYMPTOTIC = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400]
 
 
 @jax.custom_jvp
 def log_factorial(k: jax.Array) -> jax.Array:
     r"""$\log k! = \log \Gamma(k + 1)$ for $k \ge 0$, exactly 0 at 0 and 1."""
-    # log Gamma(2 + j) for j in [-1/2, 1/2] by its Taylor series, and the recurrence to either side of it.
+    # log Gamma(2 + j) for j from -1/2 to 1/2 by its Taylor series, and by the recurrence to either side of that.
     j = jnp.where(k < 0.5, k, jnp.where(k < 1.5, k - 1, jnp.where(k < 2.5, k - 2, jnp.zeros_like(k))))
     terms = 14 if k.dtype == jnp.float32 else len(_ZETA)
     middle = j * (_ONE_MINUS_EULER + j * polynomial(j, _ZETA[:terms]))
@@ -61,10 +62,10 @@ def _log_factorial_jvp(primals, tangents):
 
 
 def log_peak(k: jax.Array) -> jax.Array:
-    r"""$\log k! - k \log k + k$ for $k \ge 0$: minus the log of the largest probability a Poisson law can give to k.
+    r"""$\log k! - k \log k + k$ for $k \ge 0$: minus the log of the largest probability of k under a Poisson law.
 
-    From 1 on it is the saddle point's $\tfrac12 \log 2 \pi k$ plus Stirling's error, in which nothing cancels. For
-    values: the losses that use it give their own slope in k.
+    For $k \ge 1$ it is $\tfrac12 \log 2 \pi k$ plus the error of Stirling's formula, and nothing cancels. For
+    values, not for slopes: the losses that use it have rules for their slopes in k.
     """
     large = jnp.where(k < 1, jnp.ones_like(k), k)
     saddle = 0.5 * jnp.log(large) + HALF_LOG_2PI + stirling_error(large)

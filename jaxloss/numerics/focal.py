@@ -1,4 +1,4 @@
-r"""The focal loss of an example whose cross-entropy is known: its cross-entropy times a power of how unlikely it is."""
+r"""The focal loss of an example from its cross-entropy c: $q^\gamma c$, where $q = 1 - e^{-c}$ is its improbability."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ def _focal_nll_jvp(primals, tangents):
     value = focal_nll(c, gamma)
 
     def in_c():
-        # q^gamma + gamma q^(gamma - 1) (1 - q) c, written without the power that is infinite at c = 0.
+        # q^gamma + gamma q^(gamma - 1) (1 - q) c = q^gamma (1 + gamma c / (e^c - 1)): no power is infinite at c = 0.
         return _unlikely_power(c, gamma) * (1 + gamma * _bernoulli_ratio(c))
 
     return value, tangent(value, (in_c, tangents[0]), (lambda: _focal_log(c, gamma, 1), tangents[1]))
@@ -42,7 +42,7 @@ def _focal_log_jvp(n, primals, tangents):
     c, gamma = primals
 
     def in_c():
-        # Where c = 0 the slope may be infinite, and it only ever multiplies the slope of c, which is 0 there.
+        # At c = 0 the slope may be infinite. It is multiplied by the slope of c, which is 0 there: 0 will do as well.
         some = jnp.where(c == 0, jnp.ones_like(c), c)
         log, ratio = log1mexp(some), _bernoulli_ratio(some)
         slope = _unlikely_power(some, gamma) * log ** (n - 1) * (log * (1 + gamma * ratio) + n * ratio)
@@ -64,7 +64,7 @@ def _unlikely_power_jvp(primals, tangents):
     value = _unlikely_power(c, gamma)
 
     def in_c():
-        # At c = 0, where the slope may be infinite, it only ever multiplies the slope of c, which is 0 there.
+        # 0 at c = 0, as in `_focal_log`.
         slope = gamma * value / jnp.where(c == 0, jnp.ones_like(c), expm1(c))
         return jnp.where(c == 0, jnp.zeros_like(c), slope)
 

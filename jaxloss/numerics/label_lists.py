@@ -1,4 +1,4 @@
-"""Margins between the labels of a row and its other classes, label after label: no pairs of classes are written."""
+"""Margins between the labels of a row and its other classes, one label at a time, without an array of all pairs."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ LAST = -1
 def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
     r"""$\sum_s \sum_i \max(0, 1 - x_s + x_i)$ over the labels s and the classes i that are no label, `[..., 1]`.
 
-    A class of minus infinity adds nothing; a label of it is an infinite loss beside any other class.
+    A class of score minus infinity adds 0. A label of score minus infinity makes the loss infinite, unless all other
+    classes have that score too.
 
     Args:
         x: `[..., classes]`.
@@ -35,7 +36,7 @@ def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def _each(labels: jax.Array) -> jax.Array:
-    """Labels one after the other, `[labels, ..., 1]`."""
+    """The labels as the leading axis of a loop, `[labels, ..., 1]`."""
     return jnp.moveaxis(labels, LAST, 0)[..., None]
 
 
@@ -44,7 +45,7 @@ def _indices(x: jax.Array) -> jax.Array:
 
 
 def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
-    """X, minus infinity at the labels."""
+    """`x` with minus infinity at the labels."""
     indices = _indices(x)
     _, start = varying_alike(x, jnp.zeros_like(x, bool))
     is_label, _ = lax.scan(lambda found, label: (found | (indices == label), None), start, _each(labels))
@@ -52,12 +53,13 @@ def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def _lacking(own: jax.Array, others: jax.Array) -> jax.Array:
+    """`1 - own + others`, with 0 for a label of score minus infinity."""
     return (1 - jnp.where(own == -jnp.inf, jnp.zeros_like(own), own)) + others
 
 
 @compiled()
 def _slope(x: jax.Array, labels: jax.Array) -> jax.Array:
-    """How many terms are short in which a class is no label, less how many in which it is the label."""
+    """The number of positive terms in which the class is i, less the number of those in which it is the label s."""
     others, indices = _others(x, labels), _indices(x)
 
     def step(slope: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:

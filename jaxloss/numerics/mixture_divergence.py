@@ -1,4 +1,13 @@
-"""Terms of the Jensen-Shannon divergence, from a mixture of two distributions, each 0 where the two agree."""
+r"""The terms of the Jensen-Shannon divergence of p and q, exact where the two nearly agree.
+
+With the mixture $m = (p + q) / 2$ and the relative difference $s = (p - q) / (p + q)$, p = m (1 + s) and
+q = m (1 - s), so that a term is
+
+$$\tfrac12 p \log \frac{p}{m} + \tfrac12 q \log \frac{q}{m}
+    = \frac{m}{2} \big((1 + s) \log(1 + s) + (1 - s) \log(1 - s)\big).$$
+"""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +45,7 @@ def _mixing(s: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _js_slope(p: jax.Array, q: jax.Array) -> jax.Array:
-    r"""$\tfrac12 \log \frac{2 p}{p + q}$; 0 where both are 0, and finite where p is."""
+    r"""$\tfrac12 \log \frac{p}{m}$; 0 where p and q are 0, and finite where p alone is 0."""
     s = divide(p - q, p + q)
     far = log_gap_of_ratio(p, 0.5 * (p + q))
     return 0.5 * jnp.where(s > -0.5, log1p(jnp.maximum(s, -0.5)), far)
@@ -48,7 +57,7 @@ def _js_slope_jvp(primals, tangents):
     value = _js_slope(p, q)
     some = p + q != 0
     total = 0.5 * divide(some.astype(p.dtype), p + q)
-    other = jnp.where(p == 0, jnp.zeros_like(q), q)  # at 0 the slope is constant, as in `log_from_tiny`
+    other = jnp.where(p == 0, jnp.zeros_like(q), q)  # at p = 0 the slope is constant, as in `log_from_tiny`
     return value, tangent(value, (lambda: divide(other, p) * total, tangents[0]), (lambda: -total, tangents[1]))
 
 
@@ -71,7 +80,7 @@ def _js_log_term_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _js_log_slope(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
-    r"""$p \log \frac{2 p}{p + q}$, 0 at p = 0."""
+    r"""$p \log \frac{p}{m}$, 0 at p = 0."""
     return times(jnp.exp(log_p), _log_share(gap_of_logs(log_p, log_q)))
 
 
@@ -86,9 +95,9 @@ def _js_log_slope_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _log_share(gap: jax.Array) -> jax.Array:
-    r"""$\log \frac{p}{m} = \log \frac{2}{1 + e^{-\text{gap}}}$."""
+    r"""$\log \frac{p}{m} = \log(1 + \tanh \frac{d}{2}) = \log 2 - \log(1 + e^{-d})$ of a gap $d = \log p - \log q$."""
     near = jnp.maximum(gap, -1)
-    return jnp.where(gap >= -1, log1p(tanh(0.5 * near)), 0.6931471805599453 - softplus(-gap))
+    return jnp.where(gap >= -1, log1p(tanh(0.5 * near)), math.log(2) - softplus(-gap))
 
 
 @rule(_log_share)

@@ -1,4 +1,7 @@
-r"""$(1 - p^q) / q$, between $-\log p$ and $1 - p$, exact where p is near 1 and where q is small."""
+r"""The Box-Cox transform of a probability, $(1 - p^q) / q$, exact where p is near 1 and where q is small.
+
+It goes from $-\log p$ at $q \to 0$ to $1 - p$ at q = 1.
+"""
 
 import math
 
@@ -13,7 +16,7 @@ from jaxloss.numerics.elementary import expm1, from_tiny, polynomial
 def box_cox(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$(1 - p^q) / q$ for p from 0 to 1 and q above 0.
 
-    The slope in p is infinite at 0 in truth, if q is below 1; below the smallest normal number it is constant.
+    For q < 1 the true slope in p at 0 is infinite; here it is constant below the smallest normal number.
     """
     return -expm1(q * jnp.log(p)) / q
 
@@ -29,7 +32,7 @@ def _box_cox_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _ratio(p: jax.Array, q: jax.Array) -> jax.Array:
-    """$p^q / p$; of a small q the difference q - 1 is rounded, which a power would multiply by the logarithm of p."""
+    """$p^q / p$, not $p^{q - 1}$: the power would multiply the rounding error of q - 1 by the logarithm of p."""
     return jnp.power(p, jnp.broadcast_to(q, p.shape)) / p
 
 
@@ -53,6 +56,3 @@ def _in_power(p: jax.Array, q: jax.Array) -> jax.Array:
     large = jnp.where(near, jnp.full_like(u, -1), u)
     far = (large * jnp.exp(large) - expm1(large)) / (q * q)
     return -jnp.where(near, log * log * series, far)
-
-
-__all__ = ["box_cox"]

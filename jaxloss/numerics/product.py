@@ -1,4 +1,4 @@
-"""Matrix products in which half-precision operands meet as such, in derivatives of every order too.
+"""Matrix products whose operands are multiplied in half precision, in derivatives of every order too.
 
 `lax.dot_general` adds products of bfloat16 operands in float32 if it is told to; but its transpose then multiplies the
 float32 cotangent with the other operand, which XLA widens for it: two of a last layer's three products would run in
@@ -23,8 +23,8 @@ def matrix_product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Arr
     Args:
         x: An array.
         y: An array of the dtype of x, which is that of the result.
-        axes: What `jnp.einsum` takes, of two operands; each axis of either is in the other or in the result.
-        dtype: The dtype in which the elements are multiplied; it costs nothing if they were of it before.
+        axes: The subscripts of `jnp.einsum` for two operands; each axis of one is in the other or in the result.
+        dtype: The dtype in which the elements are multiplied; the cast costs nothing if they had it before.
     """
     x, y = varying_alike(x, y)
     return _product.bind(x, y, axes=axes, dtype=jnp.dtype(dtype))
@@ -35,7 +35,7 @@ def _einsum(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
 
 
 def _type(x: Any, y: Any, **how: Any) -> Any:
-    # Traced, so that the axes over which the result varies are those that JAX gives it.
+    # By tracing, so that JAX finds the mesh axes over which the result varies.
     (result,) = jax.make_jaxpr(lambda x, y: _einsum(x, y, **how))(x, y).out_avals
     return result
 

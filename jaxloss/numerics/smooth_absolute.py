@@ -1,4 +1,4 @@
-"""The smooth absolute error of PyTorch, which is the absolute error where it is smoothed over no distance."""
+r"""The smooth absolute error of PyTorch, which is the absolute error at $\beta = 0$."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ def smooth_l1(error: jax.Array, beta: jax.Array) -> jax.Array:
 def _ratio(error: jax.Array, beta: jax.Array) -> jax.Array:
     r"""$e / \beta$ from -1 to 1; at $\beta = 0$ the sign."""
     inside = jnp.abs(error) < beta
-    # A distance of 0 divides nothing, in no derivative either.
+    # A beta of 0 divides nothing, in derivatives too.
     return jnp.where(inside, error / jnp.where(inside, beta, jnp.ones_like(error)), jnp.sign(error))
 
 

@@ -119,7 +119,7 @@ def test_by_default_a_fraction_of_the_memory_of_a_dense_layer_is_held(shape, sha
     assert ours <= dense / share
 
 
-def test_the_mode_that_auto_comes_to():
+def test_the_mode_that_auto_chooses():
     """The shapes of the products in the program tell dense, a loop over tokens and a loop over classes apart."""
 
     def loops(tokens, width, classes, dtype, **options):

@@ -73,7 +73,7 @@ def test_value_and_gradients_are_those_of_one_device(layout):
         assert oracle.error(got, expected) < 5e-7
 
 
-def test_tied_kernels_numeric_options_that_are_traced_and_what_is_not_reduced():
+def test_tied_kernels_traced_options_and_losses_that_are_not_reduced():
     loss = shard_linear_softmax_cross_entropy(mesh_of(EXPLICIT, 2, 4), fsdp_axis="data", vocab_axis="model")
     how = {"ignore_index": -100, "kernel_layout": "vd", "return_aux": True, "reduction": "none"}
 
@@ -117,7 +117,7 @@ def test_data_parallel_tokens_send_the_gradient_of_the_kernel(mode):
     assert sent(["token_axes"], (P("model"), P(), P("model")), mode) == [("all-reduce", ALL)]
 
 
-def test_spread_classes_send_three_numbers_per_token_and_the_gradient_of_the_hidden_states():
+def test_sharded_classes_send_three_numbers_per_token_and_the_gradient_of_the_hidden_states():
     found = sent(["vocab_axis"], (P(), P(None, "model"), P()), "low_memory")
     assert found == [("all-reduce", TOKENS_HERE)] * 3 + [("all-reduce", HIDDEN.size)]
 
@@ -136,7 +136,7 @@ BAD_AXES = {
 
 
 @pytest.mark.parametrize("case", BAD_AXES)
-def test_axes_that_cannot_be_right(case):
+def test_bad_axes_are_refused(case):
     axes, message = BAD_AXES[case]
     with pytest.raises(ValueError, match=re.escape(message)):
         shard_linear_softmax_cross_entropy(mesh_of(AUTO, 2, 4), **axes)
@@ -153,7 +153,7 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
-def test_inputs_that_cannot_be_right_are_told_of_their_whole_shapes(case):
+def test_errors_name_the_shapes_of_whole_arrays(case):
     axes, x, w, t, options, message = BAD_INPUTS[case]
     loss = shard_linear_softmax_cross_entropy(mesh_of(AUTO, 2, 4), **axes)
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -33,7 +33,7 @@ def test_a_zero_vector_has_similarity_and_slopes_of_zero():
     assert not np.any(slopes[1])
 
 
-def test_what_is_perpendicular_has_no_part_along_the_other():
+def test_the_perpendicular_part_is_orthogonal():
     a, b = jnp.asarray([[1.0, 1e-4, 0.0]]), jnp.asarray([[1.0, 0.0, 2.0]])
     apart = np.float64(perpendicular(b, a, jnp.ones((1, 1), bool), (1,)))
     assert abs((apart * np.float64(a)).sum()) < 1e-7

@@ -23,7 +23,7 @@ def test_a_label_is_repeated_where_the_next_one_is_the_same():
     np.testing.assert_array_equal(ctc_walk.is_repeated(jnp.int32([[1, 1, 2, 2]])), [[False, True, False, True, False]])
 
 
-def test_what_a_frame_emits_adds_up_to_one_in_place_and_by_scan():
+def test_the_posteriors_of_a_frame_add_up_to_one():
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(2, 6, 4)).astype(np.float32), np.int32([[1, 2, 2], [3, 1, 0]])
     lengths, live = np.int32([3, 2]), np.ones((2, 6), bool)

@@ -46,7 +46,7 @@ def test_infinities_are_clipped_to_the_largest_number_of_their_sign():
     assert either_zero(jnp.float32(np.inf), jnp.float32(0)) == 0
 
 
-def test_a_weight_of_zero_takes_an_infinity_out_but_no_nan():
+def test_a_weight_of_zero_removes_an_infinity_but_no_nan():
     """A value of 0 beside a gradient of nan would hide where the nan comes from."""
     zero, nan = jnp.float32(0), jnp.float32(np.nan)
     for f in (times, weighed, scaled):
@@ -54,7 +54,7 @@ def test_a_weight_of_zero_takes_an_infinity_out_but_no_nan():
         assert f(zero, jnp.float32(-np.inf)) == 0
 
 
-def test_a_mask_takes_slopes_out_whatever_the_value():
+def test_a_mask_removes_slopes_whatever_the_value():
     x, mask = np.float32([1, np.nan, np.inf]), np.array([True, False, False])
     np.testing.assert_array_equal(gated(jnp.asarray(x), mask), x)
     np.testing.assert_array_equal(nan_unless(jnp.asarray(mask), jnp.asarray(x)), [1, np.nan, np.nan])

@@ -127,7 +127,7 @@ def test_no_logit_is_sent_where_many_classes_are_sharded(kind):
             np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6 * np.abs(want).max())
 
 
-def test_classes_spread_by_hand_over_devices_are_found_by_index():
+def test_classes_sharded_by_hand_are_found_by_index():
     x, labels = _rows()
     x, labels = np.tile(x, (1, 8)), labels + np.arange(ROWS, dtype=np.int32) * MANY  # each device has MANY of them
     mesh = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))

@@ -25,7 +25,7 @@ def test_the_gap_to_the_highest_other_class_whose_slope_ties_share():
     np.testing.assert_array_equal(slope, [[1, -0.5, -0.5], [0, 0, 0], [0, 1, -1]])
 
 
-def test_what_each_class_lacks_of_the_margin_leaves_out_the_label():
+def test_the_terms_of_a_margin_are_zero_at_the_label():
     own = jnp.float32([[1.0], [2.0], [4.0]])
     terms = lacking(jnp.asarray(X), LABELS, own, jnp.float32(1), 1)
     np.testing.assert_array_equal(terms, [[0, 3, 3], [0, 0, 0], [0, 0, 0]])

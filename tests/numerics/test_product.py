@@ -40,7 +40,7 @@ def test_a_matrix_product_and_its_transposes_whatever_the_layout(sizes):
 
 
 @pytest.mark.parametrize("axes", ["nd,nd->n", "nd,nd->d", "nd,nv->ndv"])
-def test_a_product_that_is_no_matrix_product(axes):
+def test_a_product_that_is_not_a_matrix_product(axes):
     x, y = np.float32([[1, 2], [3, 4], [5, 6]]), np.float32([[7, 8], [9, 1], [2, 3]])
     got = jit(lambda x, y: matrix_product(x, y, axes, jnp.float32))(x, y)
     np.testing.assert_array_equal(got, np.einsum(axes, x, y))

@@ -29,7 +29,7 @@ def test_the_slope_of_an_input_that_nobody_differentiates_is_not_computed():
         jax.grad(_product, 1)(2.0, 3.0)
 
 
-def test_a_function_is_pushed_along_the_tangents_that_there_are():
+def test_a_function_is_differentiated_along_the_tangents_that_are_given():
     seen = []
 
     @jax.custom_jvp
