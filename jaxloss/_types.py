@@ -6,11 +6,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, Num
 
-Axes: TypeAlias = int | tuple[int, ...]
-"""One axis, or several that are taken together."""
-
-AxisName: TypeAlias = str | tuple[str, ...] | None
-"""Mesh axes, inside `shard_map`, `pmap` or `vmap`."""
+from jaxloss.numerics import Axes, AxisName
 
 Scalar: TypeAlias = ArrayLike
 """A numeric option: a Python number, or a traced or concrete array that can be differentiated and swept with vmap."""
@@ -37,7 +33,7 @@ Layout: TypeAlias = Literal["dv", "vd"]
 """Which axis of a kernel the features are on, and which the classes."""
 
 Mode: TypeAlias = Literal["auto", "fast", "low_memory", "dense"]
-"""How a fused loss goes about it."""
+"""How a fused loss is computed."""
 
 __all__ = [
     "Array",

@@ -2,6 +2,7 @@
 
 from jaxloss.numerics._forms import by_platform
 from jaxloss.numerics._mesh import (
+    AxisName,
     aligned,
     aligned_labels,
     automatic,
@@ -17,7 +18,7 @@ from jaxloss.numerics._mesh import (
     varying_axes,
 )
 from jaxloss.numerics._rule import pushed, replaced, rule
-from jaxloss.numerics._shapes import known
+from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
@@ -71,6 +72,8 @@ from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.target_cross_entropy import target_nll
 
 __all__ = [
+    "Axes",
+    "AxisName",
     "absent",
     "absolute",
     "aligned",

@@ -1,43 +1,45 @@
-"""Meshes of devices: what JAX must be told where axes are explicit, and sums over the axes that split a row.
+"""Meshes of devices: shardings on explicit axes, and sums over devices that each hold a part of a row.
 
-On a mesh with explicit axes each sharding has to follow from the operands. Inside `shard_map` a row's elements may be
-spread over mesh axes, and `sum_of_shards` and `max_of_shards` combine what the devices have; with no axis named they do
-nothing. Derivative rules may call them: a tangent that ends in a sum over the shards is transposed rightly whether
-`shard_map` checks what varies or not.
+On a mesh with explicit axes, the sharding of a result must follow from its operands, or be given. Inside `shard_map`,
+the elements of a row may be spread over mesh axes: `sum_of_shards` and `max_of_shards` combine the devices' values, and
+do nothing if no axis is named. Derivative rules may call them: a tangent that ends in a sum over the shards is
+transposed correctly whether or not `shard_map` checks which arrays vary (`check_vma`).
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec, auto_axes, use_abstract_mesh
 
-AxisName = str | tuple[str, ...] | None
+AxisName: TypeAlias = str | tuple[str, ...] | None
+"""Mesh axes, inside `shard_map`, `pmap` or `vmap`."""
+
 Sums = TypeVar("Sums")
 
 
 def explicit_sharding(x: jax.Array) -> NamedSharding | None:
-    """The sharding of x if its type carries one, else None (no mesh, or one whose axes XLA manages)."""
+    """The sharding of `x` if its type carries one, else None (no mesh, or a mesh whose axes XLA manages)."""
     sharding = getattr(jax.typeof(x), "sharding", None)
     return sharding if isinstance(sharding, NamedSharding) and any(s is not None for s in sharding.spec) else None
 
 
 def is_split(x: jax.Array, axes: tuple[int, ...]) -> bool:
-    """Whether an axis of x is explicitly sharded."""
+    """Whether one of these axes of `x` is explicitly sharded."""
     sharding = explicit_sharding(x)
     return sharding is not None and any(sharding.spec[a] is not None for a in axes)
 
 
 def aligned(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Two arrays of one shape, both sharded explicitly as the first is, or as the second if only that is."""
+    """Two arrays of one shape, both sharded explicitly as the first is, or as the second if the first is not."""
     sharding = explicit_sharding(x) or explicit_sharding(y)
     return (x, y) if sharding is None else (jax.sharding.reshard(x, sharding), jax.sharding.reshard(y, sharding))
 
 
 def aligned_labels(x: jax.Array, labels: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Labels sharded explicitly as x is, whose axes of classes they lack; on every device if x is."""
+    """Labels, which lack the class axes of `x`, sharded explicitly as its other axes are; replicated if none is."""
     sharding = explicit_sharding(x)
     if sharding is None:
         return replicated(labels, tuple(range(labels.ndim)))
@@ -46,18 +48,18 @@ def aligned_labels(x: jax.Array, labels: jax.Array, axes: tuple[int, ...]) -> ja
 
 
 def sharded_like(x: jax.Array, y: jax.Array) -> jax.Array:
-    """`y`, of the rank of `x` and of its lengths or 1, sharded explicitly as `x` is where the lengths agree."""
-    own, other = explicit_sharding(x), explicit_sharding(y)
-    sharding = own or other
+    """`y`, which broadcasts against `x` and has its rank, sharded explicitly as `x` is where their lengths agree."""
+    of_x = explicit_sharding(x)
+    sharding = of_x or explicit_sharding(y)
     if sharding is None:
         return y
-    spec = (None,) * y.ndim if own is None else own.spec
+    spec = (None,) * y.ndim if of_x is None else of_x.spec
     spec = PartitionSpec(*(s if n == m else None for s, n, m in zip(spec, y.shape, x.shape, strict=True)))
     return jax.sharding.reshard(y, NamedSharding(sharding.mesh, spec))
 
 
 def replicated(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """`x` with some axes on no mesh axis; the others keep their explicit sharding."""
+    """`x` with these axes not sharded; the others keep their explicit sharding."""
     if not is_split(x, axes):
         return x
     sharding = jax.typeof(x).sharding
@@ -66,12 +68,12 @@ def replicated(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 def columns(x: jax.Array, axis: int, dtype: jax.typing.DTypeLike) -> jax.Array:
-    """The index along an axis, in the shape of x and sharded as x is."""
+    """The index of each element along an axis, in the shape and sharding of `x`."""
     return lax.broadcasted_iota(dtype, x.shape, axis, out_sharding=explicit_sharding(x))
 
 
 def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
-    """The elements of a one-dimensional table, in the shape of the indices and sharded as they are."""
+    """The elements of a one-dimensional table at the indices, in their shape and sharding."""
     table = replicated(table, (0,))
     sharding = explicit_sharding(indices)
     if sharding is None:
@@ -80,7 +82,7 @@ def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
 
 
 def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
-    """`x` where the mask, which broadcasts against it, is True, else a constant; `x` itself without a mask."""
+    """`x` where the mask, which broadcasts against it, is True, else a constant; `x` itself if the mask is None."""
     if mask is None:
         return x
     kept = jnp.broadcast_to(mask, x.shape)
@@ -93,15 +95,15 @@ def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
 
 
 def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays that all vary over the axes of a `shard_map` over which any of them does; loops and rules ask for it."""
-    own = [varying_axes(x) for x in arrays]
-    union = frozenset[str]().union(*own)
-    missing = [tuple(sorted(union - axes)) for axes in own]
+    """Arrays that all vary over the axes of a `shard_map` over which one of them does, as loops and rules require."""
+    varying = [varying_axes(x) for x in arrays]
+    union = frozenset[str]().union(*varying)
+    missing = [tuple(sorted(union - axes)) for axes in varying]
     return tuple(lax.pcast(x, m, to="varying") if m else x for x, m in zip(arrays, missing, strict=True))
 
 
 def on_mesh(*arrays: jax.Array) -> bool:
-    """Whether arrays are on several devices: how they are sharded is known, to the tracer, on explicit axes alone."""
+    """Whether arrays are on a mesh of several devices, whatever their shardings, which tracing may not know."""
     meshes = [getattr(getattr(jax.typeof(x), "sharding", None), "mesh", None) for x in arrays]
     sizes = [zip(mesh.axis_types, mesh.axis_sizes, strict=True) for mesh in meshes if mesh is not None]
     return any(kind != AxisType.Manual and n > 1 for mesh in sizes for kind, n in mesh)
@@ -112,8 +114,8 @@ def automatic(f: Callable[..., Any], like: jax.Array | None, *arguments: Any) ->
 
     Args:
         f: A function of pytrees of arrays.
-        like: What the results are sharded like; None for scalars.
-        arguments: Its arguments.
+        like: The array whose sharding the results have; None for scalars.
+        arguments: The arguments of f.
     """
     shardings = [s for x in jax.tree.leaves(arguments) if (s := explicit_sharding(x)) is not None]
     if not shardings:
@@ -127,7 +129,7 @@ def automatic(f: Callable[..., Any], like: jax.Array | None, *arguments: Any) ->
 
 
 def sum_of_shards(x: Sums, axis_name: AxisName) -> Sums:
-    """The sum of each array over the devices; of a tuple in one message."""
+    """The sum of each array over the devices; a tuple of arrays is sent in one message."""
     return x if axis_name is None else lax.psum(x, axis_name)
 
 
@@ -137,6 +139,6 @@ def max_of_shards(x: jax.Array, axis_name: AxisName) -> jax.Array:
 
 
 def varying_axes(x: jax.Array) -> frozenset[str]:
-    """The mesh axes over which an array may differ; none where `shard_map` does not check it."""
+    """The mesh axes over which an array may differ; none where `shard_map` does not check them."""
     kind = getattr(jax.typeof(x), "manual_axis_type", None)
     return frozenset() if kind is None else frozenset(kind.varying)

@@ -1,24 +1,26 @@
 """Shapes: axes, sizes that may be symbolic (`jax.export`), and whether a row has few or many classes."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 
 from jaxloss.numerics._mesh import is_split
 
-Axes = int | tuple[int, ...]
+Axes: TypeAlias = int | tuple[int, ...]
+"""One axis, or several that are taken together."""
+
 FEW = 32  # classes
 MANY = 256
 
 
 def known(*sizes: Any) -> bool:
-    """Whether sizes are numbers: symbolic ones may be added and multiplied, but not compared."""
+    """Whether all sizes are numbers; symbolic sizes can be added and multiplied, but not compared."""
     return all(isinstance(n, int) for n in sizes)
 
 
 def few_classes(x: jax.Array, axes: Axes) -> bool:
-    """Whether the axes are the last one, and it has but a few classes."""
+    """Whether the class axis is the last one, is not sharded, and has 2 to FEW classes."""
     last = x.ndim - 1
     if axes not in (-1, last, (-1,), (last,)) or not known(x.shape[-1]) or is_split(x, (last,)):
         return False
@@ -26,7 +28,7 @@ def few_classes(x: jax.Array, axes: Axes) -> bool:
 
 
 def many_classes(x: jax.Array, axes: Axes) -> bool:
-    """Whether the axes have many classes; symbolic ones are taken to."""
+    """Whether the axes have at least MANY classes; a symbolic number is taken to be as large."""
     sizes = [x.shape[i] for i in as_tuple(axes)]
     return not known(*sizes) or math.prod(sizes) >= MANY
 
