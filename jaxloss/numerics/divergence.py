@@ -137,22 +137,8 @@ def kl_rows(p: jax.Array, t: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 @rule(kl_rows)
 def _kl_rows_jvp(axes, primals, tangents):
     p, t = primals
-    terms = tangent(p, (lambda: -_share(t, p), tangents[0]), (lambda: log_gap_of_ratio(t, p) + 1, tangents[1]))
+    terms = tangent(p, (lambda: -divide(t, p), tangents[0]), (lambda: log_gap_of_ratio(t, p) + 1, tangents[1]))
     return kl_rows(p, t, axes), jnp.sum(terms, axes)
-
-
-@jax.custom_jvp
-def _share(t: jax.Array, p: jax.Array) -> jax.Array:
-    """$t / p$, with $0 / 0 = 0$."""
-    return divide(t, p)
-
-
-@rule(_share)
-def _share_jvp(primals, tangents):
-    t, p = primals
-    inverse = divide((p != 0).astype(p.dtype), p)
-    value = _share(t, p)
-    return value, tangent(value, (lambda: inverse, tangents[0]), (lambda: -(t * inverse) * inverse, tangents[1]))
 
 
 def _sum_of_differences(a: jax.Array, b: jax.Array, axes: tuple[int, ...]) -> jax.Array:

@@ -44,7 +44,7 @@ def nan_unless(ok: jax.Array, x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """$n / d$ with $0 / 0 = 0$, and no slope there: the mean over no elements."""
+    """$n / d$ with $0 / 0 = 0$, such as the mean over no elements, and no slope at any denominator of 0."""
     empty = (numerator == 0) & (denominator == 0)
     return numerator / jnp.where(empty, jnp.ones_like(denominator), denominator)
 
@@ -54,7 +54,8 @@ def _divide_jvp(primals, tangents):
     numerator, denominator = primals
     inverse = divide((denominator != 0).astype(denominator.dtype), denominator)
     quotient = divide(numerator, denominator)
-    return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (lambda: -quotient * inverse, tangents[1]))
+    in_denominator = lambda: -(numerator * inverse) * inverse  # noqa: E731
+    return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (in_denominator, tangents[1]))
 
 
 def clip_infinite(x: jax.Array) -> jax.Array:

@@ -18,11 +18,14 @@ def xlogy(x: jax.Array, y: jax.Array) -> jax.Array:
 def _xlogy_jvp(primals, tangents):
     x, y = primals
     value = xlogy(x, y)
-    return value, tangent(value, (lambda: _log(x, y), tangents[0]), (lambda: divide(x, y), tangents[1]))
+    return value, tangent(value, (lambda: log_if_any(x, y), tangents[0]), (lambda: divide(x, y), tangents[1]))
 
 
-def _log(x: jax.Array, y: jax.Array) -> jax.Array:
-    # At (0, 0) every slope from minus infinity to 0 is the limit along some path; 0 lets an absent outcome stay absent.
+def log_if_any(x: jax.Array, y: jax.Array) -> jax.Array:
+    r"""$\log y$ as the slope of $x \log y$ in x: 0 where x and y are both 0.
+
+    Every slope from minus infinity to 0 is a limit along some path there. With 0 an absent outcome stays absent.
+    """
     absent = (x == 0) & (y == 0)
     return jnp.log(jnp.where(absent, jnp.ones_like(y), y))
 
@@ -51,7 +54,7 @@ def _log1p(x: jax.Array, y: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def xlogx(x: jax.Array) -> jax.Array:
-    r"""$x \log x$ for $x \ge 0$, with $0 \log 0 = 0$; its slope at 0 is minus infinity, as it truly is."""
+    r"""$x \log x$ for $x \ge 0$, with $0 \log 0 = 0$ and its true slope at 0, minus infinity."""
     return times(x, jnp.log(x))
 
 

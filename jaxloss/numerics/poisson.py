@@ -23,7 +23,7 @@ from jaxloss.numerics.elementary import (
 )
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import times
-from jaxloss.numerics.log_products import xlogy
+from jaxloss.numerics.log_products import log_if_any, xlogy
 
 
 @jax.custom_jvp
@@ -38,17 +38,12 @@ def poisson_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_log_rate_jvp(primals, tangents):
     x, k = primals
     value = poisson_log_rate(x, k)
-    return value, tangent(value, (lambda: jnp.exp(x) - k, tangents[0]), (lambda: -_log_if_any(x, k), tangents[1]))
+    return value, tangent(value, (lambda: jnp.exp(x) - k, tangents[0]), (lambda: -_log_rate_if_any(x, k), tangents[1]))
 
 
-def _log_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
-    """The log-rate x, but 0 where rate and count are both 0: any slope in k is a limit along some path there."""
+def _log_rate_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
+    """The log-rate x, but 0 where rate and count are both 0, as in `log_if_any`."""
     return jnp.where((k == 0) & (x == -jnp.inf), jnp.zeros_like(x), x)
-
-
-def _rate_if_any(r: jax.Array, k: jax.Array) -> jax.Array:
-    """The rate r, but 1 where rate and count are both 0, so that its logarithm is 0 there."""
-    return jnp.where((k == 0) & (r == 0), jnp.ones_like(r), r)
 
 
 @jax.custom_jvp
@@ -62,9 +57,7 @@ def poisson_rate(r: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_rate_jvp(primals, tangents):
     r, k = primals
     value = poisson_rate(r, k)
-    return value, tangent(
-        value, (lambda: _rate_slope(r, k), tangents[0]), (lambda: -jnp.log(_rate_if_any(r, k)), tangents[1])
-    )
+    return value, tangent(value, (lambda: _rate_slope(r, k), tangents[0]), (lambda: -log_if_any(k, r), tangents[1]))
 
 
 @jax.custom_jvp
@@ -144,7 +137,7 @@ def poisson_exact_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_exact_log_rate_jvp(primals, tangents):
     x, k = primals
     value = poisson_exact_log_rate(x, k)
-    slope_k = lambda: lax.digamma(k + 1) - _log_if_any(x, k)  # noqa: E731
+    slope_k = lambda: lax.digamma(k + 1) - _log_rate_if_any(x, k)  # noqa: E731
     return value, tangent(value, (lambda: jnp.exp(x) - k, tangents[0]), (slope_k, tangents[1]))
 
 
@@ -158,7 +151,7 @@ def poisson_exact_rate(r: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_exact_rate_jvp(primals, tangents):
     r, k = primals
     value = poisson_exact_rate(r, k)
-    slope_k = lambda: lax.digamma(k + 1) - jnp.log(_rate_if_any(r, k))  # noqa: E731
+    slope_k = lambda: lax.digamma(k + 1) - log_if_any(k, r)  # noqa: E731
     return value, tangent(value, (lambda: _rate_slope(r, k), tangents[0]), (slope_k, tangents[1]))
 
 
