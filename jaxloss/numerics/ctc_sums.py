@@ -9,16 +9,25 @@ l_t(n) = p_t(y_n) (l_{t-1}(n) + b_{t-1}(n-1) + [y_n \ne y_{n-1}] l_{t-1}(n-1))$$
 and are kept as logarithms, from $b_0(0) = 1$ on.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics.ctc_walk import IMPOSSIBLE, State, is_repeated, log_add
+from jaxloss.numerics.ctc_walk import IMPOSSIBLE, is_repeated, log_add
 from jaxloss.numerics.guarded import gated
 from jaxloss.numerics.log_sum_exp import log_softmax
 
 
-def ctc_forward(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) -> State:
+class Ends(NamedTuple):
+    """The logarithms of the sums of the alignments that end in a blank, and of those that end in a label."""
+
+    blank: jax.Array
+    label: jax.Array
+
+
+def ctc_forward(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Array) -> Ends:
     r"""$\log b_t(n)$ for n from 0, `[T, B, S + 1]`, and $\log l_t(n)$ for n from 1, `[T, B, S]`.
 
     The last frame's first sums are $\log (b_T(n) + l_T(n))$, the log-probabilities of the label sequences themselves.
@@ -39,27 +48,27 @@ def ctc_forward(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Arr
 
     of_blank, of_labels = of(jnp.full_like(labels, blank, shape=(labels.shape[0], 1))), of(labels)
     repeated = is_repeated(labels)[:, : labels.shape[1]]
-    passed = lax.broadcasted_iota(jnp.int32, (1, labels.shape[1] + 1), 1)
+    n = lax.broadcasted_iota(jnp.int32, (1, labels.shape[1] + 1), 1)
     zero = 0 * jnp.sum(of_blank[:1], 0)  # of the sharding of the frames
-    start = zero + jnp.where(passed == 0, 0, IMPOSSIBLE).astype(zero.dtype)
+    start = zero + jnp.where(n == 0, 0, IMPOSSIBLE).astype(zero.dtype)
 
-    def step(state: State, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[State, State]:
-        in_blank, in_label = state
+    def step(ends: Ends, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Ends, Ends]:
         of_blank, of_labels, live = frame
-        rested = _either(in_blank, in_label)
-        before = jnp.where(repeated, in_blank[:, :-1], rested[:, :-1])
-        following = rested + of_blank, log_add(in_label, before)[0] + of_labels
-        state = jax.tree.map(lambda new, old: jnp.where(live, new, old), following, state)
-        return state, state
+        passed = _either(ends)
+        before = jnp.where(repeated, ends.blank[:, :-1], passed[:, :-1])
+        following = Ends(passed + of_blank, log_add(ends.label, before)[0] + of_labels)
+        ends = jax.tree.map(lambda new, old: jnp.where(live, new, old), following, ends)
+        return ends, ends
 
-    last, sums = lax.scan(step, (start, start[:, 1:]), (of_blank, of_labels, jnp.swapaxes(live, 0, 1)[..., None]))
-    in_blank = jnp.concatenate([sums[0][:-1], _either(*last)[None]])
-    return _or_infinite(in_blank[: sums[0].shape[0]]), _or_infinite(sums[1])
+    frames = of_blank, of_labels, jnp.swapaxes(live, 0, 1)[..., None]
+    last, sums = lax.scan(step, Ends(start, start[:, 1:]), frames)
+    of_sequences = jnp.concatenate([sums.blank[:-1], _either(last)[None]])
+    return Ends(_or_infinite(of_sequences[: sums.blank.shape[0]]), _or_infinite(sums.label))
 
 
-def _either(in_blank: jax.Array, in_label: jax.Array) -> jax.Array:
-    """The sums of the alignments that end in a blank or in a label."""
-    return jnp.concatenate([in_blank[:, :1], log_add(in_blank[:, 1:], in_label)[0]], 1)
+def _either(ends: Ends) -> jax.Array:
+    """The logarithms of the sums of the alignments that end in either, `[B, S + 1]`."""
+    return jnp.concatenate([ends.blank[:, :1], log_add(ends.blank[:, 1:], ends.label)[0]], 1)
 
 
 def _or_infinite(log: jax.Array) -> jax.Array:
