@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._mesh import is_split
+from jaxloss.numerics._mesh import filled, is_split
 from jaxloss.numerics._shapes import MANY, Axes, as_tuple, few_classes, known, many_classes
 
 BLOCK = 128
@@ -175,7 +175,7 @@ def _below(x: jax.Array, top: jax.Array, power: int) -> jax.Array:
 
 def beyond(top: jax.Array) -> jax.Array:
     """A factor that takes finite gaps to an infinite maximum beyond all that is finite; 1 in any other row."""
-    return jnp.where(jnp.isinf(top), jnp.full_like(top, 1e30), jnp.ones_like(top))
+    return jnp.where(jnp.isinf(top), filled(top, 1e30), jnp.ones_like(top))
 
 
 @form(_below)

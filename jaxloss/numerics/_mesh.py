@@ -67,6 +67,17 @@ def replicated(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return jax.sharding.reshard(x, NamedSharding(sharding.mesh, spec))
 
 
+def filled(x: jax.Array, value: Any, dtype: jax.typing.DTypeLike | None = None) -> jax.Array:
+    """An array of one value, in the shape of `x`, and its dtype by default, sharded explicitly as `x` is.
+
+    `jnp.full_like` loses the sharding of a concrete array while another one is differentiated, as in a derivative rule
+    that is run operation by operation.
+    """
+    same = jnp.full_like(x, value, dtype)
+    sharding = explicit_sharding(x)
+    return same if sharding is None else jax.sharding.reshard(same, sharding)
+
+
 def columns(x: jax.Array, axis: int, dtype: jax.typing.DTypeLike) -> jax.Array:
     """The index of each element along an axis, in the shape and sharding of `x`."""
     return lax.broadcasted_iota(dtype, x.shape, axis, out_sharding=explicit_sharding(x))
@@ -91,7 +102,7 @@ def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
         kept = jax.sharding.reshard(kept, sharding)
     elif other is not None:
         kept = jax.sharding.reshard(kept, NamedSharding(other.mesh, PartitionSpec()))
-    return jnp.where(kept, x, jnp.full_like(x, fill))
+    return jnp.where(kept, x, filled(x, fill))
 
 
 def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:

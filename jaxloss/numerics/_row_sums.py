@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._forms import below_top, beyond, total_and_rest, total_and_rest_of_logits
-from jaxloss.numerics._mesh import AxisName, max_of_shards, sum_of_shards
+from jaxloss.numerics._mesh import AxisName, filled, max_of_shards, sum_of_shards
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.elementary import log1p
@@ -97,7 +97,7 @@ def or_infinite_top(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
 
 def is_likely(e: jax.Array, sums: RowSums) -> jax.Array:
     """Where p > 1/2, from e = exp(x - base): where e = 1 is the only tie of its row and the rest is less than 1."""
-    largest = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), jnp.full_like(sums.rest, jnp.inf))
+    largest = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), filled(sums.rest, jnp.inf))
     return e == largest
 
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._forms import form
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._row_sums import RowSums, inverse
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics.ctc_complement import Emitted, complement_probability
@@ -178,7 +179,7 @@ def _loss(log_p: jax.Array, likely: jax.Array, q: jax.Array) -> jax.Array:
 def _minus_log(log_p: jax.Array) -> jax.Array:
     """-log P, infinite and with slope 0 where that is IMPOSSIBLE or a sum of such."""
     # The comparison is not `log_p > ...` with the branches exchanged: a nan would become infinite.
-    return jnp.where(log_p <= IMPOSSIBLE / 2, jnp.full_like(log_p, jnp.inf), jnp.maximum(-log_p, 0))
+    return jnp.where(log_p <= IMPOSSIBLE / 2, filled(log_p, jnp.inf), jnp.maximum(-log_p, 0))
 
 
 @_minus_log.defjvp

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics.ctc_walk import IMPOSSIBLE, is_repeated, log_add
 from jaxloss.numerics.guarded import gated
 from jaxloss.numerics.log_sum_exp import log_softmax
@@ -72,4 +73,4 @@ def _either(ends: Ends) -> jax.Array:
 
 
 def _or_infinite(log: jax.Array) -> jax.Array:
-    return jnp.where(log <= IMPOSSIBLE / 2, jnp.full_like(log, -jnp.inf), log)
+    return jnp.where(log <= IMPOSSIBLE / 2, filled(log, -jnp.inf), log)

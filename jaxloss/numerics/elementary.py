@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 
 
 def polynomial(x: jax.Array, coefficients: list[float]) -> jax.Array:
     r"""$c_0 + c_1 x + c_2 x^2 + \dots$ by Horner's rule."""
-    total = jnp.full_like(x, coefficients[-1])
+    total = filled(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
     return total
@@ -120,7 +121,7 @@ def _is_tiny(x: jax.Array) -> jax.Array:
 
 def from_tiny(x: jax.Array) -> jax.Array:
     """`x`, but at least the smallest normal number; no slope below that."""
-    return jnp.where(_is_tiny(x), jnp.full_like(x, jnp.finfo(x.dtype).tiny), x)
+    return jnp.where(_is_tiny(x), filled(x, jnp.finfo(x.dtype).tiny), x)
 
 
 def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
@@ -169,7 +170,7 @@ def _centre(c: float) -> tuple[float, float, float]:
 
 def _choose(index: jax.Array, values: tuple[float, ...]) -> jax.Array:
     # A tree of selects, because a gather from a table is slow on TPUs and refused on meshes with explicit axes.
-    return lax.select_n(index, *(jnp.full_like(index, v, dtype=jnp.float32) for v in values))
+    return lax.select_n(index, *(filled(index, v, jnp.float32) for v in values))
 
 
 def _digits(x: jax.Array) -> int:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._forms import sum_of_terms
-from jaxloss.numerics._mesh import AxisName, keep, sum_of_shards
+from jaxloss.numerics._mesh import AxisName, filled, keep, sum_of_shards
 from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
@@ -97,7 +97,7 @@ def _label_losses(x, row_top, label, where, factors, axis, shards):
     top, base, logit, rest = label
     share = jnp.where(logit == top, jnp.ones_like(rest), label.share)
     impossible = (logit == -jnp.inf) | ((top == jnp.inf) & (logit < top))
-    far = jnp.where(impossible, jnp.full_like(rest, jnp.inf), (base - logit) + label.log_total)
+    far = jnp.where(impossible, filled(rest, jnp.inf), (base - logit) + label.log_total)
     nll = jnp.where(logit == top, log1p(rest / share), far)
     nll = jnp.where(impossible, far, nll)
     lse = or_infinite_top(top, base + label.log_total)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._mesh import columns, varying_alike
+from jaxloss.numerics._mesh import columns, filled, varying_alike
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.label import label_value
 
@@ -29,7 +29,7 @@ def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
     def step(_: None, label: jax.Array) -> tuple[None, jax.Array]:
         own = label_value(x, label, x.ndim - 1)
         term = jnp.sum(jnp.maximum(_lacking(own, others), 0), LAST, keepdims=True)
-        infinite = jnp.where(highest > -jnp.inf, jnp.full_like(term, jnp.inf), jnp.zeros_like(term))
+        infinite = jnp.where(highest > -jnp.inf, filled(term, jnp.inf), jnp.zeros_like(term))
         return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(own == -jnp.inf, infinite, term))
 
     return jnp.sum(lax.scan(step, None, _each(labels))[1], 0)
@@ -49,7 +49,7 @@ def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
     indices = _indices(x)
     _, start = varying_alike(x, jnp.zeros_like(x, bool))
     is_label, _ = lax.scan(lambda found, label: (found | (indices == label), None), start, _each(labels))
-    return jnp.where(is_label, jnp.full_like(x, -jnp.inf), x)
+    return jnp.where(is_label, filled(x, -jnp.inf), x)
 
 
 def _lacking(own: jax.Array, others: jax.Array) -> jax.Array:

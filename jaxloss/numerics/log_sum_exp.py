@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._forms import below_top, form
-from jaxloss.numerics._mesh import AxisName
+from jaxloss.numerics._mesh import AxisName, filled
 from jaxloss.numerics._row_sums import (
     RowSums,
     inverse,
@@ -27,7 +27,7 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
     empty = (a == -jnp.inf) & (b == -jnp.inf)
     # Zeros stand in for both, or the slopes would be nan, which no select after them takes out.
     one, other = (jnp.where(empty, jnp.zeros_like(x), x) for x in (a, b))
-    return jnp.where(empty, jnp.full_like(a, -jnp.inf), jnp.logaddexp(one, other))
+    return jnp.where(empty, filled(a, -jnp.inf), jnp.logaddexp(one, other))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1, log1p, log1p_near
 from jaxloss.numerics.guarded import divide, times
@@ -131,7 +132,7 @@ def _bernoulli_nll_jvp(primals, tangents):
     def in_y():
         # An outcome that is certain stays so, by a slope that is finite, as in `xlogy`.
         settled = ((p == 0) & (y == 0)) | ((p == 1) & (y == 1))
-        z = jnp.where(settled, jnp.full_like(p, 0.5), p)
+        z = jnp.where(settled, filled(p, 0.5), p)
         return jnp.where(settled, jnp.zeros_like(p), log1p(-z) - times(positive, jnp.log(z)))
 
     def in_positive():

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.guarded import absent, clip_infinite
 from jaxloss.numerics.label import distance_from_label, label_value
@@ -70,7 +71,7 @@ def _highest_other(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 
 def _above(own: jax.Array, highest: jax.Array) -> jax.Array:
     none = highest == -jnp.inf
-    return jnp.where(none, jnp.full_like(own, jnp.inf), own - jnp.where(none, jnp.zeros_like(own), highest))
+    return jnp.where(none, filled(own, jnp.inf), own - jnp.where(none, jnp.zeros_like(own), highest))
 
 
 @rule(label_gap)

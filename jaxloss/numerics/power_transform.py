@@ -8,6 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1, from_tiny, polynomial
 
@@ -53,6 +54,6 @@ def _in_power(p: jax.Array, q: jax.Array) -> jax.Array:
     small = jnp.where(near, u, jnp.zeros_like(u))
     terms = 12 if u.dtype == jnp.float32 else 20
     series = polynomial(small, [(j + 1) / math.factorial(j + 2) for j in range(terms)])
-    large = jnp.where(near, jnp.full_like(u, -1), u)
+    large = jnp.where(near, filled(u, -1), u)
     far = (large * jnp.exp(large) - expm1(large)) / (q * q)
     return -jnp.where(near, log * log * series, far)

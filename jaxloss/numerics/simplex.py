@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._row_sums import top_and_base
 from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity
@@ -51,7 +52,7 @@ def _threshold(x: jax.Array, top: jax.Array, axis: int) -> jax.Array:
         total = jnp.sum(jnp.where(inside, u, jnp.zeros_like(u)), axis, keepdims=True)
         return jnp.maximum(tau, (total - 1) / jnp.maximum(count, 1)), count, jnp.any(count != size)
 
-    start = jnp.full_like(top, -1)
+    start = filled(top, -1)
     return lax.while_loop(lambda state: state[2], step, (start, start, jnp.any(start < 0)))[0]
 
 

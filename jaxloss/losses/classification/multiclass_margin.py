@@ -152,7 +152,7 @@ def multi_margin_loss(
     if power == 2:  # whose slopes are 2 times the terms, and may not be infinite where a row does not count
         terms = jnp.square(numerics.keep(rows.slopes, terms))
     losses = jnp.sum(terms, class_axis, keepdims=True) / classes(x, (class_axis,), rows.elements)
-    losses = jnp.where(impossible, jnp.full_like(losses, jnp.inf), losses)
+    losses = jnp.where(impossible, numerics.filled(losses, jnp.inf), losses)
     if class_weights is not None:
         losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)
     return rows.counting(name, losses)
