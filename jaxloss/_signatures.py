@@ -32,7 +32,7 @@ def arrays_taken(cls: Any, own_method: bool) -> tuple[str, ...] | None:
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    return tuple(p.name for p in parameters[2:] if p.name not in option_names(cls))
+    return tuple(p.name for p in parameters[2:] if p.name not in (*option_names(cls), *REDUCTION))
 
 
 @cache
@@ -48,11 +48,15 @@ def function_name(cls: Any) -> str:
 
 
 def form_doc(cls: Any) -> str:
-    """A form's docstring with its function's summary, and a line for each field: the function's or the base's."""
+    """A form's docstring with its function's summary, and a line for each field: the function's or the base's.
+
+    How the form reduces is the base's to say, even where the function has a `reduction` that means something else.
+    """
     function = cls.fn
     lines: dict[str, str] = {}
-    for doc in (*(base.__doc__ for base in reversed(cls.__mro__)), function.__doc__):
-        lines |= own_lines(doc)
+    for base in reversed(cls.__mro__):
+        lines |= own_lines(base.__doc__)
+    lines |= {name: line for name, line in own_lines(function.__doc__).items() if name not in REDUCTION}
     fields = [name for name in inspect.get_annotations(cls) if name in lines]
     doc = with_arguments(cls.__doc__, {name: lines[name] for name in (*fields, *REDUCTION)})
     summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]

@@ -23,7 +23,7 @@ BATCH, CLASSES = 16, 5
 SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4}
 """The lengths of axes: classes, frames, labels of a sequence, width of a last layer."""
 
-OF_A_CALL = ("axis", "axis_name", "vocab_axis_name")
+OF_A_CALL = ("axis", "axis_name", "vocab_axis_name", "sum_axis_name", "batch_axis_name")
 """Options that name axes of arrays or of meshes: which there are, a call alone shows."""
 
 EVERY = False
@@ -111,6 +111,9 @@ class Case:
     """(one sample of each array, **options) -> the terms of the textbook formula, for the unit of scaled limits."""
     gradient_terms: Callable[..., Any] | None = None
     second_terms: Callable[..., Any] | None = None
+    slope_terms: Callable[..., Any] | None = None
+    """(arrays, **options) -> by array, the size of the terms of its slopes, in float64 by `jax.numpy`: the unit of many
+    classes' slopes that are differences of nearly equal terms."""
     least_classes: int = 1
     """How many classes there must be for there to be a label."""
     steep: tuple[float, ...] = ()

@@ -42,7 +42,7 @@ def _ways(case: Case, classes: int):
 
 @functools.cache
 def _textbook(case: Case):
-    """Losses, gradients, and by how much rounding of the inputs moves each, in float64 by the textbook formula."""
+    """Losses, gradients, and by how much rounding moves each, in float64 by the textbook formula."""
 
     def run(smooth, fixed, options):
         structure = {k: v for k, v in case.given().items() if k not in options}
@@ -53,7 +53,10 @@ def _textbook(case: Case):
         bends = [jax.jvp(gradient, (smooth,), (jax.tree.map(f, smooth),))[1] for f in (signs, lambda x: x)]
         slopes = gradient(smooth)
         moved = sum(jnp.abs(x * slopes[k]).reshape(ROWS, -1).sum(1) for k, x in smooth.items() if x.shape[0] == ROWS)
-        return losses(smooth), moved, slopes, jax.tree.map(lambda a, b: jnp.abs(a) + jnp.abs(b), *bends)
+        units = jax.tree.map(lambda a, b: jnp.abs(a) + jnp.abs(b), *bends)
+        for name, terms in case.slope_terms(*every(smooth), **structure, **options).items() if case.slope_terms else ():
+            units[name] += terms
+        return losses(smooth), moved, slopes, units
 
     return jit(run)
 

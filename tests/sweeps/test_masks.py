@@ -27,16 +27,16 @@ def _masks(case: Case) -> dict[str, np.ndarray]:
     if cases.EVERY:
         masks["samples"] = np.array([True, False, True, True, False, True])
     if case.elements:
-        elements = rng.uniform(size=(*BATCH, CLASSES)) < 0.7
+        elements = rng.uniform(size=case.arrays[case.predictions].shape(BATCH, cases.SIZES | case.sizes)) < 0.7
         elements[0], elements[1] = True, False
-        masks["elements"] = elements & (np.arange(CLASSES) != ABSENT)
+        masks["elements"] = elements & (np.arange(elements.shape[-1]) != ABSENT)
     return masks
 
 
 def _left_out(where, shape):
     """Where an array of this shape is not looked at; a row with all of its elements left out has no label either."""
     if where.ndim > len(shape):
-        where = where.any(-1)
+        where = where.reshape(*where.shape[: len(shape)], -1).any(-1)
     return np.broadcast_to(~where.reshape(where.shape + (1,) * (len(shape) - where.ndim)), shape)
 
 
