@@ -36,6 +36,9 @@ from jaxloss.losses.regression.relative import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
+from jaxloss.losses.segmentation.dice import *
+from jaxloss.losses.segmentation.generalized import *
+from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 from jaxloss.losses.sequence.ctc_forward import *
 
@@ -149,6 +152,15 @@ __all__ = [
     "cosine_distance",
     "cosine_embedding_loss",
     "cosine_similarity",
+    # Segmentation
+    "BinaryDiceLoss",
+    "DiceLoss",
+    "MulticlassGeneralizedDiceLoss",
+    "TverskyLoss",
+    "binary_dice_loss",
+    "dice_loss",
+    "multiclass_generalized_dice_loss",
+    "tversky_loss",
     # Sequences
     "CTCLoss",
     "ctc_loss",

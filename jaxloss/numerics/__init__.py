@@ -52,8 +52,8 @@ from jaxloss.numerics.label import is_label, label_value
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.log_products import xlogx, xlogy
-from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp
-from jaxloss.numerics.logistic import bernoulli_nll, sigmoid_nll, softplus
+from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, softmax
+from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.poisson import (
@@ -65,8 +65,10 @@ from jaxloss.numerics.poisson import (
     poisson_rate,
 )
 from jaxloss.numerics.power_transform import box_cox
+from jaxloss.numerics.powers import positive_power
 from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
+from jaxloss.numerics.ratios import fraction
 from jaxloss.numerics.relative import relative_error, squared_log_gap
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
@@ -97,6 +99,7 @@ __all__ = [
     "expm1_minus",
     "filled",
     "focal_nll",
+    "fraction",
     "gated",
     "gaussian_nll",
     "generalized_relative_entropy",
@@ -127,6 +130,7 @@ __all__ = [
     "poisson_exact_rate",
     "poisson_log_rate",
     "poisson_rate",
+    "positive_power",
     "probabilities_nll",
     "pushed",
     "relative_entropy",
@@ -137,10 +141,12 @@ __all__ = [
     "rule",
     "scaled",
     "sharded_like",
+    "sigmoid",
     "sigmoid_focal",
     "sigmoid_nll",
     "smooth_l1",
     "soft_margin",
+    "softmax",
     "softplus",
     "sparsemax_nll",
     "squared_log_gap",

@@ -90,6 +90,12 @@ def _softmax_parts_jvp(axes, shards, primals, tangents):
     return (likely, less), (jnp.zeros_like(likely), (less - likely) * slope_of_logs(x, t, axes, shards))
 
 
+def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$e^{x_i} / \sum_j e^{x_j}$; 0 throughout for a row of minus infinities."""
+    likely, less = softmax_parts(x, axes)
+    return likely - less
+
+
 def _stored_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
     top, base = top_and_base(x, axes, shards)
     e = jnp.exp(clip_positive_infinity(x) - base)

@@ -8,7 +8,11 @@ from tests.peers.stand_ins import StandIn, classes_of, expect
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-CANNOT = {}
+CANNOT = {
+    "DiceLossTest.test_improved_shape_handling": "losses do not broadcast: a class axis of length 1 is given to both",
+    "DiceLossTest.test_probability_validation": "what a value shows is no error, and cannot be one under jit; "
+    "probabilities of classes that overlap need not sum to 1",
+}
 FILES = ["classification", "regression", "smoothing", "fenchel_young", "ranking", "segmentation", "self_supervised"]
 
 

@@ -28,6 +28,9 @@ def _arguments(name):
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
         return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
+    if name == "multiclass_generalized_dice_loss":  # optax's has one batch
+        x = cases.normal(np.random.default_rng(0), (2, 10, 5))
+        return x, np.eye(5, dtype=np.float32)[np.arange(20) % 5].reshape(x.shape)
     if name.startswith("ctc_loss"):
         rng = np.random.default_rng(0)
         frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
@@ -39,11 +42,13 @@ def _arguments(name):
 
 def test_the_losses_that_optax_has_are_all_compared():
     assert set(BOTH) == {
+        "binary_dice_loss",
         "convex_kl_divergence",
         "cosine_distance",
         "cosine_similarity",
         "ctc_loss",
         "ctc_loss_with_forward_probs",
+        "dice_loss",
         "generalized_kl_divergence",
         "hinge_loss",
         "huber_loss",
@@ -52,6 +57,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "l2_loss",
         "log_cosh",
         "make_fenchel_young_loss",
+        "multiclass_generalized_dice_loss",
         "multiclass_hinge_loss",
         "multiclass_perceptron_loss",
         "multiclass_sparsemax_loss",
