@@ -32,7 +32,8 @@ def _relative_error_jvp(primals, tangents):
         ratio = _per(x, jnp.where(small, one, t))
         # At |t| = epsilon the slopes beside it are those of this ratio and of 1 in its place.
         ratio = jnp.where(absolute(t) == least, jnp.maximum(ratio, 0), ratio)
-        return -sign * _per(jnp.where(small, one, ratio), size)
+        # The sign comes first: where it is 0, no curvature is formed of the ratio, which may be infinite.
+        return -_per(sign * jnp.where(small, one, ratio), size)
 
     def in_least():
         return -_per(_per(jnp.where(small, absolute(x - t), jnp.zeros_like(x)), size), size)
