@@ -5,6 +5,7 @@ has of its own, the reductions, the weights and the ways to leave a sample out, 
 The accuracy of values and derivatives is the native losses', which have their own sweeps.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -128,6 +129,12 @@ class Row:
     def draw(self, seed: int = 0) -> Arrays:
         rng = np.random.default_rng(seed)
         return {name: domain(rng, self._batch, self._sizes) for name, domain in self.arrays.items()}
+
+    @property
+    def needed(self) -> set[str]:
+        """The options that the function cannot do without."""
+        parameters = inspect.signature(self.fn).parameters
+        return {name for name in self.options if parameters[name].default is inspect.Parameter.empty}
 
     def given(self) -> dict[str, Any]:
         """The options."""
