@@ -19,12 +19,18 @@ Where Keras 3.15 is wrong, these are right:
 - `from_logits=True` with a logit of minus infinity that no label needs is finite.
 - Labels out of range, and binary labels outside [0, 1], have loss nan instead of a plausible one.
 - `axis` and `label_smoothing` work together, and sparse losses take any `axis`.
-- Categorical losses take targets and predictions of one shape only; they do not broadcast.
+- Categorical losses and the cosine similarity take targets and predictions of one shape only; they do not broadcast.
 - CTC is never negative, and infinite with gradient 0 where there is no alignment.
 - Targets and predictions of shapes `[batch]` and `[batch, 1]` are taken as one shape by every function that takes
   elements, not only by classes; single numbers are taken too, so that `jax.vmap` works over anything.
-- `log_cosh` of small errors is not 0.
-- Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and `dtype` survive a round trip.
+- `log_cosh` of small errors is not 0, and `mean_squared_logarithmic_error` of numbers that nearly agree is not.
+- Hinge losses take a label of 0 for -1 wherever it stands; Keras does if every label of the batch is 0 or 1. A label
+  that is none of 0, 1 and -1 has loss nan.
+- `cosine_similarity` has a finite slope at a vector of zeros.
+- `categorical_generalized_cross_entropy` takes labels of shape `[batch, 1]`, has a finite slope at a probability of 0,
+  and takes a q of 1.
+- Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and of the cosine similarity, and
+  `dtype` survive a round trip.
 """
 
 from jaxloss._answers import answer_in as _answer_in
@@ -47,6 +53,9 @@ from jaxloss.keras.classification import (
     categorical_focal_crossentropy,
     sparse_categorical_crossentropy,
 )
+from jaxloss.keras.embedding import CosineSimilarity, cosine_similarity
+from jaxloss.keras.generalized import CategoricalGeneralizedCrossEntropy, categorical_generalized_cross_entropy
+from jaxloss.keras.hinges import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from jaxloss.keras.regression import (
     KLD,
     MAE,
@@ -69,6 +78,16 @@ from jaxloss.keras.regression import (
     mse,
     poisson,
 )
+from jaxloss.keras.relative import (
+    MAPE,
+    MSLE,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    mape,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    msle,
+)
 from jaxloss.keras.sequence import CTC, ctc
 from jaxloss.keras.serialization import deserialize, get, serialize
 
@@ -77,28 +96,41 @@ __all__ = [
     "CTC",
     "KLD",
     "MAE",
+    "MAPE",
     "MSE",
+    "MSLE",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Hinge",
     "Huber",
     "KLDivergence",
     "LogCosh",
     "Loss",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Poisson",
     "Reduction",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
     "bce",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "cosine_similarity",
     "ctc",
     "deserialize",
     "get",
+    "hinge",
     "huber",
     "kl_divergence",
     "kld",
@@ -106,12 +138,17 @@ __all__ = [
     "log_cosh",
     "logcosh",
     "mae",
+    "mape",
     "mean_absolute_error",
+    "mean_absolute_percentage_error",
     "mean_squared_error",
+    "mean_squared_logarithmic_error",
     "mse",
+    "msle",
     "poisson",
     "serialize",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
 ]
 
 _answer_in(__name__)

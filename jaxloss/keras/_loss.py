@@ -59,6 +59,8 @@ class Loss(_Root):
     name: str | None = None
     reduction: ReductionName = "sum_over_batch_size"
     dtype: Any = None  # an attribute of the class, for it hides a property of Keras' `Loss` that could not be set
+    _masked_label: ClassVar[float] = 0.5
+    """What a masked label that is a float is replaced by: one in the domain of the loss."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """An instance that Keras takes for one of its own, if Keras has been imported."""
@@ -134,7 +136,8 @@ class Loss(_Root):
     def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
         """The losses; elements that a mask of the arrays' shape leaves out are not read."""
         for where in masks:
-            y_true, y_pred = jax.tree.map(lambda x: without(where, x), (y_true, y_pred))
+            y_true = jax.tree.map(lambda x: without(where, x, fill=self._masked_label), y_true)
+            y_pred = jax.tree.map(lambda x: without(where, x), y_pred)
         return self.call(y_true, y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
@@ -206,7 +209,8 @@ class Form(Loss):
         (class_axis,) = class_axes(type(self).__name__, "y_pred", y_pred, axis)
         of_labels = class_axis if y_true.ndim == y_pred.ndim else None
         for where in masks:
-            y_true, y_pred = without(where, y_true, of_labels), without(where, y_pred, class_axis)
+            y_true = without(where, y_true, of_labels, self._masked_label)
+            y_pred = without(where, y_pred, class_axis)
         return self.call(y_true, y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Array:

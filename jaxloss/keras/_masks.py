@@ -12,7 +12,7 @@ from jaxloss._masks import mask as boolean
 from jaxloss._types import Array
 
 
-def without(where: Array, x: Array, axis: int | None = None) -> Array:
+def without(where: Array, x: Array, axis: int | None = None, fill: float = 0.5) -> Array:
     """The array with a harmless value where it is masked, so that no nan there reaches a value or a gradient.
 
     The mask has the leading axes of the array, without the class axis if one is given. An array that the mask does not
@@ -26,8 +26,8 @@ def without(where: Array, x: Array, axis: int | None = None) -> Array:
         return x
     kept = kept.reshape(kept.shape + (1,) * (len(shape) - kept.ndim))
     kept = kept if axis is None else jnp.expand_dims(kept, axis)
-    # One half is a probability, a rate and a logit, in the domain of every loss; 0 is an index of a class.
-    return inert(jnp.broadcast_to(kept, x.shape), (x, 0.5 if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
+    # One half is a probability, a rate and a logit, in the domain of all predictions; 0 is an index of a class.
+    return inert(jnp.broadcast_to(kept, x.shape), (x, fill if jnp.issubdtype(x.dtype, jnp.floating) else 0))[0]
 
 
 def masks_of(name: str, masks: list[Any]) -> list[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, matched, real
+from jaxloss._arrays import class_axes, matched, real, without
 from jaxloss._types import Array
 
 EPSILON = 1e-7  # keras.config.epsilon()
@@ -52,6 +52,21 @@ def indices(labels: Array) -> Array:
     return labels.astype(jnp.int32) if labels.dtype == jnp.bool_ else labels
 
 
+def labels_of(name: str, y_true: Any, y_pred: Array, axis: int) -> Array:
+    """Class indices, one for each row of the predictions."""
+    labels, axes = real(name, "y_true", y_true), class_axes(name, "y_pred", y_pred, axis)
+    rows = without(y_pred.shape, axes)
+    if labels.ndim == y_pred.ndim and all(labels.shape[a] == 1 for a in axes):
+        labels = jnp.squeeze(labels, axes)
+    if labels.shape != rows:
+        remedy = "; for distributions over the classes, one-hot ones too, take categorical_crossentropy"
+        raise ValueError(
+            f"{name}: y_true {labels.shape} and y_pred {y_pred.shape} do not fit: with the classes on axis {axis} "
+            f"y_true needs shape {rows}" + (remedy if labels.shape == y_pred.shape else "") + "."
+        )
+    return indices(labels)
+
+
 def mean(name: str, losses: Array, dtype: Any, axis: Any = -1) -> Array:
     """The mean over the axis; a single number has no axis."""
     if losses.ndim:
@@ -64,4 +79,4 @@ def normalized(p: Array, axis: Any) -> Array:
     return jnp.clip(numerics.divide(p, jnp.sum(p, axis, keepdims=True)), EPSILON, 1 - EPSILON)
 
 
-__all__ = ["EPSILON", "indices", "mean", "normalized", "pair", "predicted"]
+__all__ = ["EPSILON", "indices", "labels_of", "mean", "normalized", "pair", "predicted"]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 import jaxloss
-from jaxloss._arrays import class_axes, floats, real, without
+from jaxloss._arrays import class_axes, floats, real
 from jaxloss._domain import checked_only
 from jaxloss._masks import counted
 from jaxloss._options import number, option, per_class
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
-from jaxloss.keras._pairs import indices, normalized, pair, predicted
+from jaxloss.keras._pairs import indices, labels_of, normalized, pair, predicted
 from jaxloss.keras._reduction import ReductionName
 
 
@@ -129,7 +129,7 @@ def sparse_categorical_crossentropy(
     name = "sparse_categorical_crossentropy"
     option(name, "from_logits", from_logits)
     p = predicted(name, y_pred)
-    labels = _labels(name, y_true, p, axis)
+    labels = labels_of(name, y_true, p, axis)
     dtype, p = p.dtype, floats(name, "y_pred", p)
     ignored = None if ignore_class is None else option(name, "ignore_class", ignore_class)
     classes = math.prod(p.shape[a] for a in class_axes(name, "y_pred", p, axis))
@@ -143,20 +143,6 @@ def sparse_categorical_crossentropy(
 
 
 _LABELS = "y_true must not be negative"
-
-
-def _labels(name: str, y_true: Any, y_pred: Array, axis: int) -> Array:
-    labels, axes = real(name, "y_true", y_true), class_axes(name, "y_pred", y_pred, axis)
-    rows = without(y_pred.shape, axes)
-    if labels.ndim == y_pred.ndim and all(labels.shape[a] == 1 for a in axes):
-        labels = jnp.squeeze(labels, axes)
-    if labels.shape != rows:
-        remedy = "; for distributions over the classes, one-hot ones too, take categorical_crossentropy"
-        raise ValueError(
-            f"{name}: y_true {labels.shape} and y_pred {y_pred.shape} do not fit: with the classes on axis {axis} "
-            f"y_true needs shape {rows}" + (remedy if labels.shape == y_pred.shape else "") + "."
-        )
-    return indices(labels)
 
 
 @dataclass(eq=False)
@@ -198,6 +184,7 @@ class SparseCategoricalCrossentropy(Form):
     axis: int = -1
     name: str | None = "sparse_categorical_crossentropy"
     dtype: Any = None
+    _masked_label: ClassVar[float] = 0.0
 
     def _counted(self, y_true: Any, y_pred: Any) -> Array | None:
         """The mask of the labels that are not ignored; the function checks whether they fit the predictions."""

@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxloss.keras import binary, classification, regression, sequence
+from jaxloss.keras import binary, classification, embedding, generalized, hinges, regression, relative, sequence
 from jaxloss.keras._loss import Loss
 
-_MODULES = (binary, classification, regression, sequence)
+_MODULES = (binary, classification, embedding, generalized, hinges, regression, relative, sequence)
 
 
 def _known() -> dict[str, Any]:
-    return {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+    return {"Loss": Loss} | {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 
 
 def serialize(loss: Loss | Callable[..., Any]) -> dict[str, Any] | str:

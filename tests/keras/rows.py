@@ -91,10 +91,14 @@ class KerasRow(Row):
         if self.labels and arrays["y_pred"].dtype != np.float32:
             return None  # On JAX Keras answers in float32 to any, for it multiplies by a one-hot array, or casts.
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            return jax.eval_shape(getattr(keras.losses, self.fn.__name__), *self.ordered(arrays)).dtype.name
+            return self._dtype(getattr(keras.losses, self.fn.__name__), arrays)
 
     def dtype(self, arrays):
-        return jax.eval_shape(self.fn, *self.ordered(arrays)).dtype.name
+        return self._dtype(self.fn, arrays)
+
+    def _dtype(self, fn, arrays):
+        needed = {name: self.given()[name] for name in self.needed}
+        return jax.eval_shape(lambda *arrays: fn(*arrays, **needed), *self.ordered(arrays)).dtype.name
 
     def refusals(self, reduction):
         return {self.form.__name__: lambda: self.form(reduction=reduction)}
@@ -148,6 +152,13 @@ SOFT = cases.SOFT_BITS.over("...c")
 TARGETS = replace(cases.MASSES, tolerated=True)
 HOT = replace(TARGETS, draw=one_hot)
 ODDS = LOG_ODDS.over("...c")
+OPPOSITE = cases.SIGNS.over("...c")
+OPPOSITE = replace(OPPOSITE, outside=(0.5, -2.0))
+EITHER = replace(OPPOSITE, draw=lambda rng, shape, sizes: rng.integers(0, 2, shape).astype(np.int32), outside=(2, -7))
+"""Labels of a hinge loss that are 0 or 1. Integers: Keras takes a slope in them through their conversion."""
+VECTORS = replace(NUMBERS["y_true"], outside=(np.inf,))
+UNCLIPPED = replace(DISTRIBUTED, outside=(-0.1, 1.2), tolerated=True)
+"""Probabilities of which only that of the label is used."""
 
 BAD_LOGITS = {"from_logits": ("yes", 2)}
 BAD_SMOOTHING = {"label_smoothing": (1.5, -0.1, "a little")}
@@ -189,6 +200,26 @@ ROWS = [
         {"y_true": replace(COUNTS, draw=whole, axes="...c", tolerated=True), "y_pred": RATES.over("...c")},
     ),
     KerasRow(ours.kl_divergence, ours.KLDivergence, {"y_true": DISTRIBUTED, "y_pred": DISTRIBUTED}),
+    KerasRow(ours.mean_absolute_percentage_error, ours.MeanAbsolutePercentageError, NUMBERS),
+    KerasRow(ours.mean_squared_logarithmic_error, ours.MeanSquaredLogarithmicError, NUMBERS),
+    KerasRow(ours.cosine_similarity, ours.CosineSimilarity, {"y_true": VECTORS, "y_pred": VECTORS}),
+    KerasRow(
+        ours.cosine_similarity, ours.CosineSimilarity, {"y_true": VECTORS, "y_pred": VECTORS}, {"axis": -2}, BAD_AXIS
+    ),
+    KerasRow(ours.hinge, ours.Hinge, {"y_true": OPPOSITE, "y_pred": NUMBERS["y_pred"]}, name="signs"),
+    KerasRow(ours.hinge, ours.Hinge, {"y_true": EITHER, "y_pred": NUMBERS["y_pred"]}),
+    KerasRow(ours.squared_hinge, ours.SquaredHinge, {"y_true": EITHER, "y_pred": NUMBERS["y_pred"]}, name="bits"),
+    KerasRow(ours.squared_hinge, ours.SquaredHinge, {"y_true": OPPOSITE, "y_pred": NUMBERS["y_pred"]}),
+    KerasRow(ours.categorical_hinge, ours.CategoricalHinge, {"y_true": HOT, "y_pred": LOGITS}),
+    KerasRow(ours.categorical_hinge, ours.CategoricalHinge, {"y_true": TARGETS, "y_pred": LOGITS}, name="soft"),
+    KerasRow(
+        ours.categorical_generalized_cross_entropy,
+        ours.CategoricalGeneralizedCrossEntropy,
+        {"y_true": LABELS, "y_pred": UNCLIPPED},
+        {"q": 0.3},
+        {"q": (0.0, -0.5, 1.5, "some", np.ones(2))},
+        batch=(4,),
+    ),
     binary({"y_true": BINARY, "y_pred": CLIPPED}),
     binary(
         {"y_true": SOFT, "y_pred": ODDS},
