@@ -1,9 +1,9 @@
-r"""The records that the fused losses share: a last layer, its static part, and the sums over its logits.
+r"""The records that the fused losses share: a last layer, its static configuration, and the sums over its logits.
 
-Of all logits $z_k$ of a token only three numbers enter a cross-entropy: $\log \sum_{k \ne t} e^{z_k}$ over the classes
-but the label t, the label's logit $z_t$, and $\sum_k b_k z_k$ with the factors b of smoothed labels. The label is left
-out of the sum because the loss of a confident token, $\log(1 + e^{r - z_t})$, would be lost in a difference from the
-sum over all classes.
+The cross-entropy of a token depends on three numbers of its logits $z_k$: $r = \log \sum_{k \ne t} e^{z_k}$ over the
+classes but the label t, the label's logit $z_t$, and $\sum_k b_k z_k$ with the factors b of a smoothed label. The
+label is left out of the first sum because the loss of a confident token, $\log(1 + e^{r - z_t})$, would be lost in the
+difference between two sums over all classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Head(NamedTuple):
     bias: jax.Array | None  # [V]
     factors: jax.Array | None  # the factor b of each logit in a smoothed label, [V]
     cap: jax.Array | None  # a scalar
-    mask: jax.Array | None  # which classes there are, [V]
+    mask: jax.Array | None  # which classes exist, [V]
 
 
 class Static(NamedTuple):
@@ -33,7 +33,7 @@ class Static(NamedTuple):
 
     layout: str
     multiply: Any  # the dtype of the factors of the matrix products
-    add: Any  # the dtype of their sums, and of all that follows
+    add: Any  # the dtype of their sums, and of everything after them
 
     @property
     def width_axis(self) -> int:
@@ -50,8 +50,8 @@ class Sums(NamedTuple):
     """The three numbers of each token from which its loss is computed, [N]."""
 
     log_rest: jax.Array  # the log-sum-exp over the classes but the label
-    own: jax.Array  # the label's logit, 0 where the label is absent
-    spread: jax.Array  # the sum of the logits times their factors, 0 without factors
+    label_logit: jax.Array  # 0 where the label is absent
+    weighted_sum: jax.Array  # the sum of the logits times their factors, 0 without factors
 
 
 __all__ = ["ABSENT", "OVERLAP", "Head", "Static", "Sums"]

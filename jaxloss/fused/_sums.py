@@ -1,6 +1,6 @@
-"""The sums of each token, from one tile of all classes or from one chunk of classes after the other, over all shards.
+"""The sums of each token over all classes: in one tile or chunk by chunk, and over all shards of the vocabulary.
 
-Derivatives compute a chunk's logits again, so that no tile outlives its turn.
+Derivatives compute the logits of a chunk again, so that only those of one chunk are stored at a time.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _over_shards(sums: Sums, given: Inputs) -> Sums:
     if given.shards.axis_name is None:
         return sums
     top = numerics.max_of_shards(numerics.clip_infinite(sums.log_rest), given.shards.axis_name)
-    rest, own, spread = map(given.shards.sum, (jnp.exp(sums.log_rest - top), sums.own, sums.spread))
-    return Sums(tile.log_of(top, rest), own, spread)
+    rest, *others = map(given.shards.sum, (jnp.exp(sums.log_rest - top), sums.label_logit, sums.weighted_sum))
+    return Sums(tile.log_of(top, rest), *others)
 
 
 def sums_that_count(sums: Sums, kept: jax.Array | None) -> Sums:
@@ -53,8 +53,12 @@ def from_all(head: Head, x: jax.Array, labels: jax.Array, static: Static) -> Sum
     """The sums from all logits at once."""
     z = tile.logits(head, x, static)
     columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
-    log_rest, own = tile.log_rest(z, columns, labels), tile.own(z, columns, labels)
-    return Sums(log_rest, own, tile.spread(z, columns, head.factors))
+    return Sums(tile.log_rest(z, columns, labels), *_linear(z, columns, labels, head))
+
+
+def _linear(z: jax.Array, columns: jax.Array, labels: jax.Array, head: Head) -> tuple[jax.Array, jax.Array]:
+    """The two sums that are linear in the logits."""
+    return tile.label_logit(z, columns, labels), tile.weighted_sum(z, columns, head.factors)
 
 
 # ------------------------------------------------------------------------------------------------- chunks of classes
@@ -64,64 +68,51 @@ def from_all(head: Head, x: jax.Array, labels: jax.Array, static: Static) -> Sum
 def from_chunks(head: Head, x: jax.Array, labels: jax.Array, static: Static, size: int) -> Sums:
     r"""The sums from `size` classes at a time, in one loop; the last chunk overlaps the one before it, unpadded.
 
-    With m the largest logit so far and r the sum relative to it, a chunk whose largest logit is $m'$ changes them to
-    $M = \max(m, m')$ and $r e^{m - M} + \sum_k e^{z_k - M}$.
+    With m the largest logit so far and r the sum of $e^{z_k - m}$, a chunk whose largest logit is $m'$ changes them to
+    $M = \max(m, m')$ and $r e^{m - M} + \sum_k e^{z_k - M}$, the sum over the chunk.
     """
 
     def add(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-        top, rest, own, spread = carry
+        top, rest, *others = carry
         part, columns = _chunk(head, i, static, size)
         z = tile.logits(part, x, static)
         higher = jnp.maximum(top, tile.top(z))
         rest = rest * jnp.exp(top - higher) + tile.rest(z, columns, labels, higher)
-        own, spread = own + tile.own(z, columns, labels), spread + tile.spread(z, columns, part.factors)
-        return (higher, rest, own, spread), None
+        return (higher, rest, *map(jnp.add, others, _linear(z, columns, labels, part))), None
 
     zero = _zeros(x, static)
     start = (numerics.clip_infinite(zero - jnp.inf), zero, zero, zero)
-    (top, rest, own, spread), _ = lax.scan(add, start, jnp.arange(_count(head, static, size), dtype=jnp.int32))
-    return Sums(tile.log_of(top, rest), own, spread)
+    (top, rest, *others), _ = lax.scan(add, start, jnp.arange(_count(head, static, size), dtype=jnp.int32))
+    return Sums(tile.log_of(top, rest), *others)
 
 
 @rule(from_chunks)
 def _from_chunks_jvp(static, size, primals, tangents):
     sums = from_chunks(*primals, static, size)
-    # The base r of the exponentials. Where the sum is 0, or too small for a float, it is so large that its slope is 0.
+    # The base r of the exponentials. Where the sum is 0, or too small for a float, r is so large that the slope is 0.
     largest = float(jnp.finfo(static.add).max)
     is_empty = sums.log_rest == -jnp.inf
     base = jnp.where(is_empty, jnp.full_like(sums.log_rest, largest), numerics.clip_infinite(sums.log_rest))
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def of_chunk(head: Head, narrow: jax.Array, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
+    def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
         part, columns = _chunk(head, i, static, size)
-        z = tile.logits(part, _widened(narrow, x), static)
-        # Left out before the exponential, which could be infinite for a label far above the rest.
+        z = tile.logits(part, x, static)
+        # Replaced before the exponential, which could be infinite for a label far above the rest.
         others = jnp.where(tile.left_out(columns, labels), jnp.full_like(z, -jnp.inf), z)
         rest = jnp.sum(jnp.exp(others - jnp.expand_dims(base, 1)), 1)
-        return rest, tile.own(z, columns, labels), tile.spread(z, columns, part.factors)
+        return rest, *_linear(z, columns, labels, part)
 
     def added(head: Head, x: jax.Array, labels: jax.Array) -> Sums:
-        # The sum of exp(z - r) is 1 and has the slope of its logarithm, which is that of r = log sum exp(z).
+        # With r = log sum_k exp(z_k) held constant, sum_k exp(z_k - r) is 1 and has the slope of r itself.
         def add(carry: Any, i: jax.Array) -> Any:
-            return jax.tree.map(jnp.add, carry, of_chunk(head, narrow, x, labels, i)), None
+            return jax.tree.map(jnp.add, carry, of_chunk(head, x, labels, i)), None
 
-        narrow = lax.stop_gradient(x)
-        x = x.astype(static.add)  # before the loop, which adds up the cotangents of x
+        x = x.astype(static.add)  # before the loop, which then sums the cotangents of x in this dtype
         zero = _zeros(x, static)
         return Sums(*lax.scan(add, (zero, zero, zero), jnp.arange(_count(head, static, size), dtype=jnp.int32))[0])
 
     return sums, pushed(added, primals, tangents)
-
-
-@jax.custom_jvp
-def _widened(narrow: jax.Array, wide: jax.Array) -> jax.Array:
-    """The array `wide`, with its derivatives, computed again from `narrow`: a loop then stores no copy of it."""
-    return narrow.astype(wide.dtype)
-
-
-@rule(_widened)
-def _widened_jvp(primals, tangents):
-    return _widened(*primals), tangents[1]
 
 
 def _chunk(head: Head, i: jax.Array, static: Static, size: int) -> tuple[Head, jax.Array]:

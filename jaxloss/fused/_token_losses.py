@@ -45,7 +45,7 @@ def options_of(name: str, given: Inputs, arrays: Arrays) -> tuple[Array | None, 
 
 
 def token_losses(sums: Sums, label_weight: Array | None, options: Options) -> Array:
-    r"""The loss of each token, from the log-sum-exp r over the rest, the label's logit z and the spread sum q.
+    r"""The loss of each token, from the log-sum-exp r over the rest, the label's logit z and the weighted sum q.
 
     $$\ell = (1 - s) w_t \log(1 + e^{r - z}) + \frac{s}{K} (B L - q) + \zeta L^2, \qquad L = \log(e^r + e^z)$$
 
@@ -53,13 +53,13 @@ def token_losses(sums: Sums, label_weight: Array | None, options: Options) -> Ar
     """
     # If all logits are minus infinity the loss is infinite, by the label's logit: inf - inf would make it nan.
     log_rest = jnp.maximum(sums.log_rest, -float(jnp.finfo(sums.log_rest.dtype).max))
-    losses = numerics.softplus(log_rest - sums.own)
+    losses = numerics.softplus(log_rest - sums.label_logit)
     if label_weight is not None:
         losses = numerics.times(label_weight, losses)
-    lse = numerics.logaddexp(sums.log_rest, sums.own)
+    lse = numerics.logaddexp(sums.log_rest, sums.label_logit)
     if options.smoothing is not None and options.share is not None and options.mass is not None:
-        finite = jnp.where(lse == -jnp.inf, jnp.zeros_like(lse), lse)  # sums.spread is infinite then
-        smoothed = numerics.times(options.mass, finite) - sums.spread
+        finite = jnp.where(lse == -jnp.inf, jnp.zeros_like(lse), lse)  # sums.weighted_sum is infinite then
+        smoothed = numerics.times(options.mass, finite) - sums.weighted_sum
         losses = numerics.times(1 - options.smoothing, losses) + numerics.times(options.share, smoothed)
     return losses if options.z_loss is None else losses + numerics.times(options.z_loss, jnp.square(lse))
 

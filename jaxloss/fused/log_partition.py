@@ -114,10 +114,10 @@ def _pair(arrays: Arrays, setup: Setup) -> tuple[Array, Array]:
 
 def logsumexp_and_target(name: str, given: Inputs, sums: Sums) -> tuple[Array, Array]:
     """Both of each token: 0 where it is masked, and a target of nan where the label is out of range."""
-    # A label out of range is no term of the sum over all classes.
-    own = jnp.where(given.valid, sums.own, jnp.full_like(sums.own, -jnp.inf))
-    lse = numerics.logaddexp(sums.log_rest, own)
-    target = outside_is_nan(name, sums.own, lambda: given.valid, given.rule)
+    # A label out of range adds no term to the sum over all classes.
+    label_logit = jnp.where(given.valid, sums.label_logit, jnp.full_like(sums.label_logit, -jnp.inf))
+    lse = numerics.logaddexp(sums.log_rest, label_logit)
+    target = outside_is_nan(name, sums.label_logit, lambda: given.valid, given.rule)
     return masked(lse, given.kept), masked(target, given.kept)
 
 

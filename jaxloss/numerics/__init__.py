@@ -1,6 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
-from jaxloss.numerics._forms import by_platform
+from jaxloss.numerics._forms import by_platform, form
 from jaxloss.numerics._mesh import (
     AxisName,
     aligned,
@@ -99,6 +99,7 @@ __all__ = [
     "expm1_minus",
     "filled",
     "focal_nll",
+    "form",
     "fraction",
     "gated",
     "gaussian_nll",

@@ -1,13 +1,13 @@
-"""Expressions that are shaped for a compiler, each registered with the plain expression that it stands for, its twin.
+"""Forms: expressions that are written for a compiler, each registered with its twin, the plain expression.
 
-A form is kept as long as it earns its place: its docstring names the compiler, the row of the benchmark and what the
-twin takes there. `tests/numerics/test_forms.py` holds form and twin together in value, first and second derivatives,
-and the environment variable JAXLOSS_PLAIN_FORMS, read when jaxloss is imported, puts the twins in their place: "1" all
-of them, or the named ones, with commas between.
+A form is kept while it pays: its docstring names the version of jaxlib, the row of the benchmark, and what the twin
+takes there. `tests/numerics/test_forms.py` holds form and twin together in value, first and second derivatives. The
+environment variable JAXLOSS_PLAIN_FORMS, read when jaxloss is imported, replaces forms by their twins: "1" replaces all
+of them, names separated by commas replace the named ones.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +18,7 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled, is_split
 from jaxloss.numerics._shapes import MANY, Axes, as_tuple, few_classes, known, many_classes
+from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity
 
 BLOCK = 128
 
@@ -33,13 +34,13 @@ class Form(NamedTuple):
 
 FORMS: dict[str, Form] = {}
 branch: ContextVar[str | None] = ContextVar("branch", default=None)
-"""Which branch of `by_platform` is taken, "cpu" or "default", whatever the platform; None for the platform's own."""
+"""The branch that `by_platform` takes, "cpu" or "default"; None for the one of the platform."""
 
 _plain = os.environ.get("JAXLOSS_PLAIN_FORMS", "0").split(",")
 
 
 def form(twin: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Registers the decorated function as a form of `twin`, and is the twin where JAXLOSS_PLAIN_FORMS asks for it."""
+    """Registers the decorated function as the form of `twin`; returns the twin where JAXLOSS_PLAIN_FORMS names it."""
 
     def registered(shaped: Function) -> Function:
         name = shaped.__name__.lstrip("_")
@@ -51,7 +52,7 @@ def form(twin: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def by_platform(*arrays: jax.Array, cpu: Callable[..., Any], default: Callable[..., Any]) -> Any:
-    """`cpu(*arrays)` in programs that are lowered for CPUs, `default(*arrays)` in those for all other platforms."""
+    """`cpu(*arrays)` in programs that are compiled for CPUs, `default(*arrays)` in programs for other platforms."""
     taken = branch.get()
     if taken is None:
         return lax.platform_dependent(*arrays, cpu=cpu, default=default)
@@ -63,11 +64,11 @@ def by_platform(*arrays: jax.Array, cpu: Callable[..., Any], default: Callable[.
 
 @form(jnp.sum)
 def sum_of_terms(x: jax.Array, axes: Axes) -> jax.Array:
-    """The sum over some axes; for CPUs, over a few classes, as a product with ones.
+    """The sum over some axes; on CPUs, over a few classes, as a product with ones.
 
-    XLA on CPU computes what it fuses into a sum over a few classes element by element, logarithms and all; a product
-    leaves the terms to be computed in vectors. Measured: jaxlib 0.10.2, gradient of
-    softmax_cross_entropy_with_integer_labels with smoothing 65536x10, the twin takes 1.8 times as long.
+    XLA on CPU computes the terms of a sum over a few classes one by one, but those of a product in vectors. Measured:
+    jaxlib 0.10.2, gradient of softmax_cross_entropy_with_integer_labels with smoothing 65536x10, the twin takes 1.8
+    times as long.
     """
     if not few_classes(x, axes):
         return jnp.sum(x, axes)
@@ -75,17 +76,21 @@ def sum_of_terms(x: jax.Array, axes: Axes) -> jax.Array:
     return by_platform(x, cpu=lambda x: jnp.dot(x, ones, precision="highest"), default=lambda x: jnp.sum(x, -1))
 
 
+def _sum(x: jax.Array, axes: Axes) -> jax.Array:
+    return jnp.sum(x, axes, keepdims=True)
+
+
 def _each_sum(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    return jnp.sum(a, axes, keepdims=True), jnp.sum(b, axes, keepdims=True)
+    return _sum(a, axes), _sum(b, axes)
 
 
 @form(_each_sum)
 def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     """The sums of two arrays of one shape, the axes kept with length 1, in one reduction of two operands.
 
-    It adds terms one after the other, so at most `MANY` are added that way, in blocks if the last axis is longer.
-    Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy 65536x10, the twin takes 2.4 times the CPU time; of
-    softmax_cross_entropy 8192x1000 it stores 33 MB and the form 0.6 MB.
+    XLA adds the terms of such a reduction one after the other. For its rounding errors to stay small, a longer axis is
+    reduced in blocks of at most `MANY` terms. Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy 65536x10, the
+    twin takes 2.4 times the CPU time; of softmax_cross_entropy 8192x1000 it stores 33 MB and the form 0.6 MB.
     """
     return _one_reduction(a, b, axes)
 
@@ -112,7 +117,7 @@ def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
     return x.reshape(*x.shape[:axis], blocks, size, *x.shape[axis + 1 :])
 
 
-def _add(one, other):  # a lambda would be compiled anew at every call outside of jit
+def _add(one, other):  # a function, because a lambda would be compiled at every call outside of jit
     return one[0] + other[0], one[1] + other[1]
 
 
@@ -127,10 +132,10 @@ def _selected_sums(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
 
 @form(_selected_sums)
 def total_and_rest(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    r"""$\sum_j e_j$ and $\sum_{e_j < 1} e_j$ of exponentials $e \le 1$ in memory; the axes are kept with length 1.
+    r"""$\sum_j e_j$ and $\sum_{e_j < 1} e_j$ of stored exponentials $e \le 1$; the axes are kept with length 1.
 
-    Both sums are arithmetic on e alone: XLA on CPU stores what a select takes part in before it reduces it. Measured:
-    jaxlib 0.10.2, gradient of softmax_cross_entropy, the twin takes 1.4 times the CPU time at 65536x10, and
+    The second is a sum of minima, without a select: XLA on CPU would store the result of a select before it is summed.
+    Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy, the twin takes 1.4 times the CPU time at 65536x10, and
     stores 33 MB more at 8192x1000.
     """
     others = jnp.minimum(e, _zero_at_one(e))
@@ -138,30 +143,49 @@ def total_and_rest(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
 
 
 def _zero_at_one(e: jax.Array) -> jax.Array:
-    """0 where an exponential is 1, more than it elsewhere, without a comparison, and exact."""
+    r"""$c (1 - e)$ with $c = 4 / \epsilon$, without a derivative: 0 where e = 1, and above e where e is less than 1."""
     steep = 4 / float(jnp.finfo(e.dtype).eps)
     return steep - lax.stop_gradient(e) * steep
 
 
 def _sums_of_shared(x: jax.Array, base: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    return _selected_sums(jnp.exp(jnp.minimum(x, _largest(x)) - base), axes)
+    return _selected_sums(jnp.exp(clip_positive_infinity(x) - base), axes)
 
 
 @form(_sums_of_shared)
 def total_and_rest_of_logits(x: jax.Array, base: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     """`total_and_rest` of exp(x - base) without an array of exponentials.
 
-    The two sums exponentiate separately, in different expressions: XLA on CPU would store shared exponentials.
+    The exponentials of the two sums are different expressions: XLA on CPU would store exponentials that both share.
     Measured: jaxlib 0.10.2, value of softmax_cross_entropy 8192x1000, the twin takes 1.9 times the CPU time and stores
     66 MB, the form 0.7 MB.
     """
-    total = jnp.sum(jnp.exp(jnp.minimum(x, _largest(x)) - base), axes, keepdims=True)
+    total = _sum(jnp.exp(clip_positive_infinity(x) - base), axes)
     e = jnp.exp(jnp.minimum(x, 0.99 * _largest(x)) + -base)
-    return total, jnp.sum(jnp.minimum(e, _zero_at_one(e)), axes, keepdims=True)
+    return total, _sum(jnp.minimum(e, _zero_at_one(e)), axes)
 
 
 def _largest(x: jax.Array) -> float:
     return float(jnp.finfo(x.dtype).max)
+
+
+# ------------------------------------------------------------------------------------------------ functions of the sums
+
+
+def _with_axes(arrays: Sequence[jax.Array], f: Callable[..., Any], axes: Axes) -> Any:
+    del axes
+    return f(*arrays)
+
+
+@form(_with_axes)
+def of_rows(arrays: Sequence[jax.Array], f: Callable[..., Any], axes: Axes) -> Any:
+    """`f(*arrays)` of an elementwise f, computed without the axes, which have length 1.
+
+    XLA on CPU computes arrays `[rows]` in vectors, but not arrays `[rows, 1]`. Measured: jaxlib 0.10.2, value of
+    softmax_cross_entropy 65536x10, the twin takes 1.2 times the CPU time.
+    """
+    results = f(*(jnp.squeeze(a, axes) for a in arrays))
+    return jax.tree.map(lambda y: jnp.expand_dims(y, axes), results)
 
 
 # --------------------------------------------------------------------------------------------------------- differences
@@ -169,22 +193,22 @@ def _largest(x: jax.Array) -> float:
 
 def _below(x: jax.Array, top: jax.Array, power: int) -> jax.Array:
     del power
-    largest = _largest(x)
-    return (jnp.minimum(x, largest) - jnp.clip(top, -largest, largest)) * beyond(top)
+    return (clip_positive_infinity(x) - clip_infinite(top)) * beyond(top)
 
 
 def beyond(top: jax.Array) -> jax.Array:
-    """A factor that takes finite gaps to an infinite maximum beyond all that is finite; 1 in any other row."""
+    """The factor that makes gaps to an infinite maximum infinite again, after it was clipped; 1 in other rows."""
     return jnp.where(jnp.isinf(top), filled(top, 1e30), jnp.ones_like(top))
 
 
 @form(_below)
 def below_top(x: jax.Array, top: jax.Array, power: int) -> jax.Array:
-    """`x - top`, and 0 where both are inf, scaled on the way: the twin XLA on CPU shares with exponentials and stores.
+    """`x - top`, and 0 where both are inf, from operands that are scaled by 2**-power.
 
-    Calls with different powers, from 1, differ in expression, not in value: XLA recomputes instead of storing.
-    Infinities are clipped to numbers that scaled ones do not reach, so that the gap to an infinite top is infinite.
-    Measured: jaxlib 0.10.2, gradient of log_softmax 8192x1000, the twin stores 33 MB and the form 0.2 MB.
+    XLA on CPU would share the twin with the exponentials of a row, and store it. Calls with different powers, from 1
+    up, are different expressions of the same value, which it computes again instead. Infinities are clipped to numbers
+    that no scaled finite number reaches, so that the gap to an infinite top becomes infinite. Measured: jaxlib 0.10.2,
+    gradient of log_softmax 8192x1000, the twin stores 33 MB and the form 0.2 MB.
     """
     scale = 0.5**power
     largest = (1 - scale / 8) * _largest(x)

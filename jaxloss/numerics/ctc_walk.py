@@ -63,7 +63,7 @@ def log_add(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     gap = a - b
     e = jnp.exp(-jnp.abs(gap))
-    lesser = jnp.maximum(e * (1 / (1 + e)), float(jnp.finfo(e.dtype).tiny))  # not 0, which has no sign
+    lesser = jnp.maximum(e / (1 + e), float(jnp.finfo(e.dtype).tiny))  # not 0, which has no sign
     return jnp.maximum(a, b) + log1p_near(e), jnp.where(gap >= 0, lesser, -lesser)
 
 

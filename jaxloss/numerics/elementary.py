@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._forms import form
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 
@@ -35,11 +36,21 @@ def exp_tail(d: jax.Array, largest: float) -> jax.Array:
     return polynomial(d, [c for i, c in enumerate(coefficients) if c * largest**i > eps / 8])
 
 
+@form(jnp.divide)
+def _quotient(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`x / y` by a reciprocal: XLA on CPU would store a quotient that is used twice.
+
+    Measured: jaxlib 0.10.2, value and gradient of sigmoid_binary_cross_entropy 16M, the twin takes 1.4 times the CPU
+    time and stores 134 MB, the form 67 MB.
+    """
+    return x * (1 / y)
+
+
 def log1p_near(x: jax.Array) -> jax.Array:
     r"""$\log(1 + x)$ for x from -1/3 to 1, for values, not for slopes."""
     # log(1 + x) = 2 s + 2 s w a with w = s^2 and a the tail of atanh. Since 2 s = x - s x, it is x - s (x - 2 w a), in
     # which the largest term is x itself, without rounding.
-    s = x * (1 / (2 + x))
+    s = _quotient(x, 2 + x)
     w = s * s
     return x - s * (x - 2 * w * atanh_tail(w, 1 / 9))
 

@@ -63,11 +63,12 @@ def _gathered_jvp(axis, primals, tangents):
 # --------------------------------------------------------------------------------------------------- the row without it
 
 
-def _without(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+def others_selected(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """`x` with 0 at the label of each row, by a select."""
     return jnp.where(is_label(x, labels, axis), jnp.zeros_like(x), x)
 
 
-@form(_without)
+@form(others_selected)
 def without_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """`x` with 0 at the label of each row; over many classes, on CPUs, written in place.
 
@@ -82,14 +83,14 @@ def without_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
         zeros = jnp.zeros_like(jnp.squeeze(labels, axis), x.dtype)
         return lax.scatter(x, indices, zeros, elements, unique_indices=True, mode="drop")
 
-    selected = lambda x: _without(x, labels, axis)  # noqa: E731
+    selected = lambda x: others_selected(x, labels, axis)  # noqa: E731
     if not known(x.shape[axis]) or x.shape[axis] < MANY or explicit_sharding(x) is not None:
         return selected(x)
     return by_platform(x, cpu=in_place, default=selected)
 
 
 def _sum_of_selected(e: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
-    return jnp.sum(_without(e, labels, axis), axis, keepdims=True)
+    return jnp.sum(others_selected(e, labels, axis), axis, keepdims=True)
 
 
 @form(_sum_of_selected)

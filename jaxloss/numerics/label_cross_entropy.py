@@ -1,13 +1,19 @@
-"""The softmax cross-entropy of rows of logits from integer labels.
+r"""The softmax cross-entropy of rows of logits from integer labels.
 
-The loss has two rules. The first is its derivative, from values and shares (the probabilities that its slopes are made
-of) that are computed together. The second is the derivative of those, by which the first is differentiated: in it every
-term of a second derivative p (1 - p) keeps its digits, which are lost in the derivative of p = 1 - rest / total. The
-rules return values that are computed, not called for again, to share their exponentials; so those values must be
-differentiable as they stand.
+With $L = \log \sum_j e^{x_j}$, p the softmax of x and t the label, the slopes of the three losses of a row are
 
-With `shards`, mesh axes over which the classes are spread, each device has its part of them and all have the results:
-whatever is summed over a row is summed over the devices too, a few numbers for each row, and no logit is sent.
+$$\frac{\partial (L - x_t)}{\partial x_j} = p_j - [j = t], \quad \frac{\partial L}{\partial x_j} = p_j, \quad
+    \frac{\partial \sum_k b_k (L - x_k)}{\partial x_j} = p_j \sum_k b_k - b_j.$$
+
+At the label the first is $-(1 - p_t)$, where $1 - p_t$ is summed over the other classes.
+
+Two primitives have derivative rules. That of `label_nll` computes the losses and these slopes together, by
+`_label_losses_and_shares`, so that both share their exponentials. The rule of the latter is for second derivatives: it
+keeps the digits of $p (1 - p)$, which the derivative of $1 - rest / total$ loses. Since the first rule returns losses
+that it computed, not `label_nll` itself, those must be differentiable as they stand.
+
+With `shards`, mesh axes over which the classes are spread, each device holds a part of the classes, and all get the
+results: a sum over a row is a sum over the devices too. A few numbers per row are sent, but no logits.
 """
 
 from functools import partial
@@ -17,18 +23,18 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import sum_of_terms
+from jaxloss.numerics._forms import of_rows, sum_of_terms
 from jaxloss.numerics._mesh import AxisName, filled, keep, sum_of_shards
 from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
 from jaxloss.numerics.label import label_value, sum_without_label, sums_of_slopes, without_label
-from jaxloss.numerics.log_sum_exp import slope_of_logs_with_digits
+from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
 class _Label(NamedTuple):
-    """What a labelled row's losses are made of; either every field keeps the class axis with length 1, or none does."""
+    """The numbers of each row from which its losses are computed."""
 
     top: jax.Array
     base: jax.Array
@@ -36,31 +42,28 @@ class _Label(NamedTuple):
     rest: jax.Array  # the sum of exp(x - base) over the other classes
 
     @property
-    def share(self) -> jax.Array:
+    def e(self) -> jax.Array:
+        """exp(x - base) of the label."""
         return jnp.exp(clip_positive_infinity(self.logit) - self.base)
 
     @property
     def total(self) -> jax.Array:
-        """The sum of exp(x - base), 0 for a row of -inf."""
-        return self.rest + self.share
+        """The sum of exp(x - base) over all classes, 0 for a row of -inf."""
+        return self.rest + self.e
 
     @property
     def log_total(self) -> jax.Array:
-        """Its logarithm, 0 for a row of -inf."""
+        """The logarithm of the total, 0 for a row of -inf."""
         return jnp.log(jnp.where(self.total == 0, jnp.ones_like(self.total), self.total))
 
-    def without(self, axis: int) -> "_Label":
-        """The same without the class axis: XLA on CPU computes arrays [rows] in vectors, not [rows, 1] (0.10.2)."""
-        return _Label(*(jnp.squeeze(field, axis) for field in self))
 
+class _Shares(NamedTuple):
+    """The probabilities p of each row, from which its slopes are computed."""
 
-class _LabelShares(NamedTuple):
-    """What the slopes of a labelled row are made of."""
-
-    others: jax.Array  # the probability of every class but the label's, 0 there
-    label: jax.Array  # that of the label
-    missing: jax.Array  # 1 - that, with its own digits
-    gaps: jax.Array | None  # minus the logarithm of every probability; None where there are no factors
+    others: jax.Array  # p of every class but the label's, 0 there
+    label: jax.Array  # p of the label
+    missing: jax.Array  # 1 - p of the label, summed over the others
+    gaps: jax.Array | None  # -log p of every class; None where there are no factors
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
@@ -75,59 +78,64 @@ def label_nll(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     r"""The triple $(L - x_t, L, \sum_k b_k (L - x_k))$ with $L = \log \sum_j e^{x_j}$; 0 where `where` is False.
 
-    The first is $\log(1 + \sum_{j \ne t} e^{x_j - x_t})$, summed without the label t: exact for confident examples.
-    An infinite logit is the limit of a large one, several of the limit of large ones that are equal.
+    The first is computed as $\log(1 + \sum_{j \ne t} e^{x_j - x_t})$, which is exact for confident examples. A logit of
+    inf is the limit of a large one, and several are the limit of large equal ones.
 
     Args:
         x: Logits.
         labels: Class indices in range, int32, keeping the class axis with length 1, as do `where` and the results.
-            With `shards` they are local: a class that another device holds is out of range.
+            With `shards` they are local: the index of a class that another device holds is out of range.
         where: Which rows count; None for all.
-        factors: The factors b, broadcastable against x; None for zeros. A factor of 0 leaves an infinite term out.
+        factors: The factors b, which broadcast against x; None for zeros. A factor of 0 leaves an infinite term out.
         axis: The class axis.
         shards: The mesh axes of the classes.
     """
     top, base = top_and_base(x, axis, shards)
     rest = sum_without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
     logit, rest = sum_of_shards((label_value(x, labels, axis), rest), shards)
-    return _label_losses(x, top, _Label(top, base, logit, rest).without(axis), where, factors, axis, shards)
+    return _label_losses(x, _Label(top, base, logit, rest), where, factors, axis, shards)
 
 
-def _label_losses(x, row_top, label, where, factors, axis, shards):
-    top, base, logit, rest = label
-    share = jnp.where(logit == top, jnp.ones_like(rest), label.share)
-    impossible = (logit == -jnp.inf) | ((top == jnp.inf) & (logit < top))
-    far = jnp.where(impossible, filled(rest, jnp.inf), (base - logit) + label.log_total)
-    nll = jnp.where(logit == top, log1p(rest / share), far)
-    nll = jnp.where(impossible, far, nll)
-    lse = or_infinite_top(top, base + label.log_total)
-    if factors is None:
-        weighted_nll = jnp.zeros_like(nll)
-    else:
-        half = sum_of_terms(weighed(factors, half_gaps(x, row_top)), axis)
-        half, mass = sum_of_shards((half, jnp.sum(factors, axis)), shards)
-        weighted_nll = times(mass, label.log_total) + 2 * half
-    nll, lse, weighted_nll = (keep(where, jnp.expand_dims(loss, axis)) for loss in (nll, lse, weighted_nll))
-    return nll, lse, weighted_nll
+def _label_losses(x, label, where, factors, axis, shards):
+    sums = ()
+    if factors is not None:
+        half = jnp.expand_dims(sum_of_terms(weighed(factors, half_gaps(x, label.top)), axis), axis)
+        sums = sum_of_shards((half, jnp.sum(factors, axis, keepdims=True)), shards)
+    nll, lse, weighted_nll = of_rows((*label, *sums), _losses_of_sums, axis)
+    return keep(where, nll), keep(where, lse), keep(where, weighted_nll)
+
+
+def _losses_of_sums(top, base, logit, rest, half=None, mass=None):
+    r"""The losses from the numbers of a row; with factors b also from $\sum_k b_k (top - x_k) / 2$ and $\sum_k b_k$."""
+    log_total = _Label(top, base, logit, rest).log_total
+    impossible = (logit == -jnp.inf) | ((top == jnp.inf) & (logit < top))  # p = 0
+    far = jnp.where(impossible, filled(rest, jnp.inf), (base - logit) + log_total)
+    nll = jnp.where((logit == top) & ~impossible, log1p(rest), far)
+    lse = or_infinite_top(top, base + log_total)
+    return nll, lse, jnp.zeros_like(nll) if half is None else times(mass, log_total) + 2 * half
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 @compiled(4, 5)
 def _label_losses_and_shares(x, labels, where, factors, axis, shards):
-    """`label_nll` and what its slopes are made of, with exponentials that both share."""
+    """`label_nll` and the probabilities, from the same exponentials."""
     top, base = top_and_base(x, axis, shards)
     e = without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
     sums = sum_of_shards((label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True)), shards)
-    label = _Label(top, base, *sums).without(axis)
-    losses = _label_losses(x, top, label, where, factors, axis, shards)
-    none = label.total == 0
-    inverse = jnp.where(none, jnp.zeros_like(label.total), 1 / jnp.where(none, jnp.ones_like(label.total), label.total))
-    missing = jnp.where(label.logit == -jnp.inf, jnp.ones_like(label.total), label.rest * inverse)
-    of_label, missing, inverse, log_total = (
-        jnp.expand_dims(a, axis) for a in (label.share * inverse, missing, inverse, label.log_total)
-    )
+    label = _Label(top, base, *sums)
+    losses = _label_losses(x, label, where, factors, axis, shards)
+    of_label, missing, inverse, log_total = of_rows(label, _shares_of_sums, axis)
     gaps = None if factors is None else 2 * half_gaps(x, top) + log_total
-    return losses, _LabelShares(e * inverse, of_label, missing, gaps)
+    return losses, _Shares(e * inverse, of_label, missing, gaps)
+
+
+def _shares_of_sums(*numbers):
+    """p and 1 - p of the label, and one over the total and its logarithm."""
+    label = _Label(*numbers)
+    some = jnp.where(label.total == 0, jnp.ones_like(label.total), label.total)
+    inverse = jnp.where(label.total == 0, jnp.zeros_like(some), 1 / some)
+    missing = jnp.where(label.logit == -jnp.inf, jnp.ones_like(some), label.rest * inverse)
+    return label.e * inverse, missing, inverse, label.log_total
 
 
 @rule(_label_losses_and_shares)
@@ -137,10 +145,10 @@ def _label_losses_and_shares_jvp(axis, shards, primals, tangents):
     loss_tangents = _label_tangents(losses, shares, primals, tangents, axis, shards)
     if isinstance(tangents[0], SymbolicZero):
         return (losses, shares), (loss_tangents, jax.tree.map(jnp.zeros_like, shares))
-    logs = slope_of_logs_with_digits(x, tangents[0], axis, shards)
+    logs = slope_of_logs(x, tangents[0], axis, shards)
     of_label = shares.label * sum_of_shards(label_value(logs, labels, axis), shards)
     gaps = None if factors is None else -logs
-    return (losses, shares), (loss_tangents, _LabelShares(shares.others * logs, of_label, -of_label, gaps))
+    return (losses, shares), (loss_tangents, _Shares(shares.others * logs, of_label, -of_label, gaps))
 
 
 @rule(label_nll)
@@ -159,7 +167,7 @@ def _label_tangents(losses, shares, primals, tangents, axis, shards):
     slopes = [(shares.others, -shares.missing), (shares.others, shares.label)]
     if factors is not None:
         mass = sum_over_row(factors, axis, shards)
-        # Kept before they meet the mass, or its derivative would see the nan of a masked row.
+        # Masked before they are multiplied by the mass, so that a nan of a masked row is not in the mass's derivative.
         others, of_label = keep(where, shares.others), keep(where, shares.label)
         slopes.append((mass * others - factors, mass * of_label))
     nll, lse, *of_factors = sum_of_shards(sums_of_slopes(slopes, tangents[0], labels, axis), shards)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._forms import form
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1, log1p, log1p_near
@@ -22,18 +23,30 @@ def _sigmoid_jvp(primals, tangents):
     return sigmoid(x), sigmoid(x) * miss(x) * tangents[0]
 
 
-# Not `sigmoid(-x)` and `softplus(-x)`: XLA would compute the exponential and the logarithm of each once more.
-@jax.custom_jvp
+def _sigmoid_of_minus(x: jax.Array) -> jax.Array:
+    return sigmoid(-x)
+
+
+@form(_sigmoid_of_minus)
 def miss(x: jax.Array) -> jax.Array:
-    r"""$1 - \sigma(x) = \sigma(-x)$, relatively exact in both tails."""
+    r"""$1 - \sigma(x) = \sigma(-x)$ from the exponential $e^{-|x|}$ of `sigmoid`, which XLA computes once for both.
+
+    Measured: jaxlib 0.10.2, value and gradient of sigmoid_binary_cross_entropy 16M, the twins of this form and
+    `softplus_minus` take 1.4 times the CPU time and store 134 MB, the forms 67 MB.
+    """
+    return _miss(x)
+
+
+@jax.custom_jvp
+def _miss(x: jax.Array) -> jax.Array:
     e = jnp.exp(-jnp.abs(x))
     return jnp.where(x >= 0, e, jnp.ones_like(x)) / (1 + e)
 
 
-@rule(miss)
+@rule(_miss)
 def _miss_jvp(primals, tangents):
     (x,) = primals
-    return miss(x), -sigmoid(x) * miss(x) * tangents[0]
+    return _miss(x), -sigmoid(x) * miss(x) * tangents[0]
 
 
 @jax.custom_jvp
@@ -48,22 +61,35 @@ def _softplus_jvp(primals, tangents):
     return softplus(x), sigmoid(x) * tangents[0]
 
 
-@jax.custom_jvp
+def _softplus_of_minus(x: jax.Array) -> jax.Array:
+    return softplus(-x)
+
+
+@form(_softplus_of_minus)
 def softplus_minus(x: jax.Array) -> jax.Array:
-    r"""$\log(1 + e^{-x})$; minus the log-sigmoid of x."""
+    r"""$\log(1 + e^{-x})$, minus the log-sigmoid of x, from the logarithm of `softplus`, computed once for both.
+
+    Measured: jaxlib 0.10.2, value and gradient of sigmoid_binary_cross_entropy 16M, the twins of this form and `miss`
+    take 1.4 times the CPU time and store 134 MB, the forms 67 MB.
+    """
+    return _softplus_minus(x)
+
+
+@jax.custom_jvp
+def _softplus_minus(x: jax.Array) -> jax.Array:
     return jnp.maximum(-x, 0) + log1p_near(jnp.exp(-jnp.abs(x)))
 
 
-@rule(softplus_minus)
+@rule(_softplus_minus)
 def _softplus_minus_jvp(primals, tangents):
     (x,) = primals
-    return softplus_minus(x), -miss(x) * tangents[0]
+    return _softplus_minus(x), -miss(x) * tangents[0]
 
 
 @jax.custom_jvp
 def log1mexp(x: jax.Array) -> jax.Array:
-    r"""$\log(1 - e^{-x})$ for $x \ge 0$: the log-probability of what a negative log-probability x leaves over."""
-    # Maechler (2012): the larger of the two complements is the one to form.
+    r"""$\log(1 - e^{-x})$ for $x \ge 0$: the log of the complement of a probability whose negative log is x."""
+    # Below log 2 from 1 - e^-x, above it from e^-x, whichever is the smaller (Maechler, 2012).
     return jnp.where(x < 0.6931472, jnp.log(-expm1(-x)), log1p(-jnp.exp(-x)))
 
 
@@ -114,7 +140,7 @@ def _weighted_sigmoid_nll_jvp(primals, tangents):
 
 
 def _unsettled(x: jax.Array, y: jax.Array) -> jax.Array:
-    """`x`, but 0 where it is infinite and agrees with the label: a certain outcome then has a finite slope."""
+    """`x`, but 0 where it is infinite and agrees with the label: the slope in the label is then finite."""
     return jnp.where(((x == jnp.inf) & (y == 1)) | ((x == -jnp.inf) & (y == 0)), jnp.zeros_like(x), x)
 
 
@@ -130,7 +156,7 @@ def _bernoulli_nll_jvp(primals, tangents):
     value = bernoulli_nll(p, y, positive)
 
     def in_y():
-        # An outcome that is certain stays so, by a slope that is finite, as in `xlogy`.
+        # A certain outcome that agrees with its label gets the slope 0, as in `xlogy`.
         settled = ((p == 0) & (y == 0)) | ((p == 1) & (y == 1))
         z = jnp.where(settled, filled(p, 0.5), p)
         return jnp.where(settled, jnp.zeros_like(p), log1p(-z) - times(positive, jnp.log(z)))
@@ -144,8 +170,8 @@ def _bernoulli_nll_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _bernoulli_slope(p: jax.Array, y: jax.Array, positive: jax.Array) -> jax.Array:
-    r"""$(1 - y) / (1 - p) - w y / p$, as one fraction, or the two halves of a soft label would cancel near p = y."""
-    # A hard label has one half alone, and one factor in the denominator: no 0 / 0.
+    r"""$(1 - y) / (1 - p) - w y / p$, as one fraction: the two terms of a soft label would cancel near p = y."""
+    # A hard label has one of the terms, and one factor in the denominator, so that nothing is 0 / 0.
     one, negative, certain = jnp.ones_like(p), y == 0, y == 1
     soft = (p - y) + (1 - positive) * y * (1 - p)
     numerator = jnp.where(negative, one, jnp.where(certain, -positive, soft))

@@ -1,4 +1,4 @@
-"""The projection onto the simplex, sparsemax, and the losses whose slopes it is."""
+"""Sparsemax, the projection of scores onto the simplex, and the losses whose slopes are sparsemax minus the label."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._row_sums import top_and_base
 from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity
-from jaxloss.numerics.label import is_label, label_value
+from jaxloss.numerics.label import is_label, label_value, without_label
 
 State = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -33,15 +33,15 @@ def _top(x: jax.Array, axis: int) -> jax.Array:
 
 
 def _less(x: jax.Array, top: jax.Array) -> jax.Array:
-    """X less the maximum of its row: 0 for a class of infinite score, minus infinity for an absent one."""
+    """`x` minus the maximum of its row: 0 for a class of infinite score, minus infinity for an absent class."""
     return clip_positive_infinity(x) - top
 
 
 def _threshold(x: jax.Array, top: jax.Array, axis: int) -> jax.Array:
-    r"""The root of $\sum_j \max(0, u_j - \tau) = 1$, by Newton's method from $\tau = -1$, where every class is in.
+    r"""The root of $\sum_j \max(0, u_j - \tau) = 1$, by Newton's method from $\tau = -1$, below the root.
 
-    The sum is convex and falls, so that no step goes too far: classes leave the support and none comes back, until it
-    stays the same, when the threshold of its classes is exact. A few steps do, each of one pass and without a sort.
+    The sum is convex and decreasing in the threshold, so that no step passes the root. Classes leave the support and
+    never come back; once it stays the same, the threshold is exact. A few steps suffice, each one pass without a sort.
     """
 
     def step(state: State) -> State:
@@ -60,7 +60,7 @@ def _threshold(x: jax.Array, top: jax.Array, axis: int) -> jax.Array:
 def _sparsemax_jvp(axis, primals, tangents):
     (x,), (t,) = primals, tangents
     p, tau = sparsemax(x, axis)
-    # On the support p moves as x does less what the threshold does, which is the mean of that.
+    # On the support dp = dx - dtau, and dtau is the mean of dx over the support.
     support = p > 0
     inside = jnp.where(support, t, jnp.zeros_like(t))
     count = jnp.maximum(jnp.sum(support, axis, keepdims=True, dtype=x.dtype), 1)
@@ -72,18 +72,14 @@ def _sparsemax_jvp(axis, primals, tangents):
 def sparsemax_nll(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     r"""$\frac12 \|p - e_t\|^2 + \max(0, \tau - x_t)$, the class axis kept with length 1.
 
-    A sum of terms that are not negative: $1 - p_t$ is the sum of the other classes, which keeps its digits near 0.
+    No term is negative, and $1 - p_t$ is the sum of the other classes' p, which keeps its digits near 0.
     """
     p, tau = sparsemax(x, axis)
     return _nll(x, labels, p, tau, axis)
 
 
-def _others(p: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
-    return jnp.where(is_label(p, labels, axis), jnp.zeros_like(p), p)
-
-
 def _nll(x: jax.Array, labels: jax.Array, p: jax.Array, tau: jax.Array, axis: int) -> jax.Array:
-    others = _others(p, labels, axis)
+    others = without_label(p, labels, axis)
     missing, squares = (jnp.sum(s, axis, keepdims=True) for s in (others, jnp.square(others)))
     below = tau - _less(label_value(x, labels, axis), _top(x, axis))
     outside = jnp.where(below <= 0, jnp.zeros_like(below), below)
@@ -94,7 +90,7 @@ def _nll(x: jax.Array, labels: jax.Array, p: jax.Array, tau: jax.Array, axis: in
 def _sparsemax_nll_jvp(axis, primals, tangents):
     x, labels = primals
     p, tau = sparsemax(x, axis)
-    others = _others(p, labels, axis)
+    others = without_label(p, labels, axis)
     slope = jnp.where(is_label(x, labels, axis), -jnp.sum(others, axis, keepdims=True), others)
     return _nll(x, labels, p, tau, axis), jnp.sum(slope * tangents[0], axis, keepdims=True)
 
@@ -108,7 +104,8 @@ def binary_sparsemax_nll(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def _error(x: jax.Array, y: jax.Array) -> jax.Array:
-    return 0.5 * (x + (1 - 2 * y))  # exact at the end for a label of 0 or 1
+    """$p - y$, exactly 0 where x is 1 or -1 and the label agrees."""
+    return 0.5 * (x + (1 - 2 * y))
 
 
 @rule(binary_sparsemax_nll)

@@ -1,6 +1,11 @@
-"""The softmax cross-entropy of rows of logits from a distribution over the classes.
+r"""The softmax cross-entropy of rows of logits from a distribution over the classes.
 
-Its two rules and its shards are those of `label_cross_entropy.py`.
+With $L = \log \sum_j e^{x_j}$, p the softmax of x and targets y of sum m, the slopes of the loss of a row are
+
+$$\frac{\partial}{\partial x_j} \sum_k y_k (L - x_k) = m p_j - y_j, \quad
+    \frac{\partial}{\partial y_j} \sum_k y_k (L - x_k) = -\log p_j.$$
+
+The two primitives with their rules, and `shards`, are as in `label_cross_entropy.py`.
 """
 
 from functools import partial
@@ -10,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import two_sums
+from jaxloss.numerics._forms import of_rows, two_sums
 from jaxloss.numerics._mesh import AxisName, keep, sum_of_shards
 from jaxloss.numerics._row_sums import (
+    RowSums,
     half_gaps,
     inverse,
     is_likely,
@@ -27,16 +33,16 @@ from jaxloss.numerics._row_sums import (
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
-from jaxloss.numerics.log_sum_exp import slope_of_logs_with_digits
+from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
-class _TargetShares(NamedTuple):
-    """What the slopes of a row of targets are made of."""
+class _Slopes(NamedTuple):
+    """The numbers of each row from which its slopes are computed; p is `likely - small`, as in `softmax_parts`."""
 
-    mass: jax.Array  # the sum of the targets
-    slope: jax.Array  # mass * p - targets, with its digits
+    mass: jax.Array  # the sum m of the targets
+    slope: jax.Array  # m p - y, computed without cancellation
     likely: jax.Array  # 1 where p > 1/2, else 0
-    less: jax.Array  # that less p
+    small: jax.Array  # likely - p
     logs: jax.Array  # log p
 
 
@@ -57,18 +63,20 @@ def _target_losses(x, targets, sums, where, axes, shards):
     """The losses, and the sums of the targets."""
     half = weighed(targets, half_gaps(x, sums.top))
     mass, half = sum_of_shards(two_sums(targets, half, axes), shards)
-    flat = jax.tree.map(partial(jnp.squeeze, axis=axes), sums)  # as in `_label_losses`
-    log_total = log_sum(flat)
-    nll = 2 * jnp.squeeze(half, axes) + times(jnp.squeeze(mass, axes), log_total)
-    lse = or_infinite_top(flat.top, flat.base + log_total)
-    nll, lse = (keep(where, jnp.expand_dims(loss, axes)) for loss in (nll, lse))
-    return (nll, lse), mass
+    nll, lse = of_rows((*sums, mass, half), _losses_of_sums, axes)
+    return (keep(where, nll), keep(where, lse)), mass
+
+
+def _losses_of_sums(top, base, ties, rest, mass, half):
+    r"""The losses from the sums of a row, $\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$."""
+    log_total = log_sum(RowSums(top, base, ties, rest))
+    return 2 * half + times(mass, log_total), or_infinite_top(top, base + log_total)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 @compiled(3, 4)
-def _target_losses_and_shares(x, targets, where, axes, shards):
-    """`target_nll` and what its slopes are made of, with exponentials that both share."""
+def _target_losses_and_slopes(x, targets, where, axes, shards):
+    """`target_nll` and the numbers of its slopes, from the same exponentials."""
     top, base = top_and_base(x, axes, shards)
     e = jnp.exp(clip_positive_infinity(x) - base)
     sums = row_sums_of_exponentials(e, top, base, axes, shards)
@@ -76,42 +84,42 @@ def _target_losses_and_shares(x, targets, where, axes, shards):
     one_over_sum = inverse(sums)
     share = mass * one_over_sum
     likely = is_likely(e, sums)
-    # Where p > 1/2, mass * p - y is (mass - y) - mass * (1 - p) with 1 - p = rest / total: exact if confident.
+    # Where p > 1/2, m p - y is computed as (m - y) - m (1 - p) with 1 - p = rest / total: exact if confident.
     slope = jnp.where(likely, (mass - targets) - sums.rest * share, e * share - targets)
-    less = jnp.where(likely, sums.rest * one_over_sum, e * -one_over_sum)
-    return losses, _TargetShares(mass, slope, likely.astype(x.dtype), less, log_probabilities(x, sums))
+    small = jnp.where(likely, sums.rest * one_over_sum, e * -one_over_sum)
+    return losses, _Slopes(mass, slope, likely.astype(x.dtype), small, log_probabilities(x, sums))
 
 
-@rule(_target_losses_and_shares)
-def _target_losses_and_shares_jvp(axes, shards, primals, tangents):
+@rule(_target_losses_and_slopes)
+def _target_losses_and_slopes_jvp(axes, shards, primals, tangents):
     x, targets, where = primals
-    losses, shares = _target_losses_and_shares(x, targets, where, axes, shards)
-    loss_tangents = _target_tangents(losses, shares, primals, tangents, axes, shards)
-    mass, slope, _, less, logs = jax.tree.map(jnp.zeros_like, shares)
-    # Kept here, for a nan of a masked row times a cotangent of 0 would be in the derivatives of what is shared.
-    p = keep(where, shares.likely - shares.less)
+    losses, slopes = _target_losses_and_slopes(x, targets, where, axes, shards)
+    loss_tangents = _target_tangents(losses, slopes, primals, tangents, axes, shards)
+    mass, slope, _, small, logs = jax.tree.map(jnp.zeros_like, slopes)
+    # Masked, because the derivatives of the slopes would multiply a nan of a masked row by a cotangent of 0.
+    p = keep(where, slopes.likely - slopes.small)
     if not isinstance(tangents[0], SymbolicZero):
-        logs = keep(where, slope_of_logs_with_digits(x, tangents[0], axes, shards))
-        less = -p * logs
-        slope = shares.mass * p * logs
+        logs = keep(where, slope_of_logs(x, tangents[0], axes, shards))
+        small = -p * logs
+        slope = slopes.mass * p * logs
     if not isinstance(tangents[1], SymbolicZero):
         mass = sum_over_row(tangents[1], axes, shards)
         slope = slope + (p * mass - tangents[1])
-    return (losses, shares), (loss_tangents, _TargetShares(mass, slope, jnp.zeros_like(less), less, logs))
+    return (losses, slopes), (loss_tangents, _Slopes(mass, slope, jnp.zeros_like(small), small, logs))
 
 
 @rule(target_nll)
 def _target_nll_jvp(axes, shards, primals, tangents):
-    losses, shares = _target_losses_and_shares(*primals, axes, shards)
-    return losses, _target_tangents(losses, shares, primals, tangents, axes, shards)
+    losses, slopes = _target_losses_and_slopes(*primals, axes, shards)
+    return losses, _target_tangents(losses, slopes, primals, tangents, axes, shards)
 
 
-def _target_tangents(losses: Any, shares: _TargetShares, primals: Any, tangents: Any, axes: Axes, shards: AxisName):
+def _target_tangents(losses: Any, slopes: _Slopes, primals: Any, tangents: Any, axes: Axes, shards: AxisName):
     _, targets, where = primals
     nll, lse = jax.tree.map(jnp.zeros_like, losses)
     if not isinstance(tangents[0], SymbolicZero):
-        nll = nll + sum_over_row(keep(where, shares.slope) * tangents[0], axes, shards)
-        lse = lse + sum_over_row(keep(where, shares.likely - shares.less) * tangents[0], axes, shards)
+        nll = nll + sum_over_row(keep(where, slopes.slope) * tangents[0], axes, shards)
+        lse = lse + sum_over_row(keep(where, slopes.likely - slopes.small) * tangents[0], axes, shards)
     if not isinstance(tangents[1], SymbolicZero):
-        nll = nll + sum_over_row(keep(where, absent(targets, -shares.logs)) * tangents[1], axes, shards)
+        nll = nll + sum_over_row(keep(where, absent(targets, -slopes.logs)) * tangents[1], axes, shards)
     return nll, lse
