@@ -90,7 +90,7 @@ def _expected_gap_of_logs(log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax
 
     The bound of the gap is 0 where t is 0, and infinite for t from the smallest normal number. Measured:
     jaxlib 0.10.2, gradient of kl_divergence_with_log_targets 8192x1000, the twin takes 3 times the CPU time and stores
-    66 MB, the form nothing.
+    66 MB, the form nothing. Over a few classes the terms are stored in any case, and share their exponentials.
     """
     if few_classes(log_t, axes):
         return sum_of_terms(weighed(jnp.exp(log_t), _bounded(log_t) - log_p), axes)
