@@ -1,5 +1,6 @@
-"""How field values are compared, hashed and stored: a number has one key in whatever type it is given."""
+"""How field values are taken, compared, hashed and stored: a number has one key in whatever type it is given."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import jax
@@ -50,4 +51,16 @@ def plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (jax.Array, np.ndarray, np.generic)) else value
 
 
-__all__ = ["key_of", "plain"]
+def native(value: Any) -> Any:
+    """A list of another library, as of a configuration, as Python's; numbers of another, as a tensor, as NumPy's."""
+    cls = type(value)
+    if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+        return value
+    if isinstance(value, Sequence) and cls.__hash__ is None:
+        return list(cast(Sequence[Any], value))
+    # What JAX can read, or map over, is left to it: a variable of flax may be learned.
+    foreign = hasattr(cls, "__array__") and not hasattr(cls, "__jax_array__") and jax.tree_util.all_leaves([value])
+    return np.asarray(value) if foreign else value
+
+
+__all__ = ["key_of", "native", "plain"]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxloss._keys import key_of, plain
+from jaxloss._keys import key_of, native, plain
 from jaxloss._options import rule_of
 
 
@@ -97,9 +97,12 @@ def changed(instance: Any) -> list[str]:
 
 
 def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
-    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    # By its type: cloudpickle, which sends classes of a notebook to other processes, makes copies of MISSING.
+    missing = type(dataclasses.MISSING)
+    factory: Any = field.default_factory
+    default = field.default if isinstance(factory, missing) else factory()
     # An array on a device is not read to be shown.
-    return default is not dataclasses.MISSING and not isinstance(value, jax.Array) and key_of(value) == key_of(default)
+    return not isinstance(default, missing) and not isinstance(value, jax.Array) and key_of(value) == key_of(default)
 
 
 def _plain(value: Any) -> Any:
@@ -175,6 +178,7 @@ def _is_ours(cls: type, field: str) -> bool:
 
 def _leaf(name: str, field: str, value: Any, as_tuple: bool = False) -> Any:
     """A number as Python's, several as one array; a tuple only where the field is one, or holds other losses."""
+    value = native(value)
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     if not isinstance(value, (list, tuple, np.ndarray)):
@@ -191,6 +195,7 @@ def _leaf(name: str, field: str, value: Any, as_tuple: bool = False) -> Any:
 
 def _structure(name: str, field: str, value: Any) -> Any:
     """A hashable Python value, the same for all values of equal meaning."""
+    value = native(value)
     if isinstance(value, Tracer):
         raise TypeError(
             f"{name}: {field} decides what is compiled and must be known while tracing, got a traced value: make it "

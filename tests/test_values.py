@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import pickle
+from collections import UserList
 from dataclasses import dataclass
 
 import jax
@@ -29,10 +30,21 @@ every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.__m
 SCALARS = [0.5, np.float32(0.5), np.float16(0.5), np.array(0.5), np.array(0.5, np.float32), jnp.asarray(0.5)]
 SEVERAL = [[0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), np.float32([0.5, 0.25]), jnp.asarray([0.5, 0.25])]
 SEVERAL.append([jnp.asarray(0.5), np.float32(0.25)])
+
+
+class Foreign:
+    """Numbers of another library, as tensors and data frames are: NumPy makes an array of them."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([0.5, 0.25], dtype)
+
+
+# A configuration that is read from a file may have lists of its library's own.
+SEVERAL += [UserList([0.5, 0.25]), Foreign()]
 # The types in which structural options, and a mask of the classes, can be given.
 STRUCTURE = {
-    "axis": ([0, 1], (0, 1), np.array([0, 1]), [np.int32(0), jnp.asarray(1)]),
-    "axis_name": (["a", "b"], ("a", "b"), [np.str_("a"), "b"]),
+    "axis": ([0, 1], (0, 1), UserList([0, 1]), np.array([0, 1]), [np.int32(0), jnp.asarray(1)]),
+    "axis_name": (["a", "b"], UserList(["a", "b"]), ("a", "b"), [np.str_("a"), "b"]),
     "vocab_axis_name": (["a"], ("a",)),
     "ignore_index": (3, np.int64(3), np.array(3), jnp.asarray(3)),
     "blank": (1, np.int8(1), jnp.asarray(1)),
@@ -96,6 +108,24 @@ def test_repr_shows_fields_that_differ_from_the_defaults_own_fields_first():
     weighted = jaxloss.SoftmaxCrossEntropy(class_weights=[1.0, 2.0], axis_name="batch", axis=0)
     assert repr(weighted) == "SoftmaxCrossEntropy(axis=0, class_weights=array([1., 2.]), axis_name='batch')"
     jit(lambda delta: [delta, repr(HuberLoss(delta=delta)).index("delta=")][0])(1.0)  # a traced one is shown too
+
+
+def test_a_form_whose_class_was_pickled_by_value_is_shown():
+    """As cloudpickle, and Ray and Dask with it, sends classes of a notebook: what stands for no default is a copy."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Sent(Loss):
+        scale: float = 1.0
+        parts: tuple[Loss, ...] = dataclasses.field(default_factory=tuple)
+
+    nothing = copy.deepcopy(dataclasses.MISSING)
+    assert nothing is not dataclasses.MISSING
+    Sent.__dataclass_fields__ = {field.name: copy.copy(field) for field in dataclasses.fields(Sent)}
+    for field in dataclasses.fields(Sent):
+        for default in ("default", "default_factory"):
+            if getattr(field, default) is dataclasses.MISSING:
+                setattr(field, default, nothing)
+    assert repr(Sent(scale=2.0, reduction="sum")).endswith("Sent(scale=2.0, reduction='sum')")
 
 
 def test_equality_and_hash_agree():
