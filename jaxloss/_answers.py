@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import wraps
@@ -18,6 +18,7 @@ _SYNONYMS = (
     {"where", "mask", "masks", "padding_mask"},
     {"predictions", "logits", "input", "y_pred", "preds"},
     {"targets", "labels", "target", "y_true"},
+    {"order", "target"},
     {"label_smoothing", "smoothing", "smoothing_factor"},
     {"class_weights", "class_weight", "weight"},
     {"ignore_index", "ignore_class"},
@@ -45,12 +46,27 @@ def called_like_a_function(form: str, function: str, arrays: str = "predictions,
     )
 
 
-def unknown_keywords(name: str, given: Iterable[str], known: Iterable[str], options: Iterable[str] = ()) -> str:
+def own_init(form: str) -> str:
+    """The message for arguments of a constructor that was written by hand."""
+    return (
+        f"{form}: the options of a loss are fields, not arguments of an __init__: write each in the class with a type, "
+        "as in scale: float = 1.0, and @dataclass(frozen=True, kw_only=True) above it."
+    )
+
+
+def unknown_keywords(
+    name: str,
+    given: Iterable[str],
+    known: Iterable[str],
+    options: Iterable[str] = (),
+    means: Mapping[str, str] | None = None,
+) -> str:
     """The message for keywords that a call does not take: it names the one that was meant, or all that there are."""
     known, options = list(known), list(options)
     unknown = [keyword for keyword in given if keyword not in known]
-    answers = "; ".join(_meant(name, keyword, known, options) for keyword in unknown)
-    return f"{name}: takes no {' and no '.join(unknown)}: {answers}. It takes {', '.join(known)}."
+    renamed = means or {}
+    answers = [f"give it as {renamed[k]}=" if k in renamed else _meant(name, k, known, options) for k in unknown]
+    return f"{name}: takes no {' and no '.join(unknown)}: {'; '.join(answers)}. It takes {', '.join(known)}."
 
 
 def _meant(name: str, keyword: str, known: list[str], options: list[str]) -> str:
@@ -155,5 +171,6 @@ __all__ = [
     "called_like_a_function",
     "described",
     "differing",
+    "own_init",
     "unknown_keywords",
 ]

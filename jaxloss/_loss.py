@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -11,13 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss import _value
-from jaxloss._answers import called_like_a_function, unknown_keywords
+from jaxloss import _signatures, _value
 from jaxloss._arrays import wide
 from jaxloss._masks import left
 from jaxloss._reduce import check_reduction, reduced, totalled
 from jaxloss._rows import Rows, with_counting
-from jaxloss._signatures import REDUCTION, arrays_taken, form_doc, function_name, needs_targets, option_names
+from jaxloss._signatures import REDUCTION, answered, arrays_taken, form_doc, needs_targets, option_names
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 
@@ -61,17 +59,16 @@ class Loss(_value.Value):
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """A new instance. Wrong arguments are answered here, before the generated constructor sees them."""
-        if args:
-            raise TypeError(called_like_a_function(cls.__name__, function_name(cls)))
-        known = [f.name for f in dataclasses.fields(cls) if f.init]
-        if not options.keys() <= set(known):
-            raise TypeError(unknown_keywords(cls.__name__, options, known))
+        message = _signatures.refused_options(cls, args, options)
+        if message:
+            raise TypeError(message)
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
         _value.settle(self)
         check_reduction(type(self).__name__, self.reduction)
 
+    @answered
     def __call__(
         self,
         predictions: Floats,
@@ -96,6 +93,7 @@ class Loss(_value.Value):
         losses, counting = self._rows(predictions, targets, where, arrays)
         return reduced(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
 
+    @answered
     def total(
         self,
         predictions: Floats,
@@ -165,8 +163,7 @@ class Loss(_value.Value):
         cls, own_method = type(self), type(self).losses is not Loss.losses
         taken = arrays_taken(cls, own_method)
         if taken is not None and not arrays.keys() <= set(taken):
-            known = ["weights", *(name for name in taken if name != "where"), "where"]
-            raise TypeError(unknown_keywords(self._name, arrays, known, [f.name for f in dataclasses.fields(self)]))
+            raise TypeError(_signatures.refused_keywords(cls, arrays))
         masks = {"where": where} if where is not None and (taken is None or "where" in taken) else {}
         function = with_counting(getattr(cls, "fn", None))
         if function is None or own_method:

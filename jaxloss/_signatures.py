@@ -2,11 +2,16 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import cache, wraps
+from traceback import walk_tb
+from typing import Any, ParamSpec, TypeVar
 
+from jaxloss._answers import called_like_a_function, own_init, unknown_keywords
 from jaxloss._docstrings import own_lines, with_arguments
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
 
 REDUCTION = ("reduction", "axis_name")
 """The fields that every form has; the others are options of its function."""
@@ -33,6 +38,73 @@ def arrays_taken(cls: Any, own_method: bool) -> tuple[str, ...] | None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return tuple(p.name for p in parameters[2:] if p.name not in (*option_names(cls), *REDUCTION))
+
+
+def answered(call: Callable[P, Answer]) -> Callable[P, Answer]:
+    """The call of a form; arrays by position, or by the names that its function gives them, are answered."""
+
+    @wraps(call)
+    def answering(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return call(*args, **kwargs)
+        except TypeError as error:
+            # An error that is raised inside of the call has a deeper traceback.
+            answer = "" if len(list(walk_tb(error.__traceback__))) > 1 else _refused_call(args, kwargs)
+            if not answer:
+                raise
+            raise TypeError(answer) from None
+
+    return answering
+
+
+def _refused_call(args: tuple[Any, ...], named: dict[str, Any]) -> str:
+    loss, *arrays = args
+    cls = type(loss)
+    missing = not arrays and "predictions" not in named
+    if len(arrays) > 2:
+        taken = ", ".join(_keywords(cls))
+        return (
+            f"{cls.__name__}: takes predictions, targets by position, got {len(arrays)}: by keyword it takes {taken}."
+        )
+    if not missing:
+        return ""
+    unknown = named.keys() - {"targets", *_keywords(cls)}
+    if unknown:
+        return refused_keywords(cls, [name for name in named if name in unknown])
+    return f"{cls.__name__}: the predictions are missing: call it with predictions and targets."
+
+
+def _has_method(cls: Any) -> bool:
+    """Whether the class computes its losses by a method, not by a function."""
+    return cls.losses.__qualname__ != "Loss.losses" or not hasattr(cls, "fn")
+
+
+def _keywords(cls: Any) -> list[str]:
+    arrays = arrays_taken(cls, _has_method(cls)) or ()
+    return ["weights", *(name for name in arrays if name != "where"), "where"]
+
+
+def refused_keywords(cls: Any, given: Iterable[str]) -> str:
+    """The message for keywords that the call of a form does not take."""
+    known, fields = ["predictions", "targets", *_keywords(cls)], [f.name for f in dataclasses.fields(cls)]
+    names = (
+        list(inspect.signature(cls.losses).parameters)[1:] if _has_method(cls) else inspect.signature(cls.fn).parameters
+    )
+    means = dict(zip(names, known[:2], strict=False))
+    return unknown_keywords(cls.__name__, given, known, fields, means)
+
+
+def refused_options(cls: Any, args: tuple[Any, ...], options: dict[str, Any]) -> str:
+    """The message for wrong arguments of the constructor of a form; none if they are right."""
+    known = [f.name for f in dataclasses.fields(cls) if f.init]
+    if not args and options.keys() <= set(known):
+        return ""
+    # A constructor that was written by hand, not generated from the fields.
+    if "__dataclass_params__" not in vars(next(c for c in cls.__mro__ if "__init__" in vars(c))):
+        return own_init(cls.__name__)
+    if args:
+        return called_like_a_function(cls.__name__, function_name(cls))
+    return unknown_keywords(cls.__name__, options, known)
 
 
 @cache
@@ -64,4 +136,14 @@ def form_doc(cls: Any) -> str:
     return f"{first}\n\n{summary}\n\nThe formula, its domain and its source are in `{function.__name__}`.\n{rest}"
 
 
-__all__ = ["REDUCTION", "arrays_taken", "form_doc", "function_name", "needs_targets", "option_names"]
+__all__ = [
+    "REDUCTION",
+    "answered",
+    "arrays_taken",
+    "form_doc",
+    "function_name",
+    "needs_targets",
+    "option_names",
+    "refused_keywords",
+    "refused_options",
+]

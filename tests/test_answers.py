@@ -73,11 +73,36 @@ def test_arguments_that_are_not_arrays_are_described():
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_a_class_form_that_is_called_as_the_function_says_how_to_call_it(form):
     call = f"{form.__name__}()(predictions, targets)"
+    own = form.losses is not jaxloss.Loss.losses
+    first, second, *_ = (
+        list(inspect.signature(form.losses).parameters)[1:] if own else inspect.signature(form.fn).parameters
+    )
+    for method in (form(), form().total):
+        _answered(lambda: method(X, Y, X), f"{form.__name__}: takes ", "by position, got 3", "where", error=TypeError)
+        _answered(lambda: method(targets=Y), f"{form.__name__}: the predictions are missing", error=TypeError)
+        if first != "predictions":
+            _answered(
+                lambda: method(**{first: X, second: Y}), f"no {first}", "give it as predictions=", error=TypeError
+            )
+        if second != "targets":
+            _answered(lambda: method(X, **{second: Y}), f"no {second}", "give it as targets=", error=TypeError)
     _answered(lambda: form(X, Y), form.__name__, call, form.fn.__name__, error=TypeError)
     for wrong, words in {"sample_weight": ["weights="], "mask": ["where="], "reductoin": ["reduction="]}.items():
         _answered(lambda: form(**{wrong: 1.0}), f"{form.__name__}: takes no {wrong}", *words, error=TypeError)
     for wrong, words in {"sample_weight": ["weights="], "mask": ["where="], "reduction": ["(reduction=...)"]}.items():
         _answered(lambda: form()(X, Y, **{wrong: 1.0}), f"{form.__name__}: takes no {wrong}", *words, error=TypeError)
+
+
+def test_an_init_of_ones_own_is_answered_with_fields():
+    class Scaled(jaxloss.Loss):
+        def __init__(self, scale):
+            self.scale = scale
+
+        def losses(self, predictions, targets):
+            return self.scale * jnp.abs(predictions - targets)
+
+    for make in (lambda: Scaled(2.0), lambda: Scaled(scale=2.0)):
+        _answered(make, "Scaled: ", "fields", "dataclass(frozen=True, kw_only=True)", error=TypeError)
 
 
 @pytest.mark.parametrize("form", [f for f in vars(jaxloss.torch).values() if isinstance(f, type) and hasattr(f, "fn")])
