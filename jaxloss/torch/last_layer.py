@@ -184,7 +184,8 @@ class LinearCrossEntropyLoss(Loss):
         if args or {"in_features", "num_classes", "out_features", "bias", "device", "dtype"} & options.keys():
             raise TypeError(
                 f"{cls.__name__}: holds no weights, and so takes no sizes of them: give it its options by keyword, and "
-                f"the weights when it is called, as in {cls.__name__}()(input, target, linear_weight)."
+                f"the weights when it is called, as in {cls.__name__}()(input, target, linear_weight), or call "
+                "functional.linear_cross_entropy(input, linear_weight, target)."
             )
         return super().__new__(cls, **options)
 
