@@ -71,7 +71,6 @@ EXAMPLES = {
     "expected_gap": lambda rng, n: ((_shares(rng, n), np.log(_shares(rng, n))), (-1,)),
     "expected_gap_of_logs": lambda rng, n: ((np.log(_shares(rng, n)), np.log(_shares(rng, n))), (-1,)),
     "quotient": lambda rng, n: ((_normal(rng, 5, n), np.exp(_normal(rng, 5, n))), ()),
-    "miss": lambda rng, n: ((_normal(rng, 5, n),), ()),
     "softplus_minus": lambda rng, n: ((_normal(rng, 5, n),), ()),
     "highest_other": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
     "zero_at_label": lambda rng, n: ((_exponentials(rng, n),), (_labels(n), 1)),
