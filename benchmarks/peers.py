@@ -1,4 +1,4 @@
-"""Every loss of the benchmark beside its peers: the same mathematics on the same arrays, reduced by the mean.
+"""The losses of the benchmark beside their peers: the same mathematics on the same arrays, reduced by the mean.
 
 A function of ours or of a JAX peer takes (predictions, targets) and returns the losses, unreduced; one of torch returns
 the scalar. `run.py` compares values and gradients, and marks a peer whose answers differ from ours.

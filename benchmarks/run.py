@@ -29,6 +29,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import margins
 import numpy as np
 import peers
 import reporting
@@ -151,7 +152,7 @@ def measured(process: str, only: str, repeats: int, seconds: float) -> list[Resu
     """What one process measures of all the rows that are asked for."""
     if torch is not None:
         torch.set_num_threads(threads())
-    chosen = [(r, s) for r in peers.rows() for s in r.shapes if only in f"{r.name} {s}"]
+    chosen = [(r, s) for r in (*peers.rows(), *margins.rows()) for s in r.shapes if only in f"{r.name} {s}"]
     results = []
     for row, shape in (bar := tqdm(chosen, process, unit="row")):
         bar.set_postfix_str(f"{row.name} {shape}")
