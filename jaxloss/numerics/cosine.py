@@ -16,9 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import compiled, rule, tangent
-from jaxloss.numerics.elementary import leading_half, two_sum
-
-Axes = tuple[int, ...]
+from jaxloss.numerics._shapes import Axes
+from jaxloss.numerics.elementary import leading, leading_half, two_sum
 
 
 def cosine_similarity(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) -> jax.Array:
@@ -35,23 +34,17 @@ def cosine_distance(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) 
 
 
 def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    """A vector and epsilon, both divided by the power of two next to the vector's largest element."""
+    """A vector and epsilon, both divided by the leading bit of the vector's largest element, a power of two."""
     largest = lax.stop_gradient(jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0))
     limits = jnp.finfo(x.dtype)
     # Bounded, because XLA may multiply by the reciprocal, which must be a normal number too.
-    scale = jnp.minimum(_power_of_two(largest), 1 / float(limits.tiny))
+    scale = jnp.minimum(leading(largest, 1), 1 / float(limits.tiny))
     scale = jnp.where(largest >= float(limits.tiny), scale, jnp.ones_like(largest))
     return x / scale, jnp.broadcast_to(epsilon, scale.shape) / scale
 
 
-def _power_of_two(x: jax.Array) -> jax.Array:
-    """The largest power of two that is not above a positive normal number: its bits without the mantissa."""
-    integer, mask = (jnp.int32, 0x7F800000) if x.dtype == jnp.float32 else (jnp.int64, 0x7FF0000000000000)
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & jnp.asarray(mask, integer), x.dtype)
-
-
 class _Length(NamedTuple):
-    """The length of each vector, and what a vector is divided by."""
+    """The length of each vector, and its divisor in the cosine."""
 
     square: jax.Array  # of the length; 1 for a zero vector
     length: jax.Array
@@ -144,7 +137,7 @@ def _perpendicular_jvp(axes, primals, tangents):
     b, a, on = primals
     factor, square = _factor(b, a, on, axes)
     apart = perpendicular(b, a, on, axes)
-    # With r the result and P the projection on what is perpendicular to a, dr = P(db - s da) - (da . r / a . a) a.
+    # With r the result and P the projection to the vectors perpendicular to a, dr = P(db - s da) - (da . r / a . a) a.
     moved = tangent(
         b, (lambda: jnp.ones_like(b), tangents[0]), (lambda: jnp.broadcast_to(-factor, a.shape), tangents[1])
     )

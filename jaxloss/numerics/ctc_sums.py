@@ -50,7 +50,7 @@ def ctc_forward(x: jax.Array, labels: jax.Array, live: jax.Array, blank: jax.Arr
     of_blank, of_labels = of(jnp.full_like(labels, blank, shape=(labels.shape[0], 1))), of(labels)
     repeated = is_repeated(labels)[:, : labels.shape[1]]
     n = lax.broadcasted_iota(jnp.int32, (1, labels.shape[1] + 1), 1)
-    zero = 0 * jnp.sum(of_blank[:1], 0)  # of the sharding of the frames
+    zero = 0 * jnp.sum(of_blank[:1], 0)  # sharded as the frames are
     start = zero + jnp.where(n == 0, 0, IMPOSSIBLE).astype(zero.dtype)
 
     def step(ends: Ends, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Ends, Ends]:

@@ -27,10 +27,10 @@ def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
     highest = jnp.max(others, LAST, keepdims=True)
 
     def step(_: None, label: jax.Array) -> tuple[None, jax.Array]:
-        own = label_value(x, label, x.ndim - 1)
-        term = jnp.sum(jnp.maximum(_lacking(own, others), 0), LAST, keepdims=True)
+        score = label_value(x, label, x.ndim - 1)
+        term = jnp.sum(jnp.maximum(_lacking(score, others), 0), LAST, keepdims=True)
         infinite = jnp.where(highest > -jnp.inf, filled(term, jnp.inf), jnp.zeros_like(term))
-        return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(own == -jnp.inf, infinite, term))
+        return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(score == -jnp.inf, infinite, term))
 
     return jnp.sum(lax.scan(step, None, _each(labels))[1], 0)
 
@@ -52,9 +52,9 @@ def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(is_label, filled(x, -jnp.inf), x)
 
 
-def _lacking(own: jax.Array, others: jax.Array) -> jax.Array:
-    """`1 - own + others`, with 0 for a label of score minus infinity."""
-    return (1 - jnp.where(own == -jnp.inf, jnp.zeros_like(own), own)) + others
+def _lacking(score: jax.Array, others: jax.Array) -> jax.Array:
+    """`1 - score + others`, with 0 for a label of score minus infinity."""
+    return (1 - jnp.where(score == -jnp.inf, jnp.zeros_like(score), score)) + others
 
 
 @compiled()

@@ -97,8 +97,8 @@ def _softmax_parts_jvp(axes, shards, primals, tangents):
 
 def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     r"""$e^{x_i} / \sum_j e^{x_j}$; 0 throughout for a row of minus infinities."""
-    likely, less = softmax_parts(x, axes)
-    return likely - less
+    likely, small = softmax_parts(x, axes)
+    return likely - small
 
 
 def _stored_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
