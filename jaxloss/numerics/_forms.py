@@ -18,7 +18,7 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled, is_split
 from jaxloss.numerics._shapes import MANY, Axes, as_tuple, few_classes, known, many_classes
-from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity
+from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest
 
 BLOCK = 128
 
@@ -161,12 +161,8 @@ def total_and_rest_of_logits(x: jax.Array, base: jax.Array, axes: Axes) -> tuple
     66 MB, the form 0.7 MB.
     """
     total = _sum(jnp.exp(clip_positive_infinity(x) - base), axes)
-    e = jnp.exp(jnp.minimum(x, 0.99 * _largest(x)) + -base)
+    e = jnp.exp(jnp.minimum(x, 0.99 * largest(x)) + -base)
     return total, _sum(jnp.minimum(e, _zero_at_one(e)), axes)
-
-
-def _largest(x: jax.Array) -> float:
-    return float(jnp.finfo(x.dtype).max)
 
 
 # ------------------------------------------------------------------------------------------------ functions of the sums
@@ -211,5 +207,5 @@ def below_top(x: jax.Array, top: jax.Array, power: int) -> jax.Array:
     gradient of log_softmax 8192x1000, the twin stores 33 MB and the form 0.2 MB.
     """
     scale = 0.5**power
-    largest = (1 - scale / 8) * _largest(x)
-    return (jnp.minimum(x * scale, largest) - jnp.clip(top * scale, -largest, largest)) / scale
+    most = (1 - scale / 8) * largest(x)
+    return (jnp.minimum(x * scale, most) - jnp.clip(top * scale, -most, most)) / scale

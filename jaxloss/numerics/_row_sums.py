@@ -19,7 +19,7 @@ from jaxloss.numerics._mesh import AxisName, filled, max_of_shards, sum_of_shard
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import clip_infinite
+from jaxloss.numerics.guarded import clip_infinite, largest
 
 
 class RowSums(NamedTuple):
@@ -97,8 +97,8 @@ def or_infinite_top(top: jax.Array, log_sum_exp: jax.Array) -> jax.Array:
 
 def is_likely(e: jax.Array, sums: RowSums) -> jax.Array:
     """Where p > 1/2, from e = exp(x - base): where e = 1 is the only tie of its row and the rest is less than 1."""
-    largest = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), filled(sums.rest, jnp.inf))
-    return e == largest
+    likely = jnp.where((sums.ties == 1) & (sums.rest < 1), jnp.ones_like(sums.rest), filled(sums.rest, jnp.inf))
+    return e == likely
 
 
 def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
@@ -106,8 +106,8 @@ def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
 
     Where the maximum is inf, a class of logit inf has a gap of 0, and every other class an infinite one.
     """
-    largest = 0.5 * float(jnp.finfo(x.dtype).max)
-    return (jnp.clip(top * 0.5, -largest, largest) - jnp.minimum(x * 0.5, largest)) * beyond(top)
+    half = 0.5 * largest(x)
+    return (jnp.clip(top * 0.5, -half, half) - jnp.minimum(x * 0.5, half)) * beyond(top)
 
 
 def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:

@@ -15,7 +15,7 @@ from jaxloss.numerics._mesh import is_split
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._shapes import Axes, few_classes, known
 from jaxloss.numerics.elementary import two_sum
-from jaxloss.numerics.guarded import divide, times, weighed
+from jaxloss.numerics.guarded import divide, largest, times, weighed
 from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate, log_gap, log_gap_of_ratio
 
 
@@ -75,7 +75,7 @@ def _expected_gap(t: jax.Array, log_p: jax.Array, axes: Axes) -> jax.Array:
     largest number itself. Measured: jaxlib 0.10.2, gradient of kl_divergence through log_softmax 8192x1000, the twin
     takes 1.3 times the CPU time and stores 33 MB, the form 0.3 MB.
     """
-    c = 0.98 * _largest(t)
+    c = 0.98 * largest(t)
     gap = jnp.minimum(_bounded(jnp.log(t)) - log_p, lax.stop_gradient(jnp.abs(t * c) * c))
     return sum_of_terms(t * gap, axes)
 
@@ -94,17 +94,13 @@ def _expected_gap_of_logs(log_t: jax.Array, log_p: jax.Array, axes: Axes) -> jax
     """
     if few_classes(log_t, axes):
         return sum_of_terms(weighed(jnp.exp(log_t), _bounded(log_t) - log_p), axes)
-    most = jnp.maximum(log_t + (1 - math.log(float(jnp.finfo(log_t.dtype).tiny))), 0) * _largest(log_t)
+    most = jnp.maximum(log_t + (1 - math.log(float(jnp.finfo(log_t.dtype).tiny))), 0) * largest(log_t)
     log_t = _bounded(log_t)
     return sum_of_terms(jnp.exp(log_t) * jnp.minimum(log_t - log_p, lax.stop_gradient(most)), axes)
 
 
 def _bounded(log: jax.Array) -> jax.Array:
-    return jnp.maximum(log, -_largest(log) / 2)
-
-
-def _largest(x: jax.Array) -> float:
-    return float(jnp.finfo(x.dtype).max)
+    return jnp.maximum(log, -largest(log) / 2)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -58,15 +58,19 @@ def _divide_jvp(primals, tangents):
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (in_denominator, tangents[1]))
 
 
+def largest(x: jax.Array) -> float:
+    """The largest finite number of the dtype of `x`."""
+    return float(jnp.finfo(x.dtype).max)
+
+
 def clip_infinite(x: jax.Array) -> jax.Array:
     """`x` with either infinity replaced by the largest finite number of its sign."""
-    largest = float(jnp.finfo(x.dtype).max)
-    return jnp.clip(x, -largest, largest)
+    return jnp.clip(x, -largest(x), largest(x))
 
 
 def clip_positive_infinity(x: jax.Array) -> jax.Array:
     """`x` with inf replaced by the largest finite number: a logit of inf then differs from its row's base by 0."""
-    return jnp.minimum(x, float(jnp.finfo(x.dtype).max))
+    return jnp.minimum(x, largest(x))
 
 
 def gated(x: jax.Array, mask: jax.Array) -> jax.Array:

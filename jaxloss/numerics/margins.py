@@ -12,7 +12,7 @@ from jaxloss.numerics._forms import form
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._shapes import many_classes
-from jaxloss.numerics.guarded import absent, clip_infinite
+from jaxloss.numerics.guarded import absent, clip_infinite, largest
 from jaxloss.numerics.label import distance_from_label, is_label, label_value, others_selected
 from jaxloss.numerics.logistic import sigmoid, softplus
 
@@ -97,7 +97,7 @@ def _label_gap_jvp(axis, primals, tangents):
 
 def lacking(x: jax.Array, labels: jax.Array, score: jax.Array, margin: jax.Array, axis: int) -> jax.Array:
     r"""$\max(0, m - x_t + x_j)$ for every class j, and 0 for the label t, whose finite score $x_t$ is given."""
-    gaps = score - jnp.maximum(x, -float(jnp.finfo(x.dtype).max))
+    gaps = score - jnp.maximum(x, -largest(x))
     return _zero_at_label(hinge(gaps, jnp.ones_like(gaps), margin), labels, axis)
 
 

@@ -22,7 +22,7 @@ from jaxloss.numerics.elementary import (
     two_sum,
 )
 from jaxloss.numerics.factorial import log_peak
-from jaxloss.numerics.guarded import times
+from jaxloss.numerics.guarded import clip_positive_infinity, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
 
 
@@ -76,7 +76,7 @@ def deviance_of_gap(k: jax.Array, d: jax.Array, rate: jax.Array) -> jax.Array:
     """
     near = jnp.clip(d, -2, 2)
     # Bounded, because an infinite rate minus infinity would be nan.
-    logarithmic = jnp.minimum(k * (1 + d), float(jnp.finfo(d.dtype).max))
+    logarithmic = clip_positive_infinity(k * (1 + d))
     return jnp.where(near == d, k * (near * near * exp_tail(near, 2)), rate - logarithmic)
 
 
@@ -158,8 +158,7 @@ def _poisson_exact_rate_jvp(primals, tangents):
 @jax.custom_jvp
 def _rate_slope(r: jax.Array, k: jax.Array) -> jax.Array:
     """$1 - k / r$ as $(r - k) / r$, which does not cancel; 1 for a count of 0, at a rate of 0 too."""
-    finite = jnp.minimum(r, float(jnp.finfo(r.dtype).max))
-    finite = jnp.where(k == 0, jnp.ones_like(r), finite)
+    finite = jnp.where(k == 0, jnp.ones_like(r), clip_positive_infinity(r))
     return (finite - k) / finite
 
 

@@ -36,9 +36,10 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
-    x = floats("log_softmax", "logits", logits)
-    axes = class_axes("log_softmax", "logits", x, axis)
-    elements, rows = kept_of("log_softmax", where, x, axes)
+    name = "log_softmax"
+    x = floats(name, "logits", logits)
+    axes = class_axes(name, "logits", x, axis)
+    elements, rows = kept_of(name, where, x, axes)
     (x,) = inert(rows if elements is None else elements, (x, -jnp.inf))
     return numerics.log_softmax(x, axes)
 
@@ -67,12 +68,13 @@ def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, whe
 
     Source: Szegedy et al., "Rethinking the Inception Architecture", 2016.
     """
-    y = floats("smooth_labels", "labels", labels)
-    axes = class_axes("smooth_labels", "labels", y, axis)
-    elements, rows = kept_of("smooth_labels", where, y, axes)
+    name = "smooth_labels"
+    y = floats(name, "labels", labels)
+    axes = class_axes(name, "labels", y, axis)
+    elements, rows = kept_of(name, where, y, axes)
     keep = of_elements(elements, rows, y.shape)
     (y,) = inert(keep, (y, 0.0))
-    return smoothed("smooth_labels", y, alpha, axes, keep, "alpha")
+    return smoothed(name, y, alpha, axes, keep, "alpha")
 
 
 __all__ = ["log_softmax", "smooth_labels"]
