@@ -92,12 +92,16 @@ def matched(
     """Predictions and targets of one shape and dtype."""
     given = targets
     predictions, targets = together(name, {names[0]: predictions, names[1]: targets})
-    remedy = "reshape one"
-    labels = targets.ndim < predictions.ndim and jnp.issubdtype(jnp.asarray(given).dtype, jnp.integer)
-    if name in OF_INDICES and labels:
-        remedy = f"for class indices take {OF_INDICES[name]}, or make them distributions with jax.nn.one_hot"
-    same_shape(name, {names[0]: predictions, names[1]: targets}, remedy)
+    same_shape(name, {names[0]: predictions, names[1]: targets}, for_indices(name, predictions, given))
     return aligned(predictions, targets)
+
+
+def for_indices(name: str, predictions: Array, targets: Any) -> str:
+    """The remedy where targets that should be distributions have another shape; they may be class indices."""
+    if np.ndim(targets) >= predictions.ndim or not jnp.issubdtype(jnp.asarray(targets).dtype, jnp.integer):
+        return "reshape one"
+    other = f"for class indices take {OF_INDICES[name]}, or make them" if name in OF_INDICES else "make class indices"
+    return f"{other} distributions with jax.nn.one_hot"
 
 
 def class_indices(name: str, argument: str, array: Array, labels: Any, axes: tuple[int, ...], axis: Any) -> Array:
@@ -168,6 +172,7 @@ __all__ = [
     "fitted",
     "floating",
     "floats",
+    "for_indices",
     "integers",
     "matched",
     "one_class_axis",

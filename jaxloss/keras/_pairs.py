@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, matched, real, without
+from jaxloss._answers import OF_INDICES
+from jaxloss._arrays import class_axes, matched, real, same_shape, without
 from jaxloss._types import Array
 
 EPSILON = 1e-7  # keras.config.epsilon()
@@ -24,6 +25,8 @@ def pair(name: str, y_true: Any, y_pred: Any, *, broadcast: bool = False) -> tup
             t, p = jnp.broadcast_arrays(t, p)
         except ValueError as error:
             raise ValueError(f"{name}: y_true {t.shape} and y_pred {p.shape} do not broadcast: reshape one.") from error
+    if name not in OF_INDICES:
+        same_shape(name, {"y_pred": p, "y_true": t})
     p, t = matched(name, p, t, ("y_pred", "y_true"))
     return t, p, dtype
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._arrays import class_axes, floating, real, same_shape, wide
+from jaxloss._arrays import class_axes, floating, for_indices, real, same_shape, wide
 from jaxloss._domain import required
 from jaxloss._masks import inert, kept_rows, of_elements
 from jaxloss._rows import Rows, rows_of
@@ -41,7 +41,7 @@ def outcomes(
 ) -> Outcomes:
     """Both arrays, checked; `fills` stand where an outcome is masked, `row_fill` where a row is."""
     p, t = floating(name, names[0], predictions), real(name, names[1], targets)
-    same_shape(name, {names[0]: p, names[1]: t})
+    same_shape(name, {names[0]: p, names[1]: t}, for_indices(name, p, t if names[1] == "targets" else p))
     dtype = wide(*(a.dtype for a in (p, t) if jnp.issubdtype(a.dtype, jnp.floating)))
     p, t = numerics.aligned(p, t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(dtype))
     axes = class_axes(name, names[0], p, axis)

@@ -91,6 +91,17 @@ def test_rows_without_classes(case):
     _refused(ValueError, case, ["class"], arrays)
 
 
+@of_rows
+def test_class_indices_for_distributions(case):
+    """The first mistake with a loss of distributions; logits and vectors are not made of indices."""
+    arrays, target = case.draw(), case.arrays[case.targets]
+    indices = {**arrays, case.targets: np.zeros(cases.BATCH, np.int32)}
+    takes_both = any(other.labels for other in cases.collect() if other.fn is case.fn)
+    if target.axes == "...c" and not takes_both:
+        probabilities = target.impossible == 0 and -0.1 in target.outside
+        _refused(ValueError, case, ["jax.nn.one_hot"] if probabilities else [case.targets], indices)
+
+
 OPTIONS = [
     (case, name, value)
     for fn in {case.fn: None for case in cases.collect()}
