@@ -62,6 +62,11 @@ def test_dtypes_that_a_loss_cannot_have(case):
         if inspect.signature(case.fn).parameters[name].default is inspect.Parameter.empty:
             # A forgotten array, as a misspelt key of a batch gives it: taken as zeros it would train in silence.
             _refused(TypeError, case, [name, "None"], {**arrays, name: None})
+        if set(case.arrays[name].ends) == {-1.0, 1.0}:
+            # Labels that are 0 or 1 for other losses, in the types that data sets have them in.
+            for dtype in ("bool", "uint8"):
+                words = [name, dtype, f"2 * {name}.astype(int32) - 1"]
+                _refused(TypeError, case, words, {**arrays, name: np.abs(arrays[name]).astype(dtype)})
     if case.labels and case.formula is not None and not case.form.__name__.startswith("SoftmaxFocal"):
         _refused(TypeError, case, [case.targets, "float32", "integers"], {**arrays, case.targets: t.astype(np.float32)})
 

@@ -36,7 +36,7 @@ def margin_ranking_loss(
 
     Raises:
         ValueError: Shapes that differ, a margin that is no number.
-        TypeError: Scores that are not floats.
+        TypeError: Scores that are not floats, an order of a dtype without -1.
 
     Example:
         >>> scores = jnp.array([0.5, 2.0]), jnp.array([1.0, 1.0])
@@ -46,7 +46,7 @@ def margin_ranking_loss(
     Source: Herbrich, Graepel, Obermayer, "Large margin rank boundaries for ordinal regression", 2000.
     """
     name = "margin_ranking_loss"
-    given = Given("first", first, 0.0), Given("second", second, 0.0), signs(order, "order")
+    given = Given("first", first, 0.0), Given("second", second, 0.0), signs(name, order, "order")
     elements = elementwise(name, where, *given)
     x, other, y = elements.arrays
     size = elements.option(number(name, "margin", margin, x.dtype))
@@ -74,7 +74,7 @@ def hinge_embedding_loss(
 
     Raises:
         ValueError: Shapes that differ, a margin that is no number.
-        TypeError: Distances that are not floats.
+        TypeError: Distances that are not floats, targets of a dtype without -1.
 
     Example:
         >>> print(hinge_embedding_loss(jnp.array([0.25, 0.25, 2.0]), jnp.array([1, -1, -1])))
@@ -84,7 +84,7 @@ def hinge_embedding_loss(
     are not squared.
     """
     name = "hinge_embedding_loss"
-    elements = elementwise(name, where, Given("distances", distances, 0.0), signs(targets))
+    elements = elementwise(name, where, Given("distances", distances, 0.0), signs(name, targets))
     d, y = elements.arrays
     size = elements.option(number(name, "margin", margin, d.dtype))
     return elements.finish(jnp.where(y > 0, d, numerics.hinge(d, jnp.ones_like(d), size)))

@@ -31,7 +31,7 @@ def hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | Non
 
     Raises:
         ValueError: Shapes that differ.
-        TypeError: Outputs that are not floats.
+        TypeError: Outputs that are not floats, targets of a dtype without -1.
 
     Example:
         >>> print(hinge_loss(jnp.array([2.0, 0.25, -1.0]), jnp.array([1, 1, 1])))
@@ -61,7 +61,7 @@ def squared_hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Ma
 
     Raises:
         ValueError: Shapes that differ.
-        TypeError: Outputs that are not floats.
+        TypeError: Outputs that are not floats, targets of a dtype without -1.
 
     Example:
         >>> print(squared_hinge_loss(jnp.array([2.0, 0.25, -1.0]), jnp.array([1, 1, 1])))
@@ -92,7 +92,7 @@ def perceptron_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask 
 
     Raises:
         ValueError: Shapes that differ.
-        TypeError: Outputs that are not floats.
+        TypeError: Outputs that are not floats, targets of a dtype without -1.
 
     Example:
         >>> print(perceptron_loss(jnp.array([2.0, -0.25]), jnp.array([1, 1])))
@@ -122,7 +122,7 @@ def soft_margin_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask
 
     Raises:
         ValueError: Shapes that differ.
-        TypeError: Outputs that are not floats.
+        TypeError: Outputs that are not floats, targets of a dtype without -1.
 
     Example:
         >>> print("{:.4g} {:.4g}".format(*soft_margin_loss(jnp.array([0.0, 20.0]), jnp.array([-1, 1]))))
@@ -135,7 +135,7 @@ def soft_margin_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask
 
 
 def _outputs(name: str, outputs: Floats, targets: Numbers, where: Mask | None) -> Elements:
-    return elementwise(name, where, Given("predictor_outputs", outputs, 0.0), signs(targets))
+    return elementwise(name, where, Given("predictor_outputs", outputs, 0.0), signs(name, targets))
 
 
 def _hinge(name: str, outputs: Floats, targets: Numbers, where: Mask | None, margin: float) -> tuple[Elements, Array]:

@@ -12,6 +12,7 @@ from jaxloss._loss import Loss
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers, Scalar
+from jaxloss.losses._signs import signed
 from jaxloss.losses.embedding._vectors import Vectors, vectors
 
 
@@ -132,7 +133,7 @@ def cosine_embedding_loss(
 
     Raises:
         ValueError: Shapes that do not fit, an axis or a margin out of range.
-        TypeError: Predictions that are not floats.
+        TypeError: Predictions that are not floats, labels of a dtype without -1.
 
     Example:
         >>> x, y = jnp.array([[3.0, 4.0], [3.0, 4.0]]), jnp.array([[4.0, 3.0], [4.0, 3.0]])
@@ -144,7 +145,7 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     given = vectors(name, axis, where, predictions=predictions, targets=targets)
-    label = given.per_row(name, "labels", labels)
+    label = given.per_row(name, "labels", signed(name, "labels", labels))
     given = given.with_rule(name, (label == 1) | (label == -1), "labels must be 1 or -1")
     (x, y), axes = given.arrays, given.axes
     limit, nothing = number(name, "margin", margin, x.dtype), jnp.zeros((), x.dtype)
