@@ -9,6 +9,8 @@ from functools import wraps
 from traceback import walk_tb
 from typing import Any
 
+import numpy as np
+
 # Annotations are strings, to print as they are written; checkers look their names up where a wrapper is defined.
 from jaxloss._types import *  # noqa: F403
 
@@ -98,6 +100,10 @@ def described(x: Any) -> str:
     """The description of an argument that is not an array."""
     if isinstance(x, (list, tuple)):
         return f"a {type(x).__name__} that is not an array: pad its rows to one length, and mask the padding with where"
+    if isinstance(x, np.ma.MaskedArray):
+        return "a masked array: pass its data, and where=~numpy.ma.getmaskarray(x)"
+    if isinstance(x, np.ndarray):
+        return f"an array of dtype {x.dtype}, which JAX does not have: cast it, as with .astype('float32')"
     tree = "; for a tree of arrays, map the loss over it with jax.tree.map" if isinstance(x, dict) else ""
     return f"{type(x).__name__}: pass an array{tree}"
 

@@ -39,7 +39,9 @@ class Number(NamedTuple):
             return value
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" and not jnp.issubdtype(array.dtype, jnp.floating):
-            raise TypeError(f"{name}: {argument} must be a number{self._range}, got {value!r}.")
+            of_classes = "one value for each class, an array in their order"
+            what = f"have {of_classes}" if self.per_class else f"be a number{self._range}"
+            raise TypeError(f"{name}: {argument} must {what}, got {value!r}.")
         if self.per_class and array.ndim == 0:
             raise ValueError(f"{name}: {argument} must have one value for each class, got {value!r}.")
         if array.ndim == 0 and (array.dtype.kind == "b" or not self._holds(array)):  # a nan is outside of every range

@@ -126,7 +126,8 @@ def class_table(
     name: str, argument: str, value: Any, classes: tuple[int, ...], dtype: Any, shards: Shards = WHOLE
 ) -> Array:
     """One value for each class, as a vector that class indices index."""
-    array = shards.values(real(name, argument, value), math.prod(classes))
+    given = real(name, argument, value, kind="an array of one value for each class")
+    array = shards.values(given, math.prod(classes))
     if array.shape not in (classes, (math.prod(classes),)):
         raise ValueError(f"{name}: {argument} must have one value for each class, shape {classes}, got {array.shape}.")
     if array.ndim > 1:

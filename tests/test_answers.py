@@ -62,12 +62,25 @@ def test_arguments_that_are_not_arrays_are_described():
         ({"a": ROW}, "jax.tree.map"),
         ([[1.0, 2.0], [3.0]], "pad"),
         (jnp.ones(2, "complex64"), "complex64"),
+        (np.ones(2, ">f4"), ">f4"),
+        (np.array([0.5, None]), "object"),
+        (np.ma.array([0.5, 1.0], mask=[False, True]), "getmaskarray"),
     ):
         _answered(lambda: jaxloss.huber_loss(wrong, ROW), "huber_loss: predictions", word, error=TypeError)
         _answered(lambda: jaxloss.reduce(ROW, weights=wrong) if wrong is not None else jaxloss.reduce(None), "reduce: ")
         if wrong is not None:
             _answered(lambda: HuberLoss()(ROW, wrong), "huber_loss: targets", word, error=TypeError)
             _answered(lambda: HuberLoss()(ROW, ROW, where=wrong), "where", word, error=TypeError)
+
+
+def test_class_weights_by_class_are_answered():
+    weights = {0: 1.0, 1: 2.0, 2: 0.5}
+    calls = {
+        "form": lambda: jaxloss.SoftmaxCrossEntropy(class_weights=weights),
+        "function": lambda: jaxloss.softmax_cross_entropy(X, Y, class_weights=weights),
+    }
+    for call in calls.values():
+        _answered(call, "one value for each class", "array", error=TypeError)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
