@@ -18,6 +18,7 @@ _HERE = {
     "cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "cross_entropy_loss": "softmax_cross_entropy_with_integer_labels",
     "ctc": "ctc_loss",
+    "dice": "dice_loss",
     "focal_loss": "softmax_focal_loss",
     "gaussian_nll_loss": "gaussian_nll",
     "hinge": "hinge_loss",
@@ -50,6 +51,7 @@ _HERE = {
     "smooth_l1": "smooth_l1_loss",
     "sparse_softmax_cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "squared_hinge": "squared_hinge_loss",
+    "tversky": "tversky_loss",
 }
 _ALIKE = {name.replace("_", ""): ours for name, ours in _HERE.items()}  # classes too, in any case
 _DROP_INS = ("keras", "torch")

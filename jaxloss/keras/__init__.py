@@ -29,6 +29,11 @@ Where Keras 3.15 is wrong, these are right:
 - `cosine_similarity` has a finite slope at a vector of zeros.
 - `categorical_generalized_cross_entropy` takes labels of shape `[batch, 1]`, has a finite slope at a probability of 0,
   and takes a q of 1.
+- `Dice` and `Tversky` have loss 0 where a region is neither labelled nor predicted, and where soft labels are predicted
+  exactly; a region with a label or a probability outside [0, 1] has loss nan. Masked elements are no part of a region,
+  and a loss of the whole batch takes no weights of samples.
+- `Tversky` weighs false positives with `alpha` and false negatives with `beta`, as Keras documents it and has it since
+  3.16.
 - Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and of the cosine similarity, and
   `dtype` survive a round trip.
 """
@@ -88,6 +93,7 @@ from jaxloss.keras.relative import (
     mean_squared_logarithmic_error,
     msle,
 )
+from jaxloss.keras.segmentation import Dice, Tversky, dice, tversky
 from jaxloss.keras.sequence import CTC, ctc
 from jaxloss.keras.serialization import deserialize, get, serialize
 
@@ -106,6 +112,7 @@ __all__ = [
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -119,6 +126,7 @@ __all__ = [
     "Reduction",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "bce",
     "binary_crossentropy",
     "binary_focal_crossentropy",
@@ -129,6 +137,7 @@ __all__ = [
     "cosine_similarity",
     "ctc",
     "deserialize",
+    "dice",
     "get",
     "hinge",
     "huber",
@@ -149,6 +158,7 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 
 _answer_in(__name__)

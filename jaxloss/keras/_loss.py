@@ -122,8 +122,7 @@ class Loss(_Root):
         y_true = jax.tree.map(lambda x: _floats_as(x, self.dtype), y_true)
         y_pred = jax.tree.map(lambda x: x.astype(self.dtype), y_pred)
         masks = masks_of(name, [mask, kept, self._counted(y_true, y_pred)])
-        losses = self._masked(y_true, y_pred, masks)
-        where = mask_of_losses(name, masks, losses)
+        losses, where = self._counting(name, y_true, y_pred, masks)
         sample_weight = weights_of_losses(name, sample_weight, losses)
         value = reduced(name, losses, sample_weight, where, REDUCTIONS[self.reduction])
         return value.astype(self.dtype)
@@ -132,6 +131,11 @@ class Loss(_Root):
         """Nested numbers as one array; a tree of arrays, which a user's own loss may take, as it is."""
         numbers = all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(x)) and isinstance(x, (list, tuple))
         return real(name, argument, x) if numbers else jax.tree.map(lambda x: real(name, argument, x), x)
+
+    def _counting(self, name: str, y_true: Any, y_pred: Any, masks: list[Array]) -> tuple[Array, Array | None]:
+        """The losses, and the mask of those that count; None for all of them."""
+        losses = self._masked(y_true, y_pred, masks)
+        return losses, mask_of_losses(name, masks, losses)
 
     def _masked(self, y_true: Any, y_pred: Any, masks: list[Array]) -> Array:
         """The losses; elements that a mask of the arrays' shape leaves out are not read."""

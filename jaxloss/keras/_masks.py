@@ -46,11 +46,26 @@ def mask_of_losses(name: str, masks: list[Array], losses: Array) -> Array | None
     return where
 
 
+def mask_of_elements(name: str, masks: list[Array], x: Array) -> Array | None:
+    """The mask of the elements of an array that all masks keep, each of its leading axes; None for all elements."""
+    where = None
+    for m in masks:
+        m = jnp.broadcast_to(fitted(name, "mask", _squeezed(m, x), x.shape, "y_pred"), x.shape)
+        where = m if where is None else where & m
+    return where
+
+
 def weights_of_losses(name: str, sample_weight: Any, losses: Array) -> Array | None:
     """The weights with the axes of the losses."""
     if sample_weight is None:
         return None
-    return fitted(name, "sample_weight", _squeezed(real(name, "sample_weight", sample_weight), losses), losses.shape)
+    weights = _squeezed(real(name, "sample_weight", sample_weight), losses)
+    if weights.ndim and losses.ndim == 0:
+        raise ValueError(
+            f"{name}: sample_weight {weights.shape} cannot weigh a loss of the whole batch, which is one number: give "
+            "the loss an axis, such as (1, 2, 3), so that there is one for each sample."
+        )
+    return fitted(name, "sample_weight", weights, losses.shape)
 
 
 def _squeezed(x: Array, losses: Array) -> Array:
@@ -58,4 +73,4 @@ def _squeezed(x: Array, losses: Array) -> Array:
     return x[..., 0] if x.ndim == losses.ndim + 1 and x.shape[-1] == 1 else x
 
 
-__all__ = ["mask_of_losses", "masks_of", "weights_of_losses", "without"]
+__all__ = ["mask_of_elements", "mask_of_losses", "masks_of", "weights_of_losses", "without"]

@@ -6,10 +6,20 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxloss.keras import binary, classification, embedding, generalized, hinges, regression, relative, sequence
+from jaxloss.keras import (
+    binary,
+    classification,
+    embedding,
+    generalized,
+    hinges,
+    regression,
+    relative,
+    segmentation,
+    sequence,
+)
 from jaxloss.keras._loss import Loss
 
-_MODULES = (binary, classification, embedding, generalized, hinges, regression, relative, sequence)
+_MODULES = (binary, classification, embedding, generalized, hinges, regression, relative, segmentation, sequence)
 
 
 def _known() -> dict[str, Any]:

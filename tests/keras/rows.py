@@ -5,6 +5,8 @@ import itertools
 import json
 import pickle
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +14,11 @@ import numpy as np
 
 import jaxloss.keras as ours
 from tests import cases
-from tests.cases import BITS, COUNTS, LABELS, LOG_ODDS, LOGITS, RATES, REALS, Domain
+from tests.cases import BITS, COUNTS, LABELS, LOG_ODDS, LOGITS, PROBABILITIES, RATES, REALS, Domain
 from tests.compiling import jit
 from tests.dropins.rows import Row, answered, ignoring, second
 
+BEFORE_3_16 = find_spec("keras") is not None and tuple(map(int, version("keras").split(".")[:2])) < (3, 16)
 WAYS = [
     ("mean_with_sample_weight", "losses"),
     ("sum_over_batch_size", "losses"),
@@ -45,8 +48,15 @@ class KerasRow(Row):
     def losses(self, arrays, options=None):
         return self.fn(*self.ordered(arrays), **{**self.given(), **(options or {})})
 
+    def told(self, library, options):
+        """The options, as a library means them: Keras below 3.16 weighs with alpha what is missed."""
+        swapped = {"alpha": "beta", "beta": "alpha"}
+        if library is ours or self.fn is not ours.tversky or not BEFORE_3_16:
+            return options
+        return {swapped.get(name, name): value for name, value in options.items()}
+
     def answers(self, library, arrays, fully):
-        options, weights = self.given(), self._weights(arrays)
+        options, weights = self.told(library, self.given()), self._weights(arrays)
         if library is not ours and self.fn is ours.sparse_categorical_crossentropy and "axis" in options:
             # On JAX Keras takes these classes on the last axis only.
             arrays = {**arrays, "y_pred": jnp.moveaxis(arrays["y_pred"], options.pop("axis"), -1)}
@@ -60,7 +70,7 @@ class KerasRow(Row):
 
     def _weights(self, arrays):
         rng, shape = np.random.default_rng(1), jax.eval_shape(self.losses, arrays).shape
-        weights = {"none": None, "scalar": np.float32(1.7), "losses": rng.uniform(0.1, 2, shape).astype(np.float32)}
+        weights = {"none": None, "scalar": np.float32(1.7), "losses": np.float32(rng.uniform(0.1, 2, shape))}
         return weights | ({"a trailing axis": weights["losses"][:, None]} if len(shape) == 1 else {})
 
     def _ways(self, weights):
@@ -68,8 +78,9 @@ class KerasRow(Row):
             ways = list(itertools.product(self.reductions, weights))
         else:
             ways = WAYS if self.thorough else WAYS[:1]
-        # For a scalar Keras divides by the one weight, not by as many as there are losses.
-        return [way for way in ways if way != ("mean_with_sample_weight", "scalar")]
+        # For a scalar weight Keras divides by that one, not by as many as there are losses; for a scalar loss by none.
+        unequal = ("scalar", "losses") if np.ndim(weights["losses"]) == 0 else ("scalar",)
+        return [way for way in ways if way[0] != "mean_with_sample_weight" or way[1] not in unequal]
 
     def peers(self, arrays, fully):
         import keras
@@ -189,6 +200,23 @@ def sparse(*row, **more):
     return KerasRow(ours.sparse_categorical_crossentropy, ours.SparseCategoricalCrossentropy, *row, **more)
 
 
+PIXELS = replace(BITS, draw=EITHER.draw, outside=(2, -1))
+"""Integers: the slope in labels is that of soft ones, which is not Keras'."""
+REGIONS = {"y_true": PIXELS.over("...fc"), "y_pred": PROBABILITIES.over("...fc")}
+BATCHES = {"y_true": replace(PIXELS, outside=()).over("...c"), "y_pred": CLIPPED}
+"""Whole ones are one region, which one value outside the domain makes nan."""
+BAD_AXES = {"axis": (3, "classes", 0.5, (0, 0))}
+
+
+def regions(function, form, **options):
+    """Of each sample, and of the whole batch."""
+    bad = {name: (-0.1, "some", np.ones(2)) for name in options}
+    return [
+        KerasRow(function, form, BATCHES, options, single=False),
+        KerasRow(function, form, REGIONS, {"axis": (1, 2), **options}, bad | BAD_AXES, batch=(4,), single=False),
+    ]
+
+
 ROWS = [
     KerasRow(ours.mean_squared_error, ours.MeanSquaredError, NUMBERS, thorough=True),
     KerasRow(ours.mean_absolute_error, ours.MeanAbsoluteError, NUMBERS),
@@ -220,6 +248,8 @@ ROWS = [
         {"q": (0.0, -0.5, 1.5, "some", np.ones(2))},
         batch=(4,),
     ),
+    *regions(ours.dice, ours.Dice),
+    *regions(ours.tversky, ours.Tversky, alpha=0.2, beta=0.7),
     binary({"y_true": BINARY, "y_pred": CLIPPED}),
     binary(
         {"y_true": SOFT, "y_pred": ODDS},

@@ -35,6 +35,7 @@ few = settings(
 )
 NUMERIC = {
     "alpha": [0.1, 0.25, 0.9],
+    "beta": [0.2, 0.5, 1.5],
     "delta": [0.3, 1.0, 2.5],
     "gamma": [0.5, 2.0, 3.5],
     "label_smoothing": [0.0, 0.1, 0.6],
@@ -52,8 +53,8 @@ DIFFERENT = {
 """Options that keep their value in a row, and why."""
 NOT_ON_JAX = [row for row in ROWS if row.fn is ours.sparse_categorical_crossentropy and "axis" in row.options]
 """On JAX, Keras takes class indices on the last axis only."""
-ONE_WEIGHT = ("mean_with_sample_weight", "scalar")
-"""Of a scalar weight Keras divides by the one weight, not by as many as there are losses."""
+ONE_WEIGHT = "mean_with_sample_weight"
+"""For a scalar weight Keras divides by that one, not by as many as there are losses; for a scalar loss by none."""
 
 
 def _numeric(row: KerasRow):
@@ -74,6 +75,7 @@ def _drawn(row: KerasRow, seed, batch, whole):
 
 def _asked(library, row: KerasRow, arrays, options, reduction, weights):
     function, form = getattr(library, row.fn.__name__), getattr(library, row.form.__name__)
+    options = row.told(library, options)
     loss = form(**options, reduction=reduction, dtype=arrays["y_pred"].dtype.name)
 
     def both(p):
@@ -102,15 +104,15 @@ def test_a_random_call_is_answered_as_keras_does(row):
         weights=st.sampled_from(["none", "scalar", "losses"]),
     )
     def check(seed, batch, whole, wide, options, reduction, weights):
-        if (reduction, weights) == ONE_WEIGHT:
-            weights = "none"
         options = {**row.given(), **options}
         with jax.enable_x64(wide), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             arrays = _drawn(row, seed, batch, whole)
             arrays["y_pred"] = jnp.asarray(arrays["y_pred"], np.float64 if wide else np.float32)
             shape = jax.eval_shape(lambda: row.fn(*row.ordered(arrays), **options)).shape
             rng = np.random.default_rng(seed)
-            given = {"none": None, "scalar": 1.7, "losses": rng.uniform(0.1, 2, shape).astype(np.float32)}[weights]
+            if reduction == ONE_WEIGHT and (weights == "scalar" or shape == ()):
+                weights = "none"
+            given = {"none": None, "scalar": 1.7, "losses": np.float32(rng.uniform(0.1, 2, shape))}[weights]
             got, expected = (_asked(library, row, arrays, options, reduction, given) for library in (ours, theirs))
         for what, value in got.items():
             assert value.shape == expected[what].shape
