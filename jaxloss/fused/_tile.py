@@ -116,13 +116,26 @@ def log_rest(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 @rule(log_rest)
 def _log_rest_jvp(primals, tangents):
-    z, columns, labels = primals
-    # The sum and the slope, e / sum(e), are computed from one array of exponentials.
+    log, shares = _log_and_shares(*primals)
+    return log, jnp.sum(shares * tangents[0], 1)
+
+
+@jax.custom_jvp
+def _log_and_shares(z: jax.Array, columns: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`log_rest` and its slopes, the share of each class in the rest, from one array of exponentials."""
     base = top(z)
     e = jnp.exp(z - jnp.expand_dims(base, 1))
     e = jnp.where(columns == jnp.expand_dims(labels, 1), jnp.zeros_like(e), e)
     total = jnp.sum(e, 1)
-    return log_of(base, total), jnp.sum(e * jnp.expand_dims(_inverse(total), 1) * tangents[0], 1)
+    return log_of(base, total), e * jnp.expand_dims(_inverse(total), 1)
+
+
+@rule(_log_and_shares)
+def _log_and_shares_jvp(primals, tangents):
+    # From the shares: the exponentials of a confident token, such as 1e-20, times its cotangent would underflow.
+    log, shares = _log_and_shares(*primals)
+    slope = jnp.sum(shares * tangents[0], 1)
+    return (log, shares), (slope, shares * (tangents[0] - jnp.expand_dims(slope, 1)))
 
 
 def _inverse(x: jax.Array) -> jax.Array:

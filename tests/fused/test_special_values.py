@@ -64,6 +64,20 @@ def test_confident_tokens_keep_their_loss_and_gradient():
         assert oracle.error(of_w, np.array([[-1, 0.5, 0.5]])) < 5e-7
 
 
+def test_confident_tokens_keep_their_curvature_in_either_mode_of_differentiation():
+    """Logits 49, 0, -11: products of a cotangent and an exponential, each as small as the loss, would underflow."""
+    x, w, along = np.ones((1, 1), np.float32), np.float32([[49, 0, -11]]), np.ones((1, 1), np.float32)
+
+    def curvatures(mode):
+        loss = lambda x: linear_softmax_cross_entropy(x, w, np.zeros(1, np.int32), mode=mode, chunk_size=size(mode))
+        return jax.grad(lambda x: jax.grad(loss)(x).sum())(x), jax.jvp(jax.grad(loss), (x,), (along,))[1]
+
+    expected = 49.0**2 * np.exp(-49.0) + 60.0**2 * np.exp(-60.0)
+    for mode, answers in jit(lambda: {mode: curvatures(mode) for mode in MODES})().items():
+        for got in answers:
+            assert oracle.error(got, np.full((1, 1), expected)) < 1e-5, mode
+
+
 def test_confident_tokens_keep_their_curvature():
     def curvature(mode, bias):
         f = lambda b: linear_softmax_cross_entropy(np.zeros((1, 1)), np.zeros((1, 3)), np.array([0]), bias=b, mode=mode)
