@@ -73,7 +73,7 @@ def test_confident_tokens_keep_their_curvature_in_either_mode_of_differentiation
         return jax.grad(lambda x: jax.grad(loss)(x).sum())(x), jax.jvp(jax.grad(loss), (x,), (along,))[1]
 
     expected = 49.0**2 * np.exp(-49.0) + 60.0**2 * np.exp(-60.0)
-    for mode, answers in jit(lambda: {mode: curvatures(mode) for mode in MODES})().items():
+    for mode, answers in jit(lambda: {each: curvatures(each) for each in MODES})().items():
         for got in answers:
             assert oracle.error(got, np.full((1, 1), expected)) < 1e-5, mode
 
