@@ -29,6 +29,7 @@ from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
 from jaxloss.losses.embedding.cosine import *
+from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.regression.huber import *
@@ -149,9 +150,11 @@ __all__ = [
     # Embeddings
     "CosineDistance",
     "CosineEmbeddingLoss",
+    "TripletMarginLoss",
     "cosine_distance",
     "cosine_embedding_loss",
     "cosine_similarity",
+    "triplet_margin_loss",
     # Segmentation
     "BinaryDiceLoss",
     "DiceLoss",

@@ -56,6 +56,7 @@ from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
+from jaxloss.numerics.norms import minkowski
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -124,6 +125,7 @@ __all__ = [
     "look_up",
     "matrix_product",
     "max_of_shards",
+    "minkowski",
     "multilabel_margin",
     "nan_unless",
     "on_mesh",

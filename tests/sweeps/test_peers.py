@@ -71,6 +71,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "softmax_cross_entropy_with_integer_labels",
         "sparsemax_loss",
         "squared_error",
+        "triplet_margin_loss",
     }
 
 
