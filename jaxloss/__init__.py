@@ -32,6 +32,7 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.poisson import *
+from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.relative import *
 from jaxloss.losses.regression.smooth_absolute import *
@@ -155,6 +156,9 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "triplet_margin_loss",
+    # Ranking
+    "RankingSoftmaxLoss",
+    "ranking_softmax_loss",
     # Segmentation
     "BinaryDiceLoss",
     "DiceLoss",

@@ -14,7 +14,7 @@ from jaxloss import _signatures, _value
 from jaxloss._arrays import wide
 from jaxloss._masks import left
 from jaxloss._reduce import check_reduction, reduced, totalled
-from jaxloss._rows import Rows, with_counting
+from jaxloss._rows import Rows, unreduced, with_counting
 from jaxloss._signatures import REDUCTION, answered, arrays_taken, form_doc, needs_targets, option_names
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
@@ -110,7 +110,7 @@ class Loss(_value.Value):
     def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
         """One value per element or row, not reduced."""
         self._check_call(targets)
-        return type(self).fn(predictions, targets, **self._options(), **arrays)
+        return unreduced(type(self).fn)(predictions, targets, **self._options(), **arrays)
 
     def __add__(self, other: Any) -> LossSum:
         if not isinstance(other, Loss):

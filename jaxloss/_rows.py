@@ -11,6 +11,7 @@ from jaxloss._types import Array
 
 P = ParamSpec("P")
 Losses = TypeVar("Losses")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Rows(NamedTuple, Generic[Losses]):
@@ -40,9 +41,25 @@ def over_rows(function: Callable[P, Rows[Losses]]) -> Callable[P, Losses]:
     return losses
 
 
+def reducing(rows: Callable[..., Rows[Array]]) -> Callable[[F], F]:
+    """Marks a public function that reduces by itself: its class form takes the losses of `rows` and reduces them."""
+
+    def mark(function: F) -> F:
+        public = cast(Any, function)
+        public.with_counting, public.unreduced = rows, lambda *args, **kwargs: rows(*args, **kwargs).losses
+        return function
+
+    return mark
+
+
 def with_counting(function: Any) -> Callable[..., Rows[Array]] | None:
     """The function that returns losses and rows that count; None for a loss that is not over rows."""
     return getattr(function, "with_counting", None)
 
 
-__all__ = ["Rows", "over_rows", "rows_of", "with_counting"]
+def unreduced(function: Any) -> Callable[..., Array]:
+    """The function that returns the losses: another than the public one where that reduces by itself."""
+    return getattr(function, "unreduced", function)
+
+
+__all__ = ["Rows", "over_rows", "reducing", "rows_of", "unreduced", "with_counting"]

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from jaxloss._answers import called_like_a_function, own_init, unknown_keywords
 from jaxloss._docstrings import own_lines, with_arguments
+from jaxloss._rows import with_counting
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -32,7 +33,7 @@ def arrays_taken(cls: Any, own_method: bool) -> tuple[str, ...] | None:
     if own_method:
         _, *parameters = inspect.signature(cls.losses).parameters.values()
     elif hasattr(cls, "fn"):
-        parameters = list(inspect.signature(cls.fn).parameters.values())
+        parameters = list(inspect.signature(with_counting(cls.fn) or cls.fn).parameters.values())
     else:
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

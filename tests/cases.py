@@ -454,7 +454,7 @@ def each_plain_kind() -> list[Case]:
 def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:
     """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told."""
     parameters = inspect.signature(fn).parameters
-    others = {*arrays, "where", "weights", "return_aux"}
+    others = {*arrays, "where", "weights", "return_aux", "reduce_fn"}
     return [name for name, parameter in parameters.items() if name not in others and parameter.default is not _NEEDED]
 
 

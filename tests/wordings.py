@@ -52,4 +52,5 @@ STRICT = frozenset(
 REDUCING = {
     "axis": "The axes to reduce; the default is described above.",
     "reduction": "How the losses become one number, see above.",
+    "weights": "The weights w of the items, of the shape of `logits`; 1 by default.",
 }

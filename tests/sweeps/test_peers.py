@@ -63,6 +63,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "multiclass_sparsemax_loss",
         "perceptron_loss",
         "poly_loss_cross_entropy",
+        "ranking_softmax_loss",
         "safe_softmax_cross_entropy",
         "sigmoid_binary_cross_entropy",
         "sigmoid_focal_loss",
