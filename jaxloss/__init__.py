@@ -28,6 +28,7 @@ from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
+from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.gaussian import *
@@ -151,10 +152,12 @@ __all__ = [
     # Embeddings
     "CosineDistance",
     "CosineEmbeddingLoss",
+    "NTXent",
     "TripletMarginLoss",
     "cosine_distance",
     "cosine_embedding_loss",
     "cosine_similarity",
+    "ntxent",
     "triplet_margin_loss",
     # Ranking
     "RankingSoftmaxLoss",

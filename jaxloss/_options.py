@@ -66,6 +66,7 @@ _RULES: dict[str, Rule] = {
     "smooth_labels.alpha": Number(low=0, high=1),
     "sum_axis_name": AxisNames(),
     "swap": _SWITCH,
+    "temperature": Number(low=0, open_low=True),
     "triplet_margin_loss.margin": Number(low=0),
     "var": Number(low=0),
     "vocab_axis_name": AxisNames(),

@@ -35,7 +35,7 @@ def test_every_loss_with_a_class_axis_is_over_rows():
 @every_loss_over_rows
 def test_a_form_adds_a_reduction_to_its_function_and_nothing_else(case: Case, kind):
     arrays = case.draw()
-    shape = (cases.BATCH,) if kind == "rows" else arrays[case.predictions].shape
+    shape = arrays[case.predictions].shape if kind == "elements" and case.elements else (cases.BATCH,)
     where = np.random.default_rng(0).random(shape) < 0.7
     form, rows, losses = case.make(), where.reshape(cases.BATCH, -1).any(1), np.zeros(cases.BATCH, np.float32)
     whole = _equations(lambda arrays, where: case.reduced(form, arrays, where=where), arrays, where)

@@ -272,6 +272,7 @@ WRONG = {
     "ignore_background": (1, "yes", None),
     "smooth": (-1e-3, "a little", None),
     "norm_degree": (0, np.nan, None),
+    "temperature": (0, -1, "cold", None),
     "swap": (1, "yes", None),
     "sum_axis_name": ({}, {"a": 1}),
     "batch_axis_name": ({}, {"a": 1}),

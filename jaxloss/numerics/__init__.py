@@ -22,7 +22,7 @@ from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
-from jaxloss.numerics.cosine import cosine_distance, cosine_similarity
+from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.ctc_sums import ctc_forward
 from jaxloss.numerics.divergence import (
@@ -52,7 +52,7 @@ from jaxloss.numerics.label import is_label, label_value
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.log_products import xlogx, xlogy
-from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, softmax
+from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
@@ -94,6 +94,7 @@ __all__ = [
     "cosine_similarity",
     "ctc_forward",
     "ctc_nll",
+    "directions",
     "divide",
     "explicit_sharding",
     "expm1",
@@ -122,6 +123,7 @@ __all__ = [
     "log_cosh",
     "log_softmax",
     "logaddexp",
+    "logsumexp",
     "look_up",
     "matrix_product",
     "max_of_shards",

@@ -43,6 +43,15 @@ def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, ja
     return x / scale, jnp.broadcast_to(epsilon, scale.shape) / scale
 
 
+def directions(x: jax.Array) -> jax.Array:
+    """Each vector along the last axis over its length; 0, with slope 0, of a zero vector."""
+    axes = (x.ndim - 1,)
+    scaled, _ = _scaled(x, jnp.zeros((), x.dtype), axes)
+    square = jnp.sum(scaled * scaled, axes, keepdims=True)
+    some = square > 0
+    return jnp.where(some, scaled / jnp.sqrt(jnp.where(some, square, jnp.ones_like(square))), jnp.zeros_like(scaled))
+
+
 class _Length(NamedTuple):
     """The length of each vector, and its divisor in the cosine."""
 

@@ -1,4 +1,4 @@
-"""Logarithms of sums of exponentials: of two numbers, and log-softmax with the derivatives of softmax."""
+"""Logarithms of sums of exponentials: of two numbers and of rows, and log-softmax with the derivatives of softmax."""
 
 from functools import partial
 
@@ -12,6 +12,7 @@ from jaxloss.numerics._row_sums import (
     inverse,
     is_likely,
     log_sum,
+    or_infinite_top,
     row_sums,
     row_sums_of_exponentials,
     sum_over_row,
@@ -28,6 +29,20 @@ def logaddexp(a: jax.Array, b: jax.Array) -> jax.Array:
     # Both are replaced by zeros there: the slopes would be nan, and a select would multiply them by 0.
     one, other = (jnp.where(empty, jnp.zeros_like(x), x) for x in (a, b))
     return jnp.where(empty, filled(a, -jnp.inf), jnp.logaddexp(one, other))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@compiled(1)
+def logsumexp(x: jax.Array, axes: Axes = -1) -> jax.Array:
+    r"""$\log \sum_j e^{x_j}$; minus infinity, with slope 0, for a row of minus infinities."""
+    sums = row_sums(x, axes)
+    return jnp.squeeze(or_infinite_top(sums.top, sums.base + log_sum(sums)), axes)
+
+
+@rule(logsumexp)
+def _logsumexp_jvp(axes, primals, tangents):
+    (x,) = primals
+    return logsumexp(x, axes), jnp.sum(softmax(x, axes) * tangents[0], axes)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 
-from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, perpendicular
+from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions, perpendicular
 from tests import ulp
 from tests.compiling import optimized
 
@@ -31,6 +31,11 @@ def test_a_zero_vector_has_similarity_and_slopes_of_zero():
     assert value == 0
     assert not np.any(slopes[0])
     assert not np.any(slopes[1])
+
+
+def test_directions_have_length_one():
+    unit = np.asarray(directions(jnp.asarray([[3.0, 4.0], [0.0, 0.0], [1e30, 0.0]])))
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
 
 
 def test_the_perpendicular_part_is_orthogonal():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, softmax
+from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from tests.compiling import optimized
 from tests.numerics.primitives import End
 
@@ -34,7 +34,7 @@ def test_softmax_and_its_logarithm_to_the_second_derivative(absent):
     same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-35)
     crossed = jax.grad(lambda x: -jnp.vdot(shares, log_softmax(x)))
     functions = [softmax, log_softmax]
-    bent = [*functions, crossed]
+    bent = [*functions, crossed, jax.grad(logsumexp)]
 
     @optimized
     @jax.vmap
@@ -45,7 +45,7 @@ def test_softmax_and_its_logarithm_to_the_second_derivative(absent):
     same(values[0], p)
     np.testing.assert_allclose(values[1], log_p, rtol=1e-6)
     for got in slopes:
-        for answer, expected in zip(got, (of_softmax, of_log, of_softmax), strict=True):
+        for answer, expected in zip(got, (of_softmax, of_log, of_softmax, of_softmax), strict=True):
             same(answer, expected)
 
 
@@ -64,3 +64,11 @@ def test_absent_classes_change_nothing_however_many():
     np.testing.assert_array_equal(few[0][0], [0, -inf, -inf])
     for of_few, of_many in zip(few, many, strict=True):
         np.testing.assert_allclose(of_many[:, :3], of_few, rtol=1e-6)
+
+
+def test_the_logarithm_of_a_sum_of_exponentials():
+    x = np.float32([[0, 0, 0], [-np.inf, -np.inf, -np.inf], [np.inf, 0, 1], [100, -100, 99.5]])
+    value, slope = optimized(jax.vmap(jax.value_and_grad(logsumexp)))(x)
+    np.testing.assert_allclose(value, [np.log(3), -np.inf, np.inf, 100 + np.log1p(np.exp(-0.5))], rtol=1e-6)
+    p = 1 / (1 + np.exp(-0.5))
+    np.testing.assert_allclose(slope, [[1 / 3] * 3, [0] * 3, [1, 0, 0], [p, 0, 1 - p]], rtol=1e-6)

@@ -28,9 +28,11 @@ def _arguments(name):
         return (cases.distribution(np.random.default_rng(0), (16, 5)), 0.1)
     if name == "cosine_similarity":
         return tuple(cases.normal(np.random.default_rng(0), (2, 16, 5)))
-    if name == "multiclass_generalized_dice_loss":  # optax's has one batch
+    if name == "multiclass_generalized_dice_loss":  # of one batch, as in optax
         x = cases.normal(np.random.default_rng(0), (2, 10, 5))
         return x, np.eye(5, dtype=np.float32)[np.arange(20) % 5].reshape(x.shape)
+    if name == "ntxent":  # of one batch, as in optax
+        return tuple(next(case for case in cases.collect() if case.fn is fn).draw(3, batch=()).values())
     if name.startswith("ctc_loss"):
         rng = np.random.default_rng(0)
         frames, labels = np.array([9, 7, 5, 9]), np.array([3, 0, 2, 4])
@@ -61,6 +63,7 @@ def test_the_losses_that_optax_has_are_all_compared():
         "multiclass_hinge_loss",
         "multiclass_perceptron_loss",
         "multiclass_sparsemax_loss",
+        "ntxent",
         "perceptron_loss",
         "poly_loss_cross_entropy",
         "ranking_softmax_loss",

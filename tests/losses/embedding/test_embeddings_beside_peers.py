@@ -24,6 +24,10 @@ def _triplets(rng, shape):
     return tuple(cases.normal(rng, (3, *shape)))
 
 
+def _groups(rng, shape):
+    return cases.normal(rng, (9, 4)), rng.integers(0, 3, 9).astype(np.int32)
+
+
 MARGINS = st.sampled_from([0.0, 0.5, 3.0])
 OPTAX = [
     (
@@ -36,6 +40,7 @@ OPTAX = [
             "eps": st.sampled_from([1e-6, 0.1]),
         },
     ),
+    ("ntxent", _groups, {"temperature": st.sampled_from([0.25, 0.5, 2.0])}),
 ]
 
 
@@ -94,6 +99,7 @@ def _triplet(of, size=1.0, **options):
 
 DIFFERENT = [
     # What differs: ours, optax's.
+    ("a batch without a positive pair", lambda of: float(of.ntxent(jnp.eye(3), jnp.arange(3))), 0.0, np.nan),
     ("a degree of 1", lambda of: _triplet(of, norm_degree=1, margin=2.5, eps=0.0), 0.5, 6.5),
     ("an odd degree", lambda of: _triplet(of, norm_degree=3, margin=2.5, eps=0.0), 0.5, np.nan),
     ("differences whose squares overflow", lambda of: _triplet(of, 1e25, margin=4e25), 2e25, np.nan),
