@@ -28,6 +28,7 @@ from jaxloss.losses.classification.sparsemax import *
 from jaxloss.losses.divergence.deprecated import *
 from jaxloss.losses.divergence.jensen_shannon import *
 from jaxloss.losses.divergence.kullback_leibler import *
+from jaxloss.losses.embedding.circle import *
 from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
@@ -150,10 +151,12 @@ __all__ = [
     "kl_divergence_from_probabilities",
     "kl_divergence_with_log_targets",
     # Embeddings
+    "CircleLoss",
     "CosineDistance",
     "CosineEmbeddingLoss",
     "NTXent",
     "TripletMarginLoss",
+    "circle_loss",
     "cosine_distance",
     "cosine_embedding_loss",
     "cosine_similarity",

@@ -33,6 +33,7 @@ _RULES: dict[str, Rule] = {
     "blank": Integer(low=0),
     "blank_id": Integer(low=0),
     "chunk_size": Integer(low=1),
+    "circle_loss.margin": Number(low=0, high=1),
     "class_mask": Booleans(),
     "class_weights": Number(per_class=True),
     "compute_dtype": FloatingDtype(),

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 import jaxloss
+from jaxloss._rows import with_counting
 from tests import cases
 from tests.compiling import optimized
 from tests.numerics.branches import needs_forms
@@ -83,8 +84,15 @@ def _equations(jaxpr) -> int:
     return len(jaxpr.eqns) + sum(_equations(x) for x in inner if hasattr(x, "eqns"))
 
 
-# A label to ignore is a mask, and a fused loss is reduced by itself.
-UNMASKED = [case for case in cases.each() if case.given().get("ignore_index") is None and not case.call]
+def _counted(case):
+    """Whether the labels say which losses count, as a label to ignore does: that is a mask."""
+    rows = with_counting(case.fn)
+    run = lambda arrays: rows(**arrays, **case.given()).counting
+    return rows is not None and jax.eval_shape(run, case.draw()) is not None
+
+
+# A fused loss is reduced by itself.
+UNMASKED = [case for case in cases.each() if not case.call and not _counted(case)]
 
 
 @pytest.mark.parametrize("case", UNMASKED, ids=lambda case: case.id)

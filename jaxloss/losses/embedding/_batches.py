@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
-from jaxloss._arrays import floating, integers
+from jaxloss._arrays import floating, integers, wide
 from jaxloss._elements import Given, elementwise
 from jaxloss._masks import kept
 from jaxloss._types import Array, AxisName
@@ -16,7 +16,7 @@ from jaxloss.losses._devices import sum_over_devices
 
 
 class Batch(NamedTuple):
-    """The pairs of each embedding of this device with all embeddings of its batch; `[..., batch, all]`."""
+    """The pairs of each embedding, of this device, with all of its batch, or with references; `[..., batch, all]`."""
 
     similarities: Array
     positive: Array
@@ -24,9 +24,14 @@ class Batch(NamedTuple):
     negative: Array
     """Which pairs are of two groups, and of two embeddings that count."""
     inside: Array
-    """Which batches are finite."""
+    """Which batches are finite; with references which embeddings are, if the references are."""
     mask: Array | None
     """Which embeddings count; None for all."""
+
+
+def _cosines(x: Array, others: Array) -> Array:
+    form = "...id,...jd->...ij" if others.ndim == x.ndim else "...d,jd->...j"
+    return jnp.einsum(form, x, others, precision=lax.Precision.HIGHEST)
 
 
 def batch_of(name: str, embeddings: Any, labels: Any, where: Any, batch_axis_name: AxisName) -> Batch:
@@ -55,5 +60,25 @@ def batch_of(name: str, embeddings: Any, labels: Any, where: Any, batch_axis_nam
     row, column = (lax.broadcasted_iota(jnp.int32, alike.shape, alike.ndim - i) for i in (2, 1))
     itself = numerics.sharded_like(alike, row + start == column)
     pair = counts[..., :, None] & counts_all[..., None, :]
-    similarities = jnp.einsum("...id,...jd->...ij", unit, of_all, precision=lax.Precision.HIGHEST)
-    return Batch(similarities, pair & alike & ~itself, pair & ~alike, inside, mask)
+    return Batch(_cosines(unit, of_all), pair & alike & ~itself, pair & ~alike, inside, mask)
+
+
+def with_references(name: str, embeddings: Any, labels: Any, references: Any, groups: Any, where: Any) -> Batch:
+    """Embeddings of any shape, each compared with the same references."""
+    x, y = floating(name, "embeddings", embeddings), integers(name, "labels", labels)
+    r, g = floating(name, "reference_embeddings", references), integers(name, "reference_labels", groups)
+    if r.ndim != 2 or g.shape != r.shape[:1] or x.shape[-1:] != r.shape[1:] or y.shape != x.shape[:-1]:
+        raise ValueError(
+            f"{name}: embeddings {x.shape}, labels {y.shape}, reference_embeddings {r.shape} and reference_labels "
+            f"{g.shape} do not fit: they need shapes [..., features], [...], [references, features] and [references]."
+        )
+    dtype, mask = wide(x.dtype, r.dtype), kept(name, where, y.shape)
+    (x,) = elementwise(name, None if mask is None else mask[..., None], Given("embeddings", x, 0.0)).arrays
+    x, r = numerics.replicated(x, (x.ndim - 1,)).astype(dtype), numerics.replicated(r, (0, 1)).astype(dtype)
+    y, g = numerics.aligned_labels(x, y, (x.ndim - 1,)), numerics.replicated(g, (0,))
+    finite, known = jnp.isfinite(x).all(-1, keepdims=True), jnp.isfinite(r).all()
+    unit, units = (numerics.directions(numerics.keep(ok, a)) for ok, a in ((finite, x), (known, r)))
+    alike = y[..., None] == jnp.expand_dims(g, range(y.ndim))
+    counts = jnp.ones_like(alike) if mask is None else numerics.aligned_labels(x, mask, (x.ndim - 1,))[..., None]
+    inside = jnp.squeeze(finite, -1) & known
+    return Batch(_cosines(unit, units), counts & alike, counts & ~alike, inside, mask)
