@@ -25,6 +25,15 @@ class Anything:
         return value
 
 
+class Function:
+    """A function that the caller writes."""
+
+    def settled(self, name: str, argument: str, value: Any) -> Any:
+        if not callable(value):
+            raise TypeError(f"{name}: {argument} must be a function, got {value!r}.")
+        return value
+
+
 class Number(NamedTuple):
     """Numbers in a range. Traced values and arrays on a device are not checked."""
 

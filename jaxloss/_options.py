@@ -9,7 +9,18 @@ from typing import Any, get_args
 import jax.numpy as jnp
 
 from jaxloss._arrays import real
-from jaxloss._option_kinds import Anything, Axis, AxisNames, Booleans, Choice, FloatingDtype, Integer, Number, Rule
+from jaxloss._option_kinds import (
+    Anything,
+    Axis,
+    AxisNames,
+    Booleans,
+    Choice,
+    FloatingDtype,
+    Function,
+    Integer,
+    Number,
+    Rule,
+)
 from jaxloss._types import Array, Layout, Mode
 from jaxloss._vocabulary import WHOLE, Shards
 from jaxloss.numerics import replicated
@@ -41,6 +52,7 @@ _RULES: dict[str, Rule] = {
     "cosine_distance.epsilon": Number(low=0),
     "cosine_similarity.epsilon": Number(low=0),
     "delta": Number(low=0, open_low=True),
+    "distance_function": Function(),
     "eps": Number(low=0),
     "from_logits": _SWITCH,
     "full": _SWITCH,
@@ -69,6 +81,8 @@ _RULES: dict[str, Rule] = {
     "swap": _SWITCH,
     "temperature": Number(low=0, open_low=True),
     "triplet_margin_loss.margin": Number(low=0),
+    "triplet_margin_loss.p": Number(low=0, open_low=True),
+    "triplet_margin_with_distance_loss.margin": Number(low=0),
     "var": Number(low=0),
     "vocab_axis_name": AxisNames(),
     "weight": Number(),

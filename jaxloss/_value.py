@@ -132,7 +132,7 @@ def leaf_names(cls: type) -> tuple[str, ...]:
 
 
 def _is_numeric(hint: Any) -> bool:
-    if typing.get_origin(hint) is typing.Literal:
+    if typing.get_origin(hint) in (typing.Literal, Callable):  # a function is no number, whatever it takes
         return False
     if isinstance(hint, type) and not isinstance(hint, types.GenericAlias):
         return dataclasses.is_dataclass(hint) or issubclass(hint, (float, jax.Array, np.ndarray))

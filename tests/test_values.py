@@ -51,6 +51,7 @@ STRUCTURE = {
     "blank_id": (1, np.int8(1), jnp.asarray(1)),
     "chunk_size": (8, np.int32(8)),
     "compute_dtype": ("bfloat16", jnp.bfloat16, jnp.dtype("bfloat16")),
+    "distance_function": (None,),  # JSON has no functions
     "full": (True, np.True_),
     "log_input": (False, np.False_),
     "log_target": (True, np.True_),
@@ -251,7 +252,8 @@ WRONG = {
     "z_loss": (-1e-4, "some", None),
     "pos_weight": (0, -2.0, [1.0, -2.0], "heavy"),
     "margin": ("wide", np.nan, None),
-    "p": (3, 1.0, None),
+    "p": (-1, "two", None),
+    "distance_function": ("euclidean", 2.0),
     "class_mask": (True, 0.5, [1.0, 0.0], "padded"),
     "class_weights": (1.0, "balanced", [[1], [2, 3]], {"a": 1.0}),
     "weight": ("balanced", [[1], [2, 3]]),

@@ -18,6 +18,7 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 - At its kink the slope of `hinge_embedding_loss`, `margin_ranking_loss` and `cosine_embedding_loss` is 0, and not that
   of the side where the loss is above 0. `soft_margin_loss` does not overflow.
 - `cosine_embedding_loss` adds nothing to the squared lengths, and has finite slopes at zero vectors.
+- The slope of `triplet_margin_loss` at two equal vectors is finite, and its kink has slope 0; the margin may be 0.
 - `linear_cross_entropy` never holds all logits of class indices, whatever its options, smooths labels without holding
   them either, and has derivatives of every kind. `LinearCrossEntropyLoss` holds no weights: it takes them when it is
   called, and has no other arguments than its options.
@@ -40,6 +41,7 @@ from jaxloss.torch.margins import MarginRankingLoss, MultiMarginLoss, SoftMargin
 from jaxloss.torch.multilabel import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
 from jaxloss.torch.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from jaxloss.torch.sequence import CTCLoss
+from jaxloss.torch.triplet import TripletMarginLoss, TripletMarginWithDistanceLoss
 
 __all__ = [
     "BCELoss",
@@ -64,6 +66,8 @@ __all__ = [
     "PoissonNLLLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "functional",
 ]
 

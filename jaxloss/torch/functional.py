@@ -9,6 +9,7 @@ from jaxloss.torch.margins import margin_ranking_loss, multi_margin_loss, soft_m
 from jaxloss.torch.multilabel import multilabel_margin_loss, multilabel_soft_margin_loss
 from jaxloss.torch.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from jaxloss.torch.sequence import ctc_loss
+from jaxloss.torch.triplet import triplet_margin_loss, triplet_margin_with_distance_loss
 
 __all__ = [
     "binary_cross_entropy",
@@ -31,4 +32,6 @@ __all__ = [
     "poisson_nll_loss",
     "smooth_l1_loss",
     "soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]

@@ -9,7 +9,7 @@ from jaxloss.torch import functional as F
 from tests import cases
 from tests.cases import BITS, COUNTS, LOG_ODDS, LOG_RATES, LOGITS, MASSES, RATES, REALS, SIGNS, Domain
 from tests.dropins.rows import ignoring, second
-from tests.torch.peer import LayerRow, TorchRow, log_softmax, numbers, signs, symbols, truncated
+from tests.torch.peer import LayerRow, TorchRow, log_softmax, numbers, signs, symbols, taxicab, truncated
 
 ELEMENTS = {"input": REALS.over("...d"), "target": REALS.over("...d")}
 WEIGHT = Domain(lambda rng, shape, sizes: rng.uniform(0.2, 2, shape).astype(np.float32), "...d")
@@ -46,6 +46,7 @@ ALONE = {
 PAIRED = {"input1": REALS.over("...d"), "input2": REALS.over("...d"), "target": SIGNS.over("...d")}
 SIDES = {"input": REALS.over("...d"), "target": signs("...d")}
 VECTORS = {"input1": REALS.over("...d"), "input2": REALS.over("...d"), "target": signs("...")}
+TRIPLES = {"anchor": REALS.over("...d"), "positive": REALS.over("...d"), "negative": REALS.over("...d")}
 SCORED = {"input": LOGITS, "target": cases.LABELS}
 LISTED = {"input": LOGITS, "target": truncated()}
 TAGGED = {"input": LOGITS, "target": BITS.over("...c")}
@@ -222,6 +223,22 @@ ROWS = [
         {"margin": (-1.5, 2.0, "wide", ODD_SHAPE)},
     ),
     TorchRow(F.cosine_embedding_loss, ours.CosineEmbeddingLoss, VECTORS, batch=(), name="single"),
+    TorchRow(F.triplet_margin_loss, ours.TripletMarginLoss, TRIPLES),
+    TorchRow(
+        F.triplet_margin_loss,
+        ours.TripletMarginLoss,
+        TRIPLES,
+        {"margin": 0.7, "p": 3.0, "eps": 0.25, "swap": True},
+        {"margin": (-1.0, "wide", ODD_SHAPE), "p": (0, -1.0, "two"), "eps": ("small",), "swap": ("yes", 2)},
+    ),
+    TorchRow(F.triplet_margin_with_distance_loss, ours.TripletMarginWithDistanceLoss, TRIPLES),
+    TorchRow(
+        F.triplet_margin_with_distance_loss,
+        ours.TripletMarginWithDistanceLoss,
+        TRIPLES,
+        {"distance_function": taxicab, "margin": 0.7, "swap": True},
+        {"distance_function": ("taxicab", 2.0), "margin": (-1.0, "wide", ODD_SHAPE), "swap": ("yes", 2)},
+    ),
     TorchRow(F.kl_div, ours.KLDivLoss, DIVERGING, batch=(3, 4)),
     TorchRow(
         F.kl_div,
