@@ -45,6 +45,15 @@ def _labels(classes):
     return np.int32([[0], [classes - 1], [1], [classes], [2]])  # one is another device's
 
 
+def _high_at_labels(rng, classes):
+    """Scores that are highest at the label and second highest beside it."""
+    x = _normal(rng, 5, classes)
+    for row, (label,) in zip(x, _labels(classes), strict=True):
+        for offset, score in ((0, 11), (1, 10), (-1, 9)):
+            row[np.arange(classes) == label + offset] = score
+    return x
+
+
 def _columns_and_labels(classes):
     """A tile whose first two classes an earlier tile has; labels in it, before it, after it and absent."""
     columns = 3 + np.arange(classes)
@@ -72,7 +81,7 @@ EXAMPLES = {
     "expected_gap_of_logs": lambda rng, n: ((np.log(_shares(rng, n)), np.log(_shares(rng, n))), (-1,)),
     "quotient": lambda rng, n: ((_normal(rng, 5, n), np.exp(_normal(rng, 5, n))), ()),
     "softplus_minus": lambda rng, n: ((_normal(rng, 5, n),), ()),
-    "highest_other": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
+    "highest_other": lambda rng, n: ((_high_at_labels(rng, n),), (_labels(n), 1)),
     "zero_at_label": lambda rng, n: ((_exponentials(rng, n),), (_labels(n), 1)),
     "label_value": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
     "without_label": lambda rng, n: ((_normal(rng, 5, n),), (_labels(n), 1)),
