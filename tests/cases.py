@@ -127,6 +127,8 @@ class Case:
     name: str = ""
     sizes: Sizes = field(default_factory=dict)
     """The lengths of axes that are not those of `SIZES`."""
+    trees: dict[str, Any] = field(default_factory=dict)
+    """Arguments that hold several arrays: each a tree of the names that these have here."""
 
     def sized(self, **sizes: int) -> "Case":
         """The same with axes of other lengths, its options with them."""
@@ -198,19 +200,34 @@ class Case:
 
     def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
         """The losses by the function."""
-        return self.fn(**arrays, **{**self.given(), **(options or {})}, **self.call, **more)
+        return self.fn(**self.arguments(arrays), **{**self.given(), **(options or {})}, **self.call, **more)
+
+    def arguments(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        """The arrays as the function takes them."""
+        within = {name for tree in self.trees.values() for name in _names(tree)}
+        plain = {name: x for name, x in arrays.items() if name not in within}
+        return plain | {argument: _filled(tree, arrays) for argument, tree in self.trees.items()}
 
     def make(self, options: dict[str, Any] | None = None, **fields: Any) -> jaxloss.Loss:
         return self.form(**{**self.given(), **(options or {})}, **fields)
 
     def reduced(self, form: Callable[..., Any], arrays: dict[str, Any], **more: Any) -> Any:
         """The call of a class form."""
-        further = {name: arrays[name] for name in list(self.arrays)[2:]}
+        first = self.predictions, self.targets
+        further = {name: x for name, x in self.arguments(arrays).items() if name not in first}
         return form(arrays[self.predictions], arrays[self.targets], **further, **more)
 
 
 def _drawn(value: Any) -> bool:
     return isinstance(value, Domain)
+
+
+def _names(tree: Any) -> list[str]:
+    return [tree] if isinstance(tree, str) else [name for part in tree for name in _names(part)]
+
+
+def _filled(tree: Any, arrays: dict[str, Any]) -> Any:
+    return arrays[tree] if isinstance(tree, str) else tuple(_filled(part, arrays) for part in tree)
 
 
 # ---------------------------------------------------------------------------------------------------------- domains

@@ -59,7 +59,7 @@ def test_dtypes_that_a_loss_cannot_have(case):
         for wrong in ("text", {"a": 1}):
             _refused(TypeError, case, [name], {**arrays, name: wrong})
         _refused(TypeError, case, [name], {**arrays, name: jax.random.key(0)})
-        if inspect.signature(case.fn).parameters[name].default is inspect.Parameter.empty:
+        if inspect.signature(case.fn).parameters[name.partition("[")[0]].default is inspect.Parameter.empty:
             # A forgotten array, as a misspelt key of a batch gives it: taken as zeros it would train in silence.
             _refused(TypeError, case, [name, "None"], {**arrays, name: None})
         if set(case.arrays[name].ends) == {-1.0, 1.0}:
@@ -212,7 +212,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
 
     @jit
     def run(arrays):
-        ways = (lambda arrays: function(**arrays, **options), lambda arrays: case.reduced(form, arrays))
+        ways = (lambda arrays: function(**case.arguments(arrays), **options), lambda arrays: case.reduced(form, arrays))
         return [checkify.checkify(way)(arrays)[0] for way in ways]
 
     for name, value, _ in _outside(case):
@@ -233,7 +233,7 @@ def test_a_masked_value_outside_the_domain_is_no_error(case):
     where = np.arange(cases.BATCH) != SPOILED
     options = {**case.given(), **case.call, "where": where}
     checked = jaxloss.checked(case.fn)
-    step = jit(checkify.checkify(lambda arrays: checked(**arrays, **options)))
+    step = jit(checkify.checkify(lambda arrays: checked(**case.arguments(arrays), **options)))
     for name, value, _ in _outside(case):
         error, losses = step(_spoiled(case, name, value))
         assert error.get() is None

@@ -26,12 +26,12 @@ def _step(case: Case):
 def test_one_artifact_serves_every_platform_batch_and_number_of_classes(case):
     """Symbolic shapes: of the batch; of the classes, but for a loss with one weight for each; of frames and labels."""
     letters = {"c": "c", "t": "t"}
-    fixed = any(isinstance(option, cases.Domain) for option in case.options.values())
+    fixed = any(isinstance(option, cases.Domain) for option in case.options.values()) or "c" in case.sizes
     if fixed:
         del letters["c"]
     names = ("b", *letters.values())
     symbols = dict(zip(names, export.symbolic_shape(",".join(names)), strict=True))
-    sizes = {letter: symbols.get(letters.get(letter), n) for letter, n in SIZES.items()}
+    sizes = {letter: symbols.get(letters.get(letter), n) for letter, n in (SIZES | case.sizes).items()}
     specs = {}
     for name, domain in case.arrays.items():
         dtype = jnp.float32 if domain.differentiable else jnp.int32
