@@ -7,6 +7,8 @@ import jaxloss._names as _names
 from jaxloss._domain import checked
 from jaxloss._loss import Loss, LossSum
 from jaxloss._reduce import reduce, total
+from jaxloss.fused.adaptive import *
+from jaxloss.fused.adaptive_classes import *
 from jaxloss.fused.linear_cross_entropy import *
 from jaxloss.fused.log_partition import *
 from jaxloss.fused.sharded import *
@@ -179,8 +181,12 @@ __all__ = [
     "ctc_loss",
     "ctc_loss_with_forward_probs",
     # Fused with the last layer
+    "AdaptiveLogSoftmax",
     "LinearAux",
     "LinearSoftmaxCrossEntropy",
+    "adaptive_log_probabilities",
+    "adaptive_log_softmax",
+    "adaptive_prediction",
     "linear_logsumexp_and_target",
     "linear_softmax_cross_entropy",
     "shard_linear_softmax_cross_entropy",
