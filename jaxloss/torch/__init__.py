@@ -22,6 +22,8 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 - `linear_cross_entropy` never holds all logits of class indices, whatever its options, smooths labels without holding
   them either, and has derivatives of every kind. `LinearCrossEntropyLoss` holds no weights: it takes them when it is
   called, and has no other arguments than its options.
+- `AdaptiveLogSoftmaxWithLoss` holds no parameters: `init` makes them, by the names of PyTorch's `state_dict`, whose
+  values are taken too, and each call takes them first. A cluster without a feature is refused.
 - Integers of any width are class indices, and targets of any real dtype are taken.
 - `multilabel_margin_loss` does not look at what follows the first -1 of a row, which PyTorch refuses out of range.
 - `gaussian_nll_loss` takes a variance that is the same along several axes, and one number in an array.
@@ -32,6 +34,7 @@ hashable, comparable, a pytree, with `get_config` and `from_config`. What differ
 from jaxloss._answers import answer_in as _answer_in
 from jaxloss.torch import functional
 from jaxloss.torch._loss import Loss
+from jaxloss.torch.adaptive import AdaptiveLogSoftmaxWithLoss
 from jaxloss.torch.binary import BCELoss, BCEWithLogitsLoss
 from jaxloss.torch.classification import CrossEntropyLoss, NLLLoss
 from jaxloss.torch.embedding import CosineEmbeddingLoss, HingeEmbeddingLoss
@@ -44,6 +47,7 @@ from jaxloss.torch.sequence import CTCLoss
 from jaxloss.torch.triplet import TripletMarginLoss, TripletMarginWithDistanceLoss
 
 __all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CTCLoss",
