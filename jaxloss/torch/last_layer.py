@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -89,8 +89,7 @@ def linear_cross_entropy(
     """
     name = "linear_cross_entropy"
     reduction = chosen(name, reduction)
-    if options is not None and not isinstance(cast(Any, options), LinearCrossEntropyOptions):
-        raise TypeError(f"{name}: options must be LinearCrossEntropyOptions or None, got {options!r}.")
+    _check_options(name, options)
     x, kernel = floating(name, "input", input), floating(name, "linear_weight", linear_weight)
     dtype, y = result_dtype(x, kernel), real(name, "target", target)
     bias = _layer(name, x, kernel, linear_bias)
@@ -168,6 +167,11 @@ def _losses(x: Array, kernel: Array, labels: Array, bias: Array | None, settings
     return jnp.sum(values) if values.ndim == 1 else values.T.reshape(labels.shape)
 
 
+def _check_options(name: str, options: Any) -> None:
+    if options is not None and not isinstance(options, LinearCrossEntropyOptions):
+        raise TypeError(f"{name}: options must be LinearCrossEntropyOptions or None, got {options!r}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinearCrossEntropyLoss(Loss):
     """The class form of `functional.linear_cross_entropy`, which holds no weights: they are given when it is called."""
@@ -179,15 +183,20 @@ class LinearCrossEntropyLoss(Loss):
     label_smoothing: Scalar = 0.0
     options: LinearCrossEntropyOptions | None = None
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        """An instance; the sizes of a layer that PyTorch's class holds are answered here."""
+    @classmethod
+    def _answer(cls, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """An error for the sizes of a layer that PyTorch's class holds, too."""
         if args or {"in_features", "num_classes", "out_features", "bias", "device", "dtype"} & options.keys():
             raise TypeError(
                 f"{cls.__name__}: holds no weights, and so takes no sizes of them: give it its options by keyword, and "
                 f"the weights when it is called, as in {cls.__name__}()(input, target, linear_weight), or call "
                 "functional.linear_cross_entropy(input, linear_weight, target)."
             )
-        return super().__new__(cls, **options)
+        super()._answer(args, options)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_options(type(self).__name__, self.options)
 
     def __call__(
         self, input: Floats, target: Numbers, linear_weight: Floats, linear_bias: Numbers | None = None
