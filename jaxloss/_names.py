@@ -51,6 +51,7 @@ _HERE = {
     "smooth_l1": "smooth_l1_loss",
     "sparse_softmax_cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "squared_hinge": "squared_hinge_loss",
+    "triplet_margin_with_distance_loss": "triplet_margin_loss",
     "tversky": "tversky_loss",
 }
 _ALIKE = {name.replace("_", ""): ours for name, ours in _HERE.items()}  # classes too, in any case

@@ -40,7 +40,8 @@ class Loss(_value.Value):
         A subclass with an own `__new__` would show the signature of that, not its fields.
         """
         pairs = zip(cls.__match_args__, args, strict=False)
-        arrays = any(np.ndim(value) and name not in _value.leaf_names(cls) for name, value in pairs)
+        # Numbers of an option have one axis at most, one for each class.
+        arrays = any(np.ndim(value) > (name in _value.leaf_names(cls)) for name, value in pairs)
         if arrays or len(args) > len(cls.__match_args__):
             taken = "input, target" if issubclass(cls, PairLoss) else "..."
             raise TypeError(called_like_a_function(cls.__name__, f"functional.{cls.fn.__name__}", taken))
