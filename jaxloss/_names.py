@@ -14,6 +14,7 @@ _HERE = {
     "categorical_focal_crossentropy": "softmax_focal_loss",
     "categorical_generalized_cross_entropy": "generalized_cross_entropy",
     "categorical_hinge": "categorical_hinge_loss",
+    "circle": "circle_loss",
     "cosine_similarity": "cosine_distance",  # Keras' class: as a function, the similarity is here
     "cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "cross_entropy_loss": "softmax_cross_entropy_with_integer_labels",

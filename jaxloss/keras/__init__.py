@@ -34,6 +34,9 @@ Where Keras 3.15 is wrong, these are right:
   and a loss of the whole batch takes no weights of samples.
 - `Tversky` weighs false positives with `alpha` and false negatives with `beta`, as Keras documents it and has it since
   3.16.
+- `Circle` scales embeddings to length 1, and its mean is over those that have a positive and a negative; Keras' is over
+  the losses above 0. Masked embeddings are compared with none. References that are not the batch itself, and a batch
+  whose embeddings are positives of themselves, which takes no mask, want `remove_diagonal=False`.
 - Configurations hold every option: `Huber`'s delta, the `axis` of sparse losses and of the cosine similarity, and
   `dtype` survive a round trip.
 """
@@ -60,6 +63,7 @@ from jaxloss.keras.classification import (
 )
 from jaxloss.keras.embedding import CosineSimilarity, cosine_similarity
 from jaxloss.keras.generalized import CategoricalGeneralizedCrossEntropy, categorical_generalized_cross_entropy
+from jaxloss.keras.groups import Circle, circle
 from jaxloss.keras.hinges import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from jaxloss.keras.regression import (
     KLD,
@@ -111,6 +115,7 @@ __all__ = [
     "CategoricalFocalCrossentropy",
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Dice",
     "Hinge",
@@ -134,6 +139,7 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "ctc",
     "deserialize",

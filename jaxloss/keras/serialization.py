@@ -11,6 +11,7 @@ from jaxloss.keras import (
     classification,
     embedding,
     generalized,
+    groups,
     hinges,
     regression,
     relative,
@@ -19,7 +20,18 @@ from jaxloss.keras import (
 )
 from jaxloss.keras._loss import Loss
 
-_MODULES = (binary, classification, embedding, generalized, hinges, regression, relative, segmentation, sequence)
+_MODULES = (
+    binary,
+    classification,
+    embedding,
+    generalized,
+    groups,
+    hinges,
+    regression,
+    relative,
+    segmentation,
+    sequence,
+)
 
 
 def _known() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The rows of `jaxloss.keras`, and how Keras is asked, on its JAX backend."""
 
 import copy
+import inspect
 import itertools
 import json
 import pickle
@@ -45,6 +46,10 @@ class KerasRow(Row):
         """Whether the targets are class indices."""
         return not self.arrays["y_true"].differentiable
 
+    @property
+    def has_form(self):
+        return self.options.keys() <= inspect.signature(self.form).parameters.keys()
+
     def losses(self, arrays, options=None):
         return self.fn(*self.ordered(arrays), **{**self.given(), **(options or {})})
 
@@ -55,13 +60,21 @@ class KerasRow(Row):
             return options
         return {swapped.get(name, name): value for name, value in options.items()}
 
+    def comparable(self, arrays):
+        """The arrays as both are asked for: embeddings of length 1, along which Keras' slope has another part."""
+        if self.fn is not ours.circle:
+            return arrays
+        x = jnp.asarray(arrays["y_pred"])
+        return {**arrays, "y_pred": x / jnp.linalg.norm(x, axis=-1, keepdims=True)}
+
     def answers(self, library, arrays, fully):
+        arrays = self.comparable(arrays)
         options, weights = self.told(library, self.given()), self._weights(arrays)
         if library is not ours and self.fn is ours.sparse_categorical_crossentropy and "axis" in options:
             # On JAX Keras takes these classes on the last axis only.
             arrays = {**arrays, "y_pred": jnp.moveaxis(arrays["y_pred"], options.pop("axis"), -1)}
         found = {"function": getattr(library, self.fn.__name__)(*self.ordered(arrays), **options)} if fully else {}
-        for reduction, what in self._ways(weights):
+        for reduction, what in self._ways(weights) if self.has_form else ():
             loss = getattr(library, self.form.__name__)(**options, reduction=reduction)
             value = loss(*self.ordered(arrays), sample_weight=weights[what])
             # Of such a weight Keras leaves its axis to losses that are not reduced.
@@ -120,6 +133,8 @@ class KerasRow(Row):
         return [(public, getattr(keras.losses, public.__name__)) for public in (self.fn, self.form)]
 
     def left_out(self, arrays, where):
+        if self.options.get("remove_diagonal") is False:
+            return []  # each is compared with all others, masked or not: no mask is taken
         ways = [(arrays, {"mask": where})]
         if "ignore_class" in self.options:
             labels = arrays["y_true"]
@@ -143,6 +158,12 @@ class KerasRow(Row):
 
 def one_hot(rng, shape, sizes):
     return np.eye(sizes["c"], dtype=np.float32)[rng.integers(0, sizes["c"], shape[:-1])]
+
+
+def unit(rng, shape, sizes):
+    """Vectors of length 1, which Keras takes embeddings for."""
+    x = cases.normal(rng, shape)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def whole(rng, shape, sizes):
@@ -202,6 +223,14 @@ def sparse(*row, **more):
 
 PIXELS = replace(BITS, draw=EITHER.draw, outside=(2, -1))
 """Integers: the slope in labels is that of soft ones, which is not Keras'."""
+GROUPS = {"y_true": replace(LABELS, outside=()), "y_pred": Domain(unit, "...c")}
+BAD_CIRCLE = {"gamma": (-1.0, "much", np.ones(2)), "margin": (1.5, -0.1, "wide"), "remove_diagonal": ("yes", 2)}
+
+
+def circle(options, bad=BAD_CIRCLE):
+    return KerasRow(ours.circle, ours.Circle, GROUPS, options, bad, batch=(6,), single=False)
+
+
 REGIONS = {"y_true": PIXELS.over("...fc"), "y_pred": PROBABILITIES.over("...fc")}
 BATCHES = {"y_true": replace(PIXELS, outside=()).over("...c"), "y_pred": CLIPPED}
 """Whole ones are one region, which one value outside the domain makes nan."""
@@ -247,6 +276,13 @@ ROWS = [
         {"q": 0.3},
         {"q": (0.0, -0.5, 1.5, "some", np.ones(2))},
         batch=(4,),
+    ),
+    circle({"remove_diagonal": False}),
+    circle({"gamma": 8.0, "margin": 0.3}),
+    circle(
+        {"ref_labels": GROUPS["y_true"], "ref_embeddings": GROUPS["y_pred"], "remove_diagonal": False}
+        | {"gamma": 8.0, "margin": 0.3},
+        {"ref_labels": ("some", np.ones((2, 2))), "ref_embeddings": ("some", np.ones(3))},
     ),
     *regions(ours.dice, ours.Dice),
     *regions(ours.tversky, ours.Tversky, alpha=0.2, beta=0.7),
