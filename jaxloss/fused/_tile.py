@@ -116,35 +116,26 @@ def log_rest(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
 
 @rule(log_rest)
 def _log_rest_jvp(primals, tangents):
-    log, shares = _log_and_shares(*primals)
-    return log, jnp.sum(shares * tangents[0], 1)
-
-
-@jax.custom_jvp
-def _log_and_shares(z: jax.Array, columns: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`log_rest` and its slopes, the share of each class in the rest, from one array of exponentials."""
-    base = top(z)
-    e = jnp.exp(z - jnp.expand_dims(base, 1))
+    z, columns, labels = primals
+    # The sum and the slope, e / sum(e), are computed from one array of exponentials. They are relative to the largest
+    # logit of the rest, so that the sum is at least 1: relative to the label's, those of a confident token are 1e-20,
+    # say, and would underflow in a second derivative, where they are multiplied by a cotangent of that size. A rule for
+    # the slopes would not help: in a loop inside a derivative rule, as in fast mode, JAX 0.10 may ignore it.
+    base = top(_bounded(z, columns, labels))
+    # At the label, which is left out next, no exponential may be infinite. The bound is 1 and not 0, which the largest
+    # of the rest is at: a tie would halve its slope.
+    e = jnp.exp(jnp.minimum(z - jnp.expand_dims(base, 1), 1))
     e = jnp.where(columns == jnp.expand_dims(labels, 1), jnp.zeros_like(e), e)
     total = jnp.sum(e, 1)
-    return log_of(base, total), e * jnp.expand_dims(_inverse(total), 1)
+    empty = total == 0
+    inverse = jnp.where(empty, jnp.zeros_like(total), 1 / jnp.where(empty, jnp.ones_like(total), total))
+    return log_of(base, total), jnp.sum(e * jnp.expand_dims(inverse, 1) * tangents[0], 1)
 
 
-@rule(_log_and_shares)
-def _log_and_shares_jvp(primals, tangents):
-    # From the shares: the exponentials of a confident token, such as 1e-20, times its cotangent would underflow.
-    log, shares = _log_and_shares(*primals)
-    slope = jnp.sum(shares * tangents[0], 1)
-    return (log, shares), (slope, shares * (tangents[0] - jnp.expand_dims(slope, 1)))
-
-
-def _inverse(x: jax.Array) -> jax.Array:
-    """1 / x, and 0 at 0."""
-    # The slope of a quotient divides by x squared, which underflows for the sum of a confident token, such as 1e-20. A
-    # rule for the quotient would not help: in a loop inside a derivative rule, JAX 0.10 may ignore it.
-    empty = x == 0
-    root = 1 / jnp.sqrt(jnp.where(empty, jnp.ones_like(x), x))
-    return jnp.where(empty, jnp.zeros_like(x), root * root)
+def _bounded(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+    """The logits, minus infinity at the label; a select would be stored before its maximum is taken, on CPUs."""
+    distance = jnp.abs(columns.astype(z.dtype) - jnp.expand_dims(labels, 1).astype(z.dtype))
+    return jnp.minimum(z, (distance - 0.5) * jnp.inf)
 
 
 # ------------------------------------------------------------------------------- the label's logit, the smoothed label

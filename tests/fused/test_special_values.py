@@ -64,18 +64,26 @@ def test_confident_tokens_keep_their_loss_and_gradient():
         assert oracle.error(of_w, np.array([[-1, 0.5, 0.5]])) < 5e-7
 
 
-def test_confident_tokens_keep_their_curvature_in_either_mode_of_differentiation():
-    """Logits 49, 0, -11: products of a cotangent and an exponential, each as small as the loss, would underflow."""
-    x, w, along = np.ones((1, 1), np.float32), np.float32([[49, 0, -11]]), np.ones((1, 1), np.float32)
+def test_confident_tokens_keep_their_curvature_in_reverse_over_reverse_mode():
+    """Logits 60, 0, 1: products of a cotangent and an exponential, each as small as the loss, would underflow."""
+    x, w, dx, dw = np.float32([[1]]), np.float32([[60, 0, 1]]), np.float32([[1]]), np.float32([[1, -0.5, 2]])
 
-    def curvatures(mode):
-        loss = lambda x: linear_softmax_cross_entropy(x, w, np.zeros(1, np.int32), mode=mode, chunk_size=size(mode))
-        return jax.grad(lambda x: jax.grad(loss)(x).sum())(x), jax.jvp(jax.grad(loss), (x,), (along,))[1]
+    def curvature(mode, x, w):
+        loss = partial(linear_softmax_cross_entropy, labels=np.zeros(1, np.int32), mode=mode, chunk_size=size(mode))
+        slopes = jax.grad(loss, (0, 1))
+        return jax.grad(lambda *at: sum(jnp.vdot(d, s) for d, s in zip((dx, dw), slopes(*at), strict=True)), (0, 1))(
+            x, w
+        )
 
-    expected = 49.0**2 * np.exp(-49.0) + 60.0**2 * np.exp(-60.0)
-    for mode, answers in jit(lambda: {each: curvatures(each) for each in MODES})().items():
-        for got in answers:
-            assert oracle.error(got, np.full((1, 1), expected)) < 1e-5, mode
+    # The loss is the sum of the other classes' p = exp(-gap x), up to its square.
+    gaps, turned = 60 - w[0, 1:].astype(np.float64), dw[0, 0] - dw[0, 1:].astype(np.float64)
+    p = np.exp(-gaps)
+    change = -p * (gaps + turned)
+    of_x, of_others = -(turned * p + gaps * change).sum(), p + change
+    run = jit(lambda x, w: {each: curvature(each, x, w) for each in MODES})
+    for mode, (got_x, got_w) in run(x, w).items():
+        assert oracle.error(got_x, [[of_x]]) < 1e-5, mode
+        assert oracle.error(got_w, [[-of_others.sum(), *of_others]]) < 1e-5, mode
 
 
 def test_confident_tokens_keep_their_curvature():
