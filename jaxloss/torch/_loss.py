@@ -29,7 +29,16 @@ class Loss(_value.Value):
     reductions: ClassVar[tuple[str, ...]] = REDUCTIONS
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """An instance; arrays in the place of options are answered here."""
+        """An instance; wrong arguments are answered here, before the generated constructor sees them."""
+        cls._answer(args, options)
+        return object.__new__(cls)
+
+    @classmethod
+    def _answer(cls, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """An error for arguments that the constructor does not take.
+
+        A subclass with an own `__new__` would show the signature of that, not its fields.
+        """
         pairs = zip(cls.__match_args__, args, strict=False)
         several = sum(np.ndim(value) > 0 for value in args) > 1  # numbers of a form that is swept are given by name
         arrays = several or any(np.ndim(value) and name not in _value.leaf_names(cls) for name, value in pairs)
@@ -39,7 +48,6 @@ class Loss(_value.Value):
         known = cls.__dataclass_fields__  # the deprecated ones among them
         if not options.keys() <= known.keys():
             raise TypeError(unknown_keywords(cls.__name__, options, known))
-        return object.__new__(cls)
 
     def __post_init__(self, *deprecated: bool | None) -> None:
         given = vars(self)["reduction"]
