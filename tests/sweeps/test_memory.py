@@ -87,7 +87,7 @@ def _equations(jaxpr) -> int:
 def _counted(case):
     """Whether the labels say which losses count, as a label to ignore does: that is a mask."""
     rows = with_counting(case.fn)
-    run = lambda arrays: rows(**arrays, **case.given()).counting
+    run = lambda arrays: rows(**case.arguments(arrays), **case.given()).counting
     return rows is not None and jax.eval_shape(run, case.draw()) is not None
 
 
