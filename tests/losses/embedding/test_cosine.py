@@ -144,6 +144,7 @@ def test_the_similarity_is_what_the_distance_lacks_of_one():
     mp.mp.dps = ulp.DIGITS
     one = lambda x, y, epsilon: jaxloss.cosine_similarity(x, y, epsilon=epsilon)
     run = optimized(lambda *given: (one(*given), jax.grad(one, (0, 1))(*given)))
+    opposite = optimized(jax.grad(lambda x, y, e: jaxloss.cosine_distance(x, y, epsilon=e), (0, 1)))
     for i, (x, y) in enumerate(zip(*pairs(), strict=True)):
         epsilon = (0, 2.5)[i % 2]
         value, slopes = jax.tree.map(np.asarray, run(x, y, np.float32(epsilon)))
@@ -152,10 +153,7 @@ def test_the_similarity_is_what_the_distance_lacks_of_one():
         terms = [abs(a * b) / (lengths[0] * lengths[1]) for a, b in zip(*exact, strict=True)]
         truth = similarity(*exact, epsilon)
         assert ulp.ulps(value, truth, max(*terms, abs(truth))) <= 4, (x, y, epsilon)
-        opposite = optimized(jax.grad(lambda x, y, e: jaxloss.cosine_distance(x, y, epsilon=e), (0, 1)))(
-            x, y, np.float32(epsilon)
-        )
-        for slope, other in zip(slopes, opposite, strict=True):
+        for slope, other in zip(slopes, opposite(x, y, np.float32(epsilon)), strict=True):
             np.testing.assert_array_equal(slope, -np.asarray(other))
 
 
