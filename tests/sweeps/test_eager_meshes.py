@@ -1,4 +1,4 @@
-"""Eager gradients of arrays on explicit meshes, of every loss.
+"""Eager gradients of arrays on explicit meshes, of every loss with `--every`, else of one of each kind of inputs.
 
 Operation by operation a derivative rule has concrete arrays where `jit` has tracers, and JAX gives what is made from
 them, a constant of their shape, another sharding. Two devices show it as eight do.
@@ -14,7 +14,7 @@ from tests import cases
 from tests.cases import Case
 from tests.compiling import jit
 
-every_loss = [case.sized(c=4, d=4) for case in cases.each()]
+every_loss = [case.sized(c=4, d=4) for case in (cases.each() if cases.EVERY else cases.kinds())]
 
 
 def _placed(case: Case, mesh, values):

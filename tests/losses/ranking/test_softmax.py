@@ -54,7 +54,7 @@ def _inputs():
 SCORES, RELEVANCE, WEIGHTS, ITEMS = _inputs()
 
 
-few = settings(deadline=None, max_examples=20, database=None, derandomize=True)
+few = settings(deadline=None, max_examples=12 if cases.EVERY else 3, database=None, derandomize=True)
 
 
 def test_the_answers_are_optaxs():
