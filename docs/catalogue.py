@@ -41,6 +41,24 @@ IMPORTS = {
         "from jaxloss.torch import functional as F",
     ],
 }
+EXAMPLES = {
+    "optax": """>>> import jax.numpy as jnp
+>>> import jaxloss as losses
+>>> print(losses.huber_loss(jnp.array([0.5, 3.0]), jnp.zeros(2)))
+[0.125 2.5  ]
+""",
+    "Keras": """>>> import jaxloss.keras as losses
+>>> print(losses.Hinge()([[0, 1], [1, 1]], jnp.array([[0.5, 0.5], [2.0, -1.0]])))
+1.0
+""",
+    "PyTorch": """>>> import jaxloss.torch as nn
+>>> from jaxloss.torch import functional as F
+>>> print(nn.TripletMarginLoss()(jnp.zeros((1, 2)), jnp.array([[3.0, 4.0]]), jnp.array([[0.0, 5.5]])).round(4))
+0.5
+>>> print(F.soft_margin_loss(jnp.array([0.0]), jnp.array([1])).round(4))
+0.6931
+""",
+}
 OPTAX = """- Half precision is computed and returned in float32.
 - Shapes do not broadcast.
 - A value outside the domain makes its own element nan, with gradient 0.
@@ -82,7 +100,8 @@ def row(library: str, entry: dict[str, str]) -> str:
 def section(library: str) -> str:
     """The part of the page for a library."""
     table = [f"| {library} | native | what differs |", "|---|---|---|", *(row(library, e) for e in TABLES[library])]
-    return "\n\n".join([f"## {library}", imports(library), differences(library), "\n".join(table)])
+    example = f"```python\n{EXAMPLES[library]}\n```"
+    return "\n\n".join([f"## {library}", imports(library), example, differences(library), "\n".join(table)])
 
 
 def page() -> str:

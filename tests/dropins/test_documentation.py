@@ -93,6 +93,8 @@ def test_every_example_of_pytorchs_documentation_comes_out(name):
     beside = _Module(torch, answers)
     home = torch.nn.functional if name in F.__all__ else torch.nn
     doc = inspect.getdoc(getattr(home, name))
+    if "distance_function=" in doc:
+        pytest.skip("The distances of its examples are functions of tensors; tests/torch/rows.py has one of both.")
     torch.manual_seed(0)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         names = {"torch": beside, "nn": beside.nn, "F": beside.nn.functional}
