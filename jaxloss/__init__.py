@@ -2,6 +2,9 @@
 
 import typing as _typing
 
+import jaxloss._importing as _importing
+
+# isort: split
 import jaxloss._answers as _answers
 import jaxloss._names as _names
 from jaxloss._domain import checked
@@ -193,6 +196,7 @@ __all__ = [
 ]
 
 _answers.answer_in(__name__)
+_importing.done()
 
 if not _typing.TYPE_CHECKING:  # to which every name would seem to be there
 

@@ -39,7 +39,7 @@ LOSS_FILES = [
 LOSS_FILES = [m for m in LOSS_FILES if hasattr(importlib.import_module(m), "__all__")]
 LOSSES = {name for m in LOSS_FILES if m.startswith("jaxloss.losses.") for name in importlib.import_module(m).__all__}
 # Imports run one way: a module may import from its own layer or from one to the left.
-ORDER = "numerics _types _docstrings _keys _answers _names _domain _program _vocabulary _option_kinds"
+ORDER = "_importing numerics _types _docstrings _keys _answers _names _domain _program _vocabulary _option_kinds"
 ORDER += " _arrays _options _masks _elements _rows _signatures _reduce _value _loss losses fused keras torch"
 LAYERS = ORDER.split()
 
@@ -64,6 +64,12 @@ def test_imports_run_one_way(path):
         if package not in {"jaxloss", *sys.stdlib_module_names}:
             allowed = {"jax"} if own == "numerics" else {"jax", "numpy", "jaxtyping"}
             assert package in allowed, f"{path.name} imports {name}"
+
+
+def test_the_garbage_collector_is_left_as_it_was():
+    code = "import gc, jax; {}; before = gc.isenabled(); import jaxloss; assert gc.isenabled() == before"
+    for setting in ("gc.enable()", "gc.disable()"):
+        subprocess.run([sys.executable, "-c", code.format(setting)], check=True)
 
 
 def test_importing_brings_in_nothing_but_its_dependencies():
