@@ -38,10 +38,9 @@ def logits_and_label_lists(shape):
     return x, lists
 
 
-def masks(shape):
-    """Logits of pixels and their masks, `[images, pixels, classes]`."""
-    x, y = peers.logits_and_labels(shape)
-    return x, np.eye(shape[-1], dtype=np.float32)[y]
+def probabilities_and_one_hots(shape):
+    x, y = logits_and_one_hots(shape)
+    return 1 / (1 + np.exp(-x)), y
 
 
 def _torch(name: str, **options) -> dict[str, Callable[..., Any]]:
@@ -97,10 +96,10 @@ def rows() -> list[Row]:
         Row("cosine_embedding_loss",
             lambda x, y: jaxloss.cosine_embedding_loss(x, y, labels=jnp.ones(len(x))), peers.errors,
             {"8192x1000": (8192, 1000)}, {"torch": _torch_cosine} if F else {}),
-        Row("dice_loss", lambda x, y: jaxloss.dice_loss(x, y, axis=1), masks, {"32x16384x10": (32, 16384, 10)},
-            {"optax": lambda x, y: optax.losses.dice_loss(x, y, axis=1)}),
+        Row("dice_loss", lambda x, y: jaxloss.dice_loss(x, y, axis=1), logits_and_one_hots,
+            {"32x16384x10": (32, 16384, 10)}, {"optax": lambda x, y: optax.losses.dice_loss(x, y, axis=1)}),
         Row("tversky_loss", lambda x, y: jaxloss.tversky_loss(x, y, alpha=0.3, beta=0.7, smooth=0.0, axis=1,
                                                               apply_softmax=False),
-            lambda shape: (lambda x, y: (1 / (1 + np.exp(-x)), y))(*masks(shape)), {"32x16384x10": (32, 16384, 10)},
+            probabilities_and_one_hots, {"32x16384x10": (32, 16384, 10)},
             keras("tversky", alpha=0.7, beta=0.3, axis=1)),
     ]  # fmt: skip

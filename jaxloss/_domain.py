@@ -20,6 +20,11 @@ from jaxloss.numerics import nan_unless
 _checking: ContextVar[bool] = ContextVar("jaxloss_checking", default=False)
 
 
+def in_unit(p: Array) -> Array:
+    """Which elements are probabilities, in [0, 1]."""
+    return (p >= 0) & (p <= 1)
+
+
 @contextmanager
 def checking() -> Generator[None]:
     """A context: in what is traced inside it, values outside a loss's domain are errors, raised through checkify."""
@@ -108,4 +113,4 @@ def checked(loss: F) -> F:
     return cast(F, run)
 
 
-__all__ = ["checked", "checked_only", "is_checking", "outside_is_nan", "required"]
+__all__ = ["checked", "checked_only", "in_unit", "is_checking", "outside_is_nan", "required"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxloss import numerics
 from jaxloss._arrays import floating, real, same_shape, wide
-from jaxloss._domain import required
+from jaxloss._domain import in_unit, required
 from jaxloss._masks import inert, kept, masked
 from jaxloss._options import is_zero, number, option
 from jaxloss._types import Array
@@ -121,8 +121,7 @@ def binary(
     name: str, predictions: Given, labels: Any, label_smoothing: Any, where: Any, *others: Given
 ) -> tuple[Array, Elements]:
     """The smoothed labels, and predictions, labels and further arrays."""
-    inside: Callable[[Array], Array] = lambda y: (y >= 0) & (y <= 1)  # noqa: E731
-    given = Given("labels", labels, 0.5, inside, "labels must be in [0, 1]")
+    given = Given("labels", labels, 0.5, in_unit, "labels must be in [0, 1]")
     elements = elementwise(name, where, predictions, given, *others)
     y = elements.arrays[1]
     smoothing = elements.option(number(name, "label_smoothing", label_smoothing, y.dtype))

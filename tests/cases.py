@@ -266,6 +266,10 @@ def log_distribution(rng, shape, sizes=SIZES):
     return np.log(distribution(rng, shape))
 
 
+def one_hot(rng, shape, sizes=SIZES):
+    return (np.arange(shape[-1]) == rng.integers(0, shape[-1], shape[:-1])[..., None]).astype(np.float32)
+
+
 def labels(rng, shape, sizes=SIZES):
     return rng.integers(0, sizes["c"], shape).astype(np.int32)
 

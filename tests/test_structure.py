@@ -29,9 +29,8 @@ FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
 FOREIGN = {f"torch.{name}": getattr(jaxloss.torch.functional, name) for name in jaxloss.torch.functional.__all__}
 FOREIGN |= {
     f"keras.{name}": getattr(jaxloss.keras, name)
-    for module in (jaxloss.keras.binary, jaxloss.keras.classification, jaxloss.keras.regression, jaxloss.keras.sequence)
-    for name in module.__all__
-    if inspect.isfunction(getattr(jaxloss.keras, name))
+    for name in jaxloss.keras.__all__
+    if inspect.isfunction(getattr(jaxloss.keras, name)) and name not in jaxloss.keras.serialization.__all__
 }
 LOSS_FILES = [
     m for m in MODULES if m.startswith(("jaxloss.losses.", "jaxloss.fused.")) and not m.split(".")[-1].startswith("_")

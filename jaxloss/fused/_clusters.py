@@ -29,10 +29,7 @@ class Clusters(NamedTuple):
 
     def of_head(self, layout: Layout) -> Array:
         """The logits of the head."""
-        logits = product(self.hidden, self.head, layout)
-        if self.bias is None:
-            return logits
-        return logits + self.bias.astype(logits.dtype).reshape((1,) * (logits.ndim - 1) + (-1,))
+        return logits_of(self.hidden, self.head, self.bias, layout)
 
     def of_tail(self, i: int, layout: Layout) -> Array:
         """The logits of a cluster."""
@@ -45,6 +42,12 @@ def product(x: Array, kernel: Array, layout: Layout) -> Array:
     batch, added = LETTERS[: x.ndim - 1], wide(x.dtype, kernel.dtype)
     multiplied = x.dtype if x.dtype == kernel.dtype else added
     return numerics.matrix_product(x.astype(added), kernel.astype(added), f"{batch}d,{layout}->{batch}v", multiplied)
+
+
+def logits_of(x: Array, kernel: Array, bias: Array | None, layout: Layout) -> Array:
+    """The logits of rows, in float32 at least."""
+    logits = product(x, kernel, layout)
+    return logits if bias is None else logits + bias.astype(logits.dtype).reshape((1,) * (logits.ndim - 1) + (-1,))
 
 
 def clusters_of(name: str, hidden: Any, head: Any, tails: Any, bias: Any, layout: Layout) -> Clusters:
@@ -101,4 +104,4 @@ def _check_fit(name: str, layout: Layout, arrays: dict[str, Array], axis: int = 
         raise ValueError(f"{name}: {argument} {kernel.shape} has no class or feature: a loss needs at least one.")
 
 
-__all__ = ["Clusters", "clusters_of", "product"]
+__all__ = ["Clusters", "clusters_of", "logits_of", "product"]

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 import jaxloss
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, in_unit
 from jaxloss._elements import Given, elementwise
 from jaxloss._options import number, option
 from jaxloss._program import one_program
@@ -43,7 +43,7 @@ def binary_crossentropy(
     name = "binary_crossentropy"
     option(name, "from_logits", from_logits)
     t, p, dtype = pair(name, y_true, y_pred)
-    t = checked_only(name, t, lambda: _is_label(t), _LABELS)
+    t = checked_only(name, t, lambda: in_unit(t), _LABELS)
     if from_logits:
         values = jaxloss.sigmoid_binary_cross_entropy(p, t, label_smoothing=label_smoothing)
     else:
@@ -90,7 +90,7 @@ def binary_focal_crossentropy(
     option(name, "from_logits", from_logits)
     option(name, "apply_class_balancing", apply_class_balancing)
     t, p, dtype = pair(name, y_true, y_pred)
-    t = checked_only(name, t, lambda: _is_label(t), _LABELS)
+    t = checked_only(name, t, lambda: in_unit(t), _LABELS)
     power, weight = number(name, "gamma", gamma, p.dtype), number(name, "alpha", alpha, p.dtype)
     if from_logits:
         balance = alpha if apply_class_balancing else None
@@ -105,7 +105,7 @@ def binary_focal_crossentropy(
 def _focal(p: Array, t: Array, power: Array, weight: Array | None, smoothing: Array) -> Array:
     name = "binary_focal_crossentropy"
     predictions = Given("y_pred", jnp.clip(p, EPSILON, 1 - EPSILON), 0.5)
-    elements = elementwise(name, None, predictions, Given("y_true", t, 0.5, _is_label, _LABELS))
+    elements = elementwise(name, None, predictions, Given("y_true", t, 0.5, in_unit, _LABELS))
     p, t = elements.arrays
     values = jaxloss.binary_cross_entropy(p, t, label_smoothing=smoothing)
     t = t + elements.option(smoothing) * (0.5 - t)
@@ -117,10 +117,6 @@ def _focal(p: Array, t: Array, power: Array, weight: Array | None, smoothing: Ar
 
 
 _LABELS = "y_true must be in [0, 1]"
-
-
-def _is_label(t: Array) -> Array:
-    return (t >= 0) & (t <= 1)
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jaxloss
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, in_unit
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
@@ -41,7 +41,7 @@ def categorical_generalized_cross_entropy(y_true: Numbers, y_pred: Floats, q: Sc
     labels = checked_only(
         name, labels, lambda: (labels >= 0) & (labels < classes), f"y_true must be from 0 to {classes - 1}"
     )
-    p = checked_only(name, p, lambda: (p >= 0) & (p <= 1), "y_pred must be in [0, 1]")
+    p = checked_only(name, p, lambda: in_unit(p), "y_pred must be in [0, 1]")
     return jaxloss.generalized_cross_entropy(p, labels, q=q).astype(p.dtype)
 
 

@@ -27,7 +27,11 @@ def circle(
 ) -> Array:
     r"""The circle loss of embeddings: similarities within groups and between them, each weighted by how hard it is.
 
-    See `jaxloss.circle_loss`.
+    $$\ell_i = \log\left(1 + \sum_{j \in N_i} e^{\gamma [s_{ij} + m]_+ (s_{ij} - m)}
+        \sum_{k \in P_i} e^{-\gamma [1 + m - s_{ik}]_+ (s_{ik} - 1 + m)}\right)$$
+
+    with the cosine similarities s of embedding i to those of its group, $P_i$, and to all others, $N_i$. See
+    `jaxloss.circle_loss`.
 
     Args:
         y_true: The group of each embedding, an index, `[batch]` or `[batch, 1]`.
@@ -89,11 +93,15 @@ def _circle(
     return Rows(losses.astype(x.dtype), counting)
 
 
+def _flat(labels: Array) -> Array:
+    """Labels `[batch, 1]`, as Keras' layers make them, as `[batch]`."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
 def _group(name: str, labels: Any, embeddings: Any, arguments: tuple[str, str]) -> tuple[Array, Array]:
     groups, x = real(name, arguments[0], labels), real(name, arguments[1], embeddings)
     x = predicted(name, x)
-    if groups.ndim == 2 and groups.shape[1] == 1:
-        groups = groups[:, 0]
+    groups = _flat(groups)
     if x.ndim != 2 or groups.shape != x.shape[:1]:
         raise ValueError(
             f"{name}: {arguments[0]} {groups.shape} and {arguments[1]} {x.shape} do not fit: they need shapes [batch] "
@@ -118,9 +126,8 @@ class Circle(Form):
         """The losses, and the mask of the embeddings that have a positive and a negative, among those that count."""
         if masks and not self.remove_diagonal:
             raise ValueError(f"{name}: remove_diagonal=False takes no mask: leave the samples out of the batch.")
-        labels = y_true[:, 0] if y_true.ndim == 2 and y_true.shape[1] == 1 else y_true
         options = {"remove_diagonal": self.remove_diagonal, "gamma": self.gamma, "margin": self.margin}
-        return _circle("circle", y_true, y_pred, None, None, options, mask_of_elements(name, masks, labels))
+        return _circle("circle", y_true, y_pred, None, None, options, mask_of_elements(name, masks, _flat(y_true)))
 
 
 __all__ = ["Circle", "circle"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 import jaxloss
 from jaxloss._arrays import class_axes
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, in_unit
 from jaxloss._options import option
 from jaxloss._types import Array, Axes, Floats, Numbers, Scalar
 from jaxloss.keras._loss import Form
@@ -96,8 +96,8 @@ def _regions(
         t, p = t[None], p[None]
     else:
         axes = class_axes(name, "y_pred", p, axes)
-    t = checked_only(name, t, lambda: (t >= 0) & (t <= 1), "y_true must be in [0, 1]")
-    p = checked_only(name, p, lambda: (p >= 0) & (p <= 1), "y_pred must be in [0, 1]")
+    t = checked_only(name, t, lambda: in_unit(t), "y_true must be in [0, 1]")
+    p = checked_only(name, p, lambda: in_unit(p), "y_pred must be in [0, 1]")
     return t, p, axes, dtype
 
 

@@ -22,6 +22,14 @@ def class_axis(name: str, x: Array) -> int:
     return class_axes(name, "input", x, min(x.ndim - 1, 1))[0]
 
 
+def row_axis(name: str, x: Array) -> int:
+    """The axis of the classes of a single row, or of rows on one axis."""
+    axis = class_axis(name, x)
+    if x.ndim > 2:
+        raise ValueError(f"{name}: input must have shape (C,) or (N, C), got {x.shape}: move its rows to one axis.")
+    return axis
+
+
 def labelled(name: str, input: Any, target: Any, distributions: bool = False) -> tuple[Array, Array, Any]:
     """Input and class indices, checked, and the dtype of the result."""
     (x,), dtype = operands(name, input=input)
@@ -62,4 +70,4 @@ def label_weights(name: str, labels: Array, classes: Array | None, dtype: Any, i
     return weights if kept is None else numerics.keep(kept, weights)
 
 
-__all__ = ["class_axis", "class_weights", "distribution", "in_range", "label_weights", "labelled"]
+__all__ = ["class_axis", "class_weights", "distribution", "in_range", "label_weights", "labelled", "row_axis"]

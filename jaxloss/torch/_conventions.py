@@ -60,6 +60,16 @@ def broadcast(name: str, **arrays: Array) -> list[Array]:
     return [jnp.broadcast_to(x, shape) for x in arrays.values()]
 
 
+def broadcast_alike(name: str, **arrays: Array) -> list[Array]:
+    """`broadcast` of arrays that must have the same number of axes."""
+    if len({x.ndim for x in arrays.values()}) > 1:
+        *others, last = (f"{argument} {x.shape}" for argument, x in arrays.items())
+        raise ValueError(
+            f"{name}: {', '.join(others)} and {last} must have the same number of axes: insert the axis that one lacks."
+        )
+    return broadcast(name, **arrays)
+
+
 def same_shape(name: str, input: Array, target: Array) -> None:
     if input.shape != target.shape:
         raise ValueError(f"{name}: target must have the shape of input {input.shape}, got {target.shape}: reshape one.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass
 
 from jaxloss import numerics
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, in_unit
 from jaxloss._elements import Given, elementwise
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._conventions import Reduction, chosen, expanded, operands, reduced, same_shape
@@ -52,7 +52,7 @@ def binary_cross_entropy(
     reduction = chosen(name, reduction, size_average, reduce)
     (p, y), dtype = operands(name, input=input, target=target)
     same_shape(name, p, y)
-    given = [Given("input", p, 0.5, _is_probability, _INPUTS), Given("target", y, 0.5, _is_probability, _TARGETS)]
+    given = [Given("input", p, 0.5, in_unit, _INPUTS), Given("target", y, 0.5, in_unit, _TARGETS)]
     if weight is not None:
         given.append(Given("weight", expanded(name, "weight", weight, p), 1.0, option=True))
     elements = elementwise(name, None, *given)
@@ -111,14 +111,10 @@ def binary_cross_entropy_with_logits(
     positive = None if pos_weight is None else expanded(name, "pos_weight", pos_weight, x)
     values = numerics.sigmoid_nll(x, y, positive)
     values = values if weight is None else values * expanded(name, "weight", weight, values)
-    return reduced(checked_only(name, values, lambda: _is_probability(y), _TARGETS), reduction, dtype)
+    return reduced(checked_only(name, values, lambda: in_unit(y), _TARGETS), reduction, dtype)
 
 
 _INPUTS, _TARGETS = "input must be in [0, 1]", "target must be in [0, 1]"
-
-
-def _is_probability(p: Array) -> Array:
-    return (p >= 0) & (p <= 1)
 
 
 @dataclass(frozen=True)

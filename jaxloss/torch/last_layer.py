@@ -14,6 +14,7 @@ from jaxloss import _value, numerics
 from jaxloss._arrays import floating, integers, real, wide
 from jaxloss._options import per_class
 from jaxloss._types import Array, Floats, Numbers, Scalar
+from jaxloss.fused._clusters import logits_of
 from jaxloss.torch._classes import in_range, label_weights
 from jaxloss.torch._conventions import Reduction, chosen, result_dtype
 from jaxloss.torch._loss import Loss
@@ -145,11 +146,8 @@ def _layer(name: str, x: Array, kernel: Array, bias: Any) -> Array | None:
 
 def _logits(x: Array, kernel: Array, bias: Array | None) -> Array:
     """All logits, the classes and the places of each input on one axis."""
-    added, multiplied = wide(x.dtype, kernel.dtype), result_dtype(x, kernel)
     rows = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1])
-    axes = "d,kd->k" if x.ndim == 1 else "nd,kd->nk"
-    logits = numerics.matrix_product(x.astype(added), rows.astype(added), axes, multiplied)
-    return logits if bias is None else logits + bias.astype(added).reshape((1,) * (x.ndim - 1) + (-1,))
+    return logits_of(x, rows, bias, "vd")
 
 
 def _losses(x: Array, kernel: Array, labels: Array, bias: Array | None, settings: dict[str, Any]) -> Array:

@@ -6,8 +6,8 @@ from dataclasses import InitVar, dataclass
 
 import jaxloss
 from jaxloss._types import Array, Floats, Labels, Numbers, Scalar
-from jaxloss.torch._classes import class_axis, class_weights, in_range, labelled
-from jaxloss.torch._conventions import Reduction, broadcast, chosen, expanded, operands, reduced, signed
+from jaxloss.torch._classes import class_weights, in_range, labelled, row_axis
+from jaxloss.torch._conventions import Reduction, broadcast_alike, chosen, expanded, operands, reduced, signed
 from jaxloss.torch._loss import ComparingLoss, PairLoss
 
 
@@ -86,12 +86,7 @@ def margin_ranking_loss(
     name = "margin_ranking_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     (a, b, y), dtype = operands(name, input1=input1, input2=input2, target=signed(name, target))
-    if not a.ndim == b.ndim == y.ndim:
-        raise ValueError(
-            f"{name}: input1 {a.shape}, input2 {b.shape} and target {y.shape} must have the same number of axes: "
-            "insert the axis that one lacks."
-        )
-    a, b, y = broadcast(name, input1=a, input2=b, target=y)
+    a, b, y = broadcast_alike(name, input1=a, input2=b, target=y)
     return reduced(jaxloss.margin_ranking_loss(a, b, order=y, margin=margin), reduction, dtype)
 
 
@@ -137,9 +132,7 @@ def multi_margin_loss(
     name = "multi_margin_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     x, labels, dtype = labelled(name, input, target)
-    if x.ndim > 2:
-        raise ValueError(f"{name}: input must have shape (C,) or (N, C), got {x.shape}: move its rows to one axis.")
-    labels = in_range(name, x.shape[class_axis(name, x)], labels, None)
+    labels = in_range(name, x.shape[row_axis(name, x)], labels, None)
     classes = class_weights(name, x, weight)
     return reduced(jaxloss.multi_margin_loss(x, labels, p=p, margin=margin, class_weights=classes), reduction, dtype)
 

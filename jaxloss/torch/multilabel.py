@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 import jaxloss
 from jaxloss._arrays import class_axes, integers
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, in_unit
 from jaxloss._options import per_class
 from jaxloss._types import Array, Floats, Labels, Numbers
-from jaxloss.torch._classes import class_axis
+from jaxloss.torch._classes import class_axis, row_axis
 from jaxloss.torch._conventions import Reduction, chosen, expanded, operands, reduced, same_shape
 from jaxloss.torch._loss import PairLoss
 
@@ -54,11 +54,9 @@ def multilabel_margin_loss(
     name = "multilabel_margin_loss"
     reduction = chosen(name, reduction, size_average, reduce)
     (x,), dtype = operands(name, input=input)
-    classes = x.shape[class_axis(name, x)]
+    classes = x.shape[row_axis(name, x)]
     labels = integers(name, "target", target)
     same_shape(name, x, labels)
-    if x.ndim > 2:
-        raise ValueError(f"{name}: input must have shape (C,) or (N, C), got {x.shape}: move its rows to one axis.")
     ended = lambda: jnp.cumsum(labels == -1, -1) > 0  # noqa: E731
     known = lambda: ended() | (labels >= 0) & (labels < classes)  # noqa: E731
     labels = checked_only(name, labels, known, f"target must be from 0 to {classes - 1}, or -1 where a row ends")
@@ -106,7 +104,7 @@ def multilabel_soft_margin_loss(
     class_axis(name, x)
     axes = class_axes(name, "input", x, -1)
     y = expanded(name, "target", y, x)
-    y = checked_only(name, y, lambda: (y >= 0) & (y <= 1), "target must be in [0, 1]")
+    y = checked_only(name, y, lambda: in_unit(y), "target must be in [0, 1]")
     classes = None if weight is None else per_class(name, "weight", weight, x.shape, axes, x.dtype).reshape(-1)
     return reduced(jaxloss.multilabel_soft_margin_loss(x, y, class_weights=classes), reduction, dtype)
 

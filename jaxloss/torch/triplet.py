@@ -13,7 +13,7 @@ from jaxloss import numerics
 from jaxloss._arrays import class_axes
 from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Scalar
-from jaxloss.torch._conventions import Reduction, broadcast, chosen, operands, reduced
+from jaxloss.torch._conventions import Reduction, broadcast_alike, chosen, operands, reduced
 from jaxloss.torch._loss import Loss
 
 Distance = Callable[[Array, Array], Array]
@@ -123,12 +123,7 @@ def triplet_margin_with_distance_loss(
 
 def _vectors(name: str, anchor: Floats, positive: Floats, negative: Floats) -> tuple[list[Array], Any]:
     (a, b, n), dtype = operands(name, anchor=anchor, positive=positive, negative=negative)
-    if not a.ndim == b.ndim == n.ndim:
-        raise ValueError(
-            f"{name}: anchor {a.shape}, positive {b.shape} and negative {n.shape} must have the same number of axes: "
-            "insert the axis that one lacks."
-        )
-    vectors = broadcast(name, anchor=a, positive=b, negative=n)
+    vectors = broadcast_alike(name, anchor=a, positive=b, negative=n)
     class_axes(name, "anchor", vectors[0], -1)
     return vectors, dtype
 

@@ -156,10 +156,6 @@ class KerasRow(Row):
 # ---------------------------------------------------------------------------------------------------------- domains
 
 
-def one_hot(rng, shape, sizes):
-    return np.eye(sizes["c"], dtype=np.float32)[rng.integers(0, sizes["c"], shape[:-1])]
-
-
 def unit(rng, shape, sizes):
     """Vectors of length 1, which Keras takes embeddings for."""
     x = cases.normal(rng, shape)
@@ -182,7 +178,7 @@ DISTRIBUTED = replace(CLIPPED, draw=cases.distribution)
 BINARY = BITS.over("...c")
 SOFT = cases.SOFT_BITS.over("...c")
 TARGETS = replace(cases.MASSES, tolerated=True)
-HOT = replace(TARGETS, draw=one_hot)
+HOT = replace(TARGETS, draw=cases.one_hot)
 ODDS = LOG_ODDS.over("...c")
 OPPOSITE = cases.SIGNS.over("...c")
 OPPOSITE = replace(OPPOSITE, outside=(0.5, -2.0))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxloss.keras as ours
@@ -20,19 +20,13 @@ from tests.compiling import jit
 from tests.dropins.collection import missing
 from tests.dropins.rows import plainest
 from tests.keras.rows import ROWS, KerasRow
+from tests.random_calls import NOT_SHRUNK, some
 
 pytestmark = [
     pytest.mark.skipif(missing("keras"), reason="Keras is not installed"),
     pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning"),
 ]
-# Not shrunk: each call is two programs to compile.
-few = settings(
-    deadline=None,
-    max_examples=8 if cases.EVERY else 2,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-)
+few = some(2, 8, **NOT_SHRUNK)
 NUMERIC = {
     "alpha": [0.1, 0.25, 0.9],
     "beta": [0.2, 0.5, 1.5],

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import jaxloss.keras as ours
-from tests.cases import distribution, normal
+from tests.cases import distribution, normal, one_hot
 from tests.compiling import jit
-from tests.keras.rows import one_hot
 
 
 def test_labels_are_never_cast():

@@ -5,24 +5,19 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import cases
 from tests.compiling import jit
 from tests.dropins.collection import of
 from tests.dropins.rows import answered, floating, richest
+from tests.random_calls import NOT_SHRUNK, some
 from tests.torch.rows import ROWS
 
 # Of the mean of the terms of a divergence, from either library.
 pytestmark = pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning")
-few = settings(
-    deadline=None,
-    max_examples=12 if cases.EVERY else 4,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],  # to shrink a call compiles it some hundred times
-)
+few = some(4, 12, **NOT_SHRUNK)
 
 DTYPES = st.sampled_from(["float32", "float64"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jaxloss import numerics
+from jaxloss._domain import in_unit
 from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
@@ -89,8 +90,7 @@ def binary_cross_entropy(
     Source: Cox, "The regression analysis of binary sequences", 1958.
     """
     name = "binary_cross_entropy"
-    inside = lambda p: (p >= 0) & (p <= 1)  # noqa: E731
-    given = Given("probabilities", probabilities, 0.5, inside, "probabilities must be in [0, 1]")
+    given = Given("probabilities", probabilities, 0.5, in_unit, "probabilities must be in [0, 1]")
     weight = _positive(name, 1.0 if pos_weight is None else pos_weight, probabilities)
     y, elements = binary(name, given, labels, label_smoothing, where, *weight)
     p, _, w = elements.arrays

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._domain import outside_is_nan
+from jaxloss._domain import in_unit, outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows
@@ -58,7 +58,7 @@ def generalized_cross_entropy(
     name = "generalized_cross_entropy"
     rows = label_rows(name, "probabilities", probabilities, labels, axis, where, ignore_index, fill=1.0)
     own = numerics.label_value(rows.x, rows.labels, rows.axis)
-    inside = ((own >= 0) & (own <= 1)) | ~rows.slopes
+    inside = in_unit(own) | ~rows.slopes
     losses = numerics.box_cox(numerics.keep(inside & rows.slopes, own, 1.0), number(name, "q", q, own.dtype))
     return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
-from jaxloss._domain import checked_only, outside_is_nan
+from jaxloss._domain import checked_only, in_unit, outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
@@ -133,7 +133,7 @@ def sparse_categorical_cross_entropy(
     if class_weights is not None:
         spread, own_weight = rows.per_class(name, "class_weights", class_weights)
     own = numerics.label_value(p, rows.labels, rows.axis)
-    inside = (own >= 0) & (own <= 1)
+    inside = in_unit(own)
     if not is_zero(label_smoothing):
         inside = probable(p, (rows.axis,))
         smoothing = number(name, "label_smoothing", label_smoothing, p.dtype)

@@ -11,6 +11,7 @@ from jax import lax
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floating
+from jaxloss._domain import in_unit
 from jaxloss._elements import Given, elementwise
 from jaxloss._masks import masked
 from jaxloss._options import choice, number, option, per_class
@@ -60,6 +61,18 @@ def from_probabilities(p: Array, t: Array) -> tuple[Array, Array]:
     return p, t - p
 
 
+def way_of_classes(name: str, apply_softmax: Any, x: Array) -> Probabilities:
+    """How predictions over classes, the last axis, become probabilities; a single class is a region and its rest."""
+    if not option(name, "apply_softmax", apply_softmax):
+        return from_probabilities
+    return from_sigmoid if x.shape[-1] == 1 else from_softmax
+
+
+def foreground(x: Array) -> Array:
+    """The classes, on the last axis, without the first one, if it is not the only one."""
+    return x if x.shape[-1] == 1 else numerics.replicated(x, (x.ndim - 1,))[..., 1:]
+
+
 _IN_UNIT = "predictions and targets must be in [0, 1], or logits with apply_softmax or apply_sigmoid"
 
 
@@ -78,12 +91,11 @@ def overlap(
     `sample` are the axes of all elements that one loss depends on: one of them outside the domain makes it nan.
     """
     given = probabilities is from_probabilities
-    unit: Callable[[Array], Array] = lambda p: (p >= 0) & (p <= 1)  # noqa: E731
     elements = elementwise(
         name,
         where,
-        Given("predictions", predictions, 0.0 if given else -math.inf, unit if given else None, _IN_UNIT),
-        Given("targets", targets, 0.0, unit, _IN_UNIT),
+        Given("predictions", predictions, 0.0 if given else -math.inf, in_unit if given else None, _IN_UNIT),
+        Given("targets", targets, 0.0, in_unit, _IN_UNIT),
     )
     x, t = elements.arrays
     inside = jnp.ones_like(x, bool) if elements.inside is None else elements.inside
@@ -149,10 +161,7 @@ def ratio_losses(
     x = floating(name, "predictions", predictions)
     if x.ndim == 0:
         raise ValueError(f"{name}: predictions are a scalar, and need an axis for the classes at least.")
-    way = from_probabilities
-    if option(name, "apply_softmax", apply_softmax):
-        way = from_sigmoid if x.shape[-1] == 1 else from_softmax
-    axes = summed_axes(name, x, axis, 1)
+    way, axes = way_of_classes(name, apply_softmax, x), summed_axes(name, x, axis, 1)
     found = overlap(name, x, targets, where, way, axes, (*axes, x.ndim - 1), sum_axis_name)
     dtype = found.true_positives.dtype
     of = {"alpha": alpha, "beta": beta, "smooth": smooth}
@@ -169,10 +178,8 @@ def ratio_losses(
 
 def _over_classes(losses: Array, counting: Array | None, reduction: str, ignore_background: bool) -> Rows[Array]:
     """The losses reduced over the classes that count, with the samples that have any."""
-    last = losses.ndim - 1
-    if ignore_background and losses.shape[-1] != 1:
-        losses = numerics.replicated(losses, (last,))[..., 1:]
-        counting = None if counting is None else numerics.replicated(counting, (last,))[..., 1:]
+    if ignore_background:
+        losses, counting = foreground(losses), None if counting is None else foreground(counting)
     samples = None if counting is None else jnp.any(counting, -1)
     if reduction == "none":
         return Rows(losses, samples)
@@ -184,10 +191,11 @@ def _over_classes(losses: Array, counting: Array | None, reduction: str, ignore_
 
 
 __all__ = [
+    "foreground",
     "from_probabilities",
     "from_sigmoid",
-    "from_softmax",
     "overlap",
     "ratio_losses",
     "summed_axes",
+    "way_of_classes",
 ]

@@ -15,7 +15,7 @@ from jaxloss._options import number, option
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
 from jaxloss.losses._devices import sum_over_devices
-from jaxloss.losses.segmentation._overlaps import from_probabilities, from_sigmoid, from_softmax, overlap, summed_axes
+from jaxloss.losses.segmentation._overlaps import foreground, overlap, summed_axes, way_of_classes
 
 
 @over_rows
@@ -73,12 +73,8 @@ def multiclass_generalized_dice_loss(
     name = "multiclass_generalized_dice_loss"
     x = floating(name, "predictions", predictions)
     axes = _batch_axes(name, x, axis)
-    way = from_probabilities
-    if option(name, "apply_softmax", apply_softmax):
-        way = from_sigmoid if x.shape[-1] == 1 else from_softmax
-    space = axes[1:]
+    way, space = way_of_classes(name, apply_softmax, x), axes[1:]
     found = overlap(name, x, targets, where, way, space, (*axes, x.ndim - 1), None)
-    half, s = (number(name, "smooth", value, found.positives.dtype) for value in (0.5, smooth))
     at = axes[0] - sum(a < axes[0] for a in space)  # the axis of the samples, now that those of space are gone
     half, s = (number(name, "smooth", value, found.positives.dtype) for value in (0.5, smooth))
     losses = found.loss(half, half, s)
@@ -86,8 +82,8 @@ def multiclass_generalized_dice_loss(
     over_batch = lambda *arrays: sum_over_devices(name, "batch_axis_name", arrays, batch_axis_name)  # noqa: E731
     of_classes = (jnp.sum(a, at, keepdims=True, dtype=losses.dtype) for a in (found.positives, regions))
     losses = losses * _weights(*over_batch(*of_classes))  # those of a masked class are 0
-    if option(name, "ignore_background", ignore_background) and losses.shape[-1] != 1:
-        losses, regions = (numerics.replicated(a, (a.ndim - 1,))[..., 1:] for a in (losses, regions))
+    if option(name, "ignore_background", ignore_background):
+        losses, regions = foreground(losses), foreground(regions)
     of_all = (jnp.sum(a, (at, a.ndim - 1), dtype=losses.dtype) for a in (losses, regions))
     outside = jnp.any(~found.inside, (at, losses.ndim - 1)).astype(jnp.int32)
     total, count, outside = over_batch(*of_all, outside)

@@ -52,7 +52,7 @@ def sequences(name: str, arrays: dict[str, Any], blank: int) -> Sequences:
         )
     frames = _counted(name, "logit", x.shape[:-1], arrays)
     symbols = _counted(name, "label", y.shape, arrays)
-    where = kept(name, arrays["where"], batch)
+    where = kept(name, arrays.get("where"), batch)
     live, counted = frames.mask, symbols.mask
     if where is not None:
         live, counted = live & where[..., None], counted & where[..., None]
@@ -97,7 +97,7 @@ class Counted(NamedTuple):
 
 
 def _counted(name: str, which: str, shape: tuple[Any, ...], arrays: dict[str, Any]) -> Counted:
-    paddings, lengths = arrays[f"{which}_paddings"], arrays[f"{which}_lengths"]
+    paddings, lengths = arrays[f"{which}_paddings"], arrays.get(f"{which}_lengths")
     if paddings is not None and lengths is not None:
         raise ValueError(f"{name}: give {which}_paddings or {which}_lengths, not both.")
     if lengths is None:

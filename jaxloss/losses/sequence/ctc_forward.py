@@ -67,9 +67,6 @@ def ctc_loss_with_forward_probs(
         labels=labels,
         logit_paddings=logit_paddings,
         label_paddings=label_paddings,
-        logit_lengths=None,
-        label_lengths=None,
-        where=None,
     )
     epsilon = number(name, "log_epsilon", log_epsilon, jnp.float32)
     return _with_forward_probs(arrays, epsilon, name, option(name, "blank_id", blank_id))

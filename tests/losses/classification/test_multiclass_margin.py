@@ -21,13 +21,9 @@ def untied(rng, shape, sizes=cases.SIZES):
     return (offset + scale * (steps + rng.uniform(0.1, 0.4, shape))).astype(np.float32)
 
 
-def one_hot(rng, shape, sizes=cases.SIZES):
-    return (np.arange(shape[-1]) == rng.integers(0, shape[-1], shape[:-1])[..., None]).astype(np.float32)
-
-
 SCORES = replace(LOGITS, hard=untied)
 # Of soft labels over many classes 1 - y is 1 in float32, and classes are tied that are not in truth.
-ONE_HOT = replace(MASSES, draw=one_hot, tolerated=True)
+ONE_HOT = replace(MASSES, draw=cases.one_hot, tolerated=True)
 
 
 def multiclass_hinge(x, t, margin=1, ignore_index=None):
@@ -87,7 +83,7 @@ def labelled(sizes=(1, 2, 3, 7)):
 def distributed():
     rng = np.random.default_rng(5)
     soft = [cases.distribution(rng, (len(row),)) for row in rows()]
-    return rows(), [one_hot(rng, (len(y),)) if i % 3 == 0 else y for i, y in enumerate(soft)]
+    return rows(), [cases.one_hot(rng, (len(y),)) if i % 3 == 0 else y for i, y in enumerate(soft)]
 
 
 BAD = {**cases.BAD_AXES, **cases.BAD_IGNORE}

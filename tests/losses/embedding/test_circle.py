@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jax.sharding import PartitionSpec as P
 
@@ -15,6 +15,7 @@ from tests import cases
 from tests.cases import Case, Domain
 from tests.compiling import jit
 from tests.losses.embedding.test_cosine import VECTORS, similarity
+from tests.random_calls import few
 from tests.refusing import refused
 
 MARGIN = mp.mpf("0.4")
@@ -124,7 +125,7 @@ def test_the_answers_are_keras_of_embeddings_of_length_one():
     """Keras takes the products as they are; anchors without a positive or a negative have loss 0 there too."""
     import keras
 
-    @settings(deadline=None, max_examples=12 if cases.EVERY else 3, database=None, derandomize=True)
+    @few
     @given(st.integers(0, 2**31), st.booleans(), st.sampled_from([2.0, 16.0]), st.sampled_from([0.0, 0.25, 0.4]))
     def check(seed, referred, gamma, margin):
         x, labels = _batch(seed)

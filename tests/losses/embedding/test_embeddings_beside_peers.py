@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
+from tests.random_calls import few
 
-few = settings(deadline=None, max_examples=12 if cases.EVERY else 3, database=None, derandomize=True)
 SHAPES = [(6,), (4, 3), (2, 3, 5)]
 
 

@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
 from tests.cases import LOGITS, MASSES, Case, Limit
 from tests.losses.classification.test_cross_entropy import dense, dense_grid, dense_terms
+from tests.random_calls import few
 
 
 def _relevance(rng, shape, sizes=cases.SIZES):
@@ -52,9 +53,6 @@ def _inputs():
 
 
 SCORES, RELEVANCE, WEIGHTS, ITEMS = _inputs()
-
-
-few = settings(deadline=None, max_examples=12 if cases.EVERY else 3, database=None, derandomize=True)
 
 
 def test_the_answers_are_optaxs():

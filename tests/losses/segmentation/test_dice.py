@@ -100,12 +100,8 @@ def slope_terms(x, t, *, apply_softmax=True, **options):
     return terms_of(textbook, x, t, **options) if apply_softmax else {}
 
 
-def one_hot(rng, shape, sizes):
-    return (np.arange(shape[-1]) == rng.integers(0, shape[-1], shape[:-1])[..., None]).astype(np.float32)
-
-
 # Targets between the ends agree with no prediction, where the loss has a kink.
-HOT = replace(DISTRIBUTIONS, draw=one_hot, hard=one_hot).over("...tc")
+HOT = replace(DISTRIBUTIONS, draw=cases.one_hot, hard=cases.one_hot).over("...tc")
 SOFT = replace(DISTRIBUTIONS, hard=None, ends=(0.0, 1.0)).over("...tc")
 PIXELS = replace(LOGITS, hard=lambda rng, shape, sizes: 3 * cases.normal(rng, shape), ends=(0.0, 17.0, -100.0, -np.inf))
 SHARES = Domain(cases.distribution, "...tc", outside=(-0.1, 1.2), impossible=0.0)
@@ -236,7 +232,7 @@ def test_confident_pixels_keep_their_loss_and_their_slope():
 
 def test_the_batch_may_be_one_region_and_pixels_may_be_masked():
     rng = np.random.default_rng(1)
-    x, t = cases.normal(rng, (4, 3, 3, 2)), one_hot(rng, (4, 3, 3, 2), {})
+    x, t = cases.normal(rng, (4, 3, 3, 2)), cases.one_hot(rng, (4, 3, 3, 2))
     whole = jaxloss.dice_loss(x, t, axis=(0, 1, 2))
     np.testing.assert_allclose(whole, jaxloss.dice_loss(x.reshape(1, -1, 2), t.reshape(1, -1, 2))[0], rtol=1e-6)
     where = rng.uniform(size=(4, 3, 3)) < 0.6
@@ -253,7 +249,7 @@ def test_the_batch_may_be_one_region_and_pixels_may_be_masked():
 
 def test_sums_over_devices_come_before_the_ratio():
     rng = np.random.default_rng(2)
-    x, t = cases.normal(rng, (8, 4, 3)), one_hot(rng, (8, 4, 3), {})
+    x, t = cases.normal(rng, (8, 4, 3)), cases.one_hot(rng, (8, 4, 3))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     loss = jaxloss.DiceLoss(axis=(0, 1), sum_axis_name="data", smooth=0.5)
     own = jax.shard_map(loss, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
@@ -267,7 +263,7 @@ def test_sums_over_devices_come_before_the_ratio():
 
 def test_a_class_that_is_masked_everywhere_is_in_no_mean():
     rng = np.random.default_rng(5)
-    x, t = cases.normal(rng, (4, 6, 3)), one_hot(rng, (4, 6, 3), {})
+    x, t = cases.normal(rng, (4, 6, 3)), cases.one_hot(rng, (4, 6, 3))
     where = np.broadcast_to(np.arange(3) != 1, x.shape)
     without = lambda a: a[..., [0, 2]]
     expected = jaxloss.dice_loss(without(x), without(t), class_weights=np.float32([2, 0.5]))

@@ -14,7 +14,6 @@ from tests.losses.segmentation.test_dice import (
     SHARES,
     SOFT,
     exact_probabilities,
-    one_hot,
     parts,
     probabilities,
     ratio,
@@ -105,7 +104,7 @@ def test_a_class_that_the_batch_lacks_leaves_the_others_their_weights():
 
 def test_masked_samples_are_in_no_mean_and_devices_make_one_batch():
     rng = np.random.default_rng(2)
-    x, t, where = cases.normal(rng, (8, 5, 3)), one_hot(rng, (8, 5, 3), {}), rng.uniform(size=(8, 5)) < 0.7
+    x, t, where = cases.normal(rng, (8, 5, 3)), cases.one_hot(rng, (8, 5, 3)), rng.uniform(size=(8, 5)) < 0.7
     where[3] = False
     loss = jaxloss.MulticlassGeneralizedDiceLoss(smooth=0.5)
     run = jit(jax.value_and_grad(lambda x: loss(x, t, where=where)))
@@ -123,7 +122,7 @@ def test_masked_samples_are_in_no_mean_and_devices_make_one_batch():
 
 def test_a_class_that_is_masked_everywhere_is_in_no_mean_and_has_no_weight():
     rng = np.random.default_rng(3)
-    x, t = cases.normal(rng, (4, 6, 3)), one_hot(rng, (4, 6, 3), {})
+    x, t = cases.normal(rng, (4, 6, 3)), cases.one_hot(rng, (4, 6, 3))
     where = np.broadcast_to(np.arange(3) != 1, x.shape)
     without = lambda a: a[..., [0, 2]]
     expected = jaxloss.multiclass_generalized_dice_loss(without(x), without(t))

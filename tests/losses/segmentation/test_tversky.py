@@ -14,7 +14,6 @@ from tests.losses.segmentation.test_dice import (
     SHARES,
     SOFT,
     confident,
-    one_hot,
     overlap_case,
     shares,
 )
@@ -39,7 +38,7 @@ HARD = np.float32([[[1, 0], [0, 1]]])
 
 def test_of_equal_weights_and_power_one_it_is_dice():
     rng = np.random.default_rng(0)
-    x, t = cases.normal(rng, (4, 6, 3)), one_hot(rng, (4, 6, 3), {})
+    x, t = cases.normal(rng, (4, 6, 3)), cases.one_hot(rng, (4, 6, 3))
     np.testing.assert_array_equal(jaxloss.tversky_loss(x, t), jaxloss.dice_loss(x, t))
 
 
