@@ -9,7 +9,6 @@ from jaxloss.numerics._mesh import (
     explicit_sharding,
     filled,
     keep,
-    look_up,
     max_of_shards,
     on_mesh,
     replicated,
@@ -48,7 +47,7 @@ from jaxloss.numerics.guarded import (
     weighed,
 )
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
-from jaxloss.numerics.label import is_label, label_value
+from jaxloss.numerics.label import is_label, label_value, look_up
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.log_products import xlogx, xlogy

@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 FORMS: dict[str, Form] = {}
 branch: ContextVar[str | None] = ContextVar("branch", default=None)
-"""The branch that `by_platform` takes, "cpu" or "default"; None for the one of the platform."""
+"""The branch that `by_platform` takes: "cpu", "cuda" or "default"; None for the one of the platform."""
 
 _plain = os.environ.get("JAXLOSS_PLAIN_FORMS", "0").split(",")
 
@@ -51,12 +51,18 @@ def form(twin: Callable[..., Any]) -> Callable[[Function], Function]:
     return registered
 
 
-def by_platform(*arrays: jax.Array, cpu: Callable[..., Any], default: Callable[..., Any]) -> Any:
-    """`cpu(*arrays)` in programs that are compiled for CPUs, `default(*arrays)` in programs for other platforms."""
+def by_platform(
+    *arrays: jax.Array, cpu: Callable[..., Any], default: Callable[..., Any], gpu: Callable[..., Any] | None = None
+) -> Any:
+    """`cpu(*arrays)` in programs compiled for CPUs, `gpu(*arrays)` in those for GPUs, `default(*arrays)` in others.
+
+    Without a function for GPUs, their programs take the default.
+    """
+    functions = {"cpu": cpu, "default": default} if gpu is None else {"cpu": cpu, "cuda": gpu, "rocm": gpu}
     taken = branch.get()
     if taken is None:
-        return lax.platform_dependent(*arrays, cpu=cpu, default=default)
-    return (cpu if taken == "cpu" else default)(*arrays)
+        return lax.platform_dependent(*arrays, **functions | {"default": default})
+    return functions.get(taken, default)(*arrays)
 
 
 # ---------------------------------------------------------------------------------------------------------------- sums

@@ -83,15 +83,6 @@ def columns(x: jax.Array, axis: int, dtype: jax.typing.DTypeLike) -> jax.Array:
     return lax.broadcasted_iota(dtype, x.shape, axis, out_sharding=explicit_sharding(x))
 
 
-def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
-    """The elements of a one-dimensional table at the indices, in their shape and sharding."""
-    table = replicated(table, (0,))
-    sharding = explicit_sharding(indices)
-    if sharding is None:
-        return jnp.take(table, indices, mode="clip")
-    return table.at[indices].get(mode="clip", out_sharding=sharding)
-
-
 def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
     """`x` where the mask, which broadcasts against it, is True, else a constant; `x` itself if the mask is None."""
     if mask is None:

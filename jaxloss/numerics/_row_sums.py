@@ -8,18 +8,29 @@ The rest is summed by itself, because the loss of a confident example is $\log(1
 where the rest is still known to all its digits.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import below_top, beyond, total_and_rest, total_and_rest_of_logits
-from jaxloss.numerics._mesh import AxisName, filled, max_of_shards, sum_of_shards
-from jaxloss.numerics._rule import rule
-from jaxloss.numerics._shapes import Axes
+from jaxloss.numerics._forms import (
+    below_top,
+    beyond,
+    by_platform,
+    form,
+    total_and_rest,
+    total_and_rest_of_logits,
+    two_sums,
+)
+from jaxloss.numerics._mesh import AxisName, filled, is_split, keep, max_of_shards, sum_of_shards
+from jaxloss.numerics._one_reading import Parts, sums_in_one_reading
+from jaxloss.numerics._rule import pushed, rule
+from jaxloss.numerics._shapes import Axes, as_tuple, strided
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import clip_infinite, largest
+from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest, weighed
 
 
 class RowSums(NamedTuple):
@@ -44,19 +55,84 @@ def sum_over_row(x: jax.Array, axes: Axes, shards: AxisName) -> jax.Array:
 
 def row_sums(x: jax.Array, axes: Axes, shards: AxisName = None) -> RowSums:
     """The sums of each row, without an array of exponentials."""
-    top, base = top_and_base(x, axes, shards)
-    return _combined(top, base, total_and_rest_of_logits(x, base, axes), shards)
+    return target_sums(x, None, axes, shards)[0]
 
 
-def row_sums_of_exponentials(
-    e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes, shards: AxisName = None
-) -> RowSums:
+def target_sums(
+    x: jax.Array, targets: jax.Array | None, axes: Axes, shards: AxisName
+) -> tuple[RowSums, tuple[jax.Array, ...]]:
+    r"""The sums of each row, and with targets y $\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$."""
+    top, ties, rest, *linear = _sums_of_row(x, targets, axes)
+    if shards is None:
+        return RowSums(top, clip_infinite(top), ties, rest), tuple(linear)
+    highest, up, down = over_shards(top, shards)
+    is_top = top == highest
+    ties, rest = keep(is_top, ties), jnp.where(is_top, rest, down * (ties + rest))
+    ties, rest, *linear = sum_of_shards((ties, rest, *raised(linear, up)), shards)
+    return RowSums(highest, clip_infinite(highest), ties, rest), tuple(linear)
+
+
+def over_shards(top: jax.Array, shards: AxisName) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""The maximum M of all shards, and $(M - m) / 2$ and $e^{m - M}$ for the maximum m of this one."""
+    highest = max_of_shards(top, shards)
+    base, own = clip_infinite(highest), clip_infinite(top)
+    return highest, jnp.where(top == highest, jnp.zeros_like(top), 0.5 * highest - 0.5 * top), jnp.exp(own - base)
+
+
+def raised(linear: Sequence[jax.Array], up: jax.Array) -> tuple[jax.Array, ...]:
+    """The sums of weights and of half their gaps to a maximum, for a maximum that is higher by 2 * up."""
+    if not linear:
+        return ()
+    mass, half = linear
+    return mass, half + weighed(mass, up)
+
+
+def _plain_sums(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
+    top, base = top_and_base(x, axes)
+    e = jnp.exp(clip_positive_infinity(x) - base)
+    rest = jnp.sum(jnp.where(e == 1, jnp.zeros_like(e), e), axes, keepdims=True)
+    ties = _whole(jnp.sum(e, axes, keepdims=True) - rest)
+    return top, ties, rest, *_plain_linear(x, targets, top, axes)
+
+
+def _plain_linear(x: jax.Array, targets: jax.Array | None, top: jax.Array, axes: Axes) -> Parts:
+    return () if targets is None else two_sums(targets, weighed(targets, half_gaps(x, top)), axes)
+
+
+@form(_plain_sums)
+def _sums_of_row(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
+    r"""The maximum of a row, its ties and its rest, and with targets y $\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$.
+
+    On accelerators the row is read once, by one reduction; the twin reads it twice. Measured: `make aot`,
+    softmax_cross_entropy 65536x1000.
+    """
+    given = [x] if targets is None else [x, targets]
+
+    def in_steps(x: jax.Array, targets: jax.Array | None = None) -> Parts:
+        top, base = top_and_base(x, axes)
+        total, rest = total_and_rest_of_logits(x, base, axes)
+        return top, _whole(total - rest), rest, *_plain_linear(x, targets, top, axes)
+
+    if is_split(x, as_tuple(axes)):
+        return in_steps(*given)
+    at_once = lambda x, targets=None: _one_reading(x, targets, axes)  # noqa: E731
+    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if strided(x, axes) else None)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _one_reading(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
+    return sums_in_one_reading(x, targets, axes)
+
+
+@rule(_one_reading)
+def _one_reading_jvp(axes, primals, tangents):
+    plain = lambda x, targets: _plain_sums(x, targets, axes)  # noqa: E731
+    return _one_reading(*primals, axes), pushed(plain, primals, tangents)
+
+
+def row_sums_of_exponentials(e: jax.Array, top: jax.Array, base: jax.Array, axes: Axes) -> RowSums:
     """`row_sums` from e = exp(x - base), for a caller that stores them anyway; an e of 1 is a tie."""
-    return _combined(top, base, total_and_rest(e, axes), shards)
-
-
-def _combined(top: jax.Array, base: jax.Array, sums: tuple[jax.Array, jax.Array], shards: AxisName) -> RowSums:
-    total, rest = sum_of_shards(sums, shards)
+    total, rest = total_and_rest(e, axes)
     return RowSums(top, base, _whole(total - rest), rest)
 
 

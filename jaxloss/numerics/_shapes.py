@@ -33,5 +33,11 @@ def many_classes(x: jax.Array, axes: Axes) -> bool:
     return not known(*sizes) or math.prod(sizes) >= MANY
 
 
+def strided(x: jax.Array, axes: Axes) -> bool:
+    """Whether the elements of a row lie apart in memory, and there are many of them."""
+    last = {i % x.ndim for i in as_tuple(axes)} == {*range(x.ndim - len(as_tuple(axes)), x.ndim)}
+    return not last and many_classes(x, axes)
+
+
 def as_tuple(axes: Axes) -> tuple[int, ...]:
     return (axes,) if isinstance(axes, int) else axes

@@ -23,13 +23,14 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import of_rows, sum_of_terms
+from jaxloss.numerics._forms import by_platform, of_rows
+from jaxloss.numerics._label_sums import label_sums, linear_sums
 from jaxloss.numerics._mesh import AxisName, filled, keep, sum_of_shards
-from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, sum_over_row, top_and_base
+from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, over_shards, raised, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
-from jaxloss.numerics.label import label_value, sum_without_label, sums_of_slopes, without_label
+from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity, times
+from jaxloss.numerics.label import label_value, others_selected, sums_of_slopes, without_label
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
@@ -90,22 +91,24 @@ def label_nll(
         axis: The class axis.
         shards: The mesh axes of the classes.
     """
-    top, base = top_and_base(x, axis, shards)
-    rest = sum_without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
-    logit, rest = sum_of_shards((label_value(x, labels, axis), rest), shards)
-    return _label_losses(x, _Label(top, base, logit, rest), where, factors, axis, shards)
+    return _label_losses(*_label_sums(x, labels, factors, axis, shards), where, axis)
 
 
-def _label_losses(x, label, where, factors, axis, shards):
-    sums = ()
-    if factors is not None:
-        half = jnp.expand_dims(sum_of_terms(weighed(factors, half_gaps(x, label.top)), axis), axis)
-        sums = sum_of_shards((half, jnp.sum(factors, axis, keepdims=True)), shards)
-    nll, lse, weighted_nll = of_rows((*label, *sums), _losses_of_sums, axis)
+def _label_sums(x, labels, factors, axis, shards):
+    r"""The numbers of each row, and with factors b $\sum_k b_k$ and $\sum_k b_k (top - x_k) / 2$."""
+    top, rest, logit, *linear = label_sums(x, labels, factors, axis)
+    if shards is not None:
+        top, up, down = over_shards(top, shards)
+        rest, logit, *linear = sum_of_shards((down * rest, logit, *raised(linear, up)), shards)
+    return _Label(top, clip_infinite(top), logit, rest), tuple(linear)
+
+
+def _label_losses(label, of_factors, where, axis):
+    nll, lse, weighted_nll = of_rows((*label, *of_factors), _losses_of_sums, axis)
     return keep(where, nll), keep(where, lse), keep(where, weighted_nll)
 
 
-def _losses_of_sums(top, base, logit, rest, half=None, mass=None):
+def _losses_of_sums(top, base, logit, rest, mass=None, half=None):
     r"""The losses from the numbers of a row; with factors b also from $\sum_k b_k (top - x_k) / 2$ and $\sum_k b_k$."""
     log_total = _Label(top, base, logit, rest).log_total
     impossible = (logit == -jnp.inf) | ((top == jnp.inf) & (logit < top))  # p = 0
@@ -119,14 +122,28 @@ def _losses_of_sums(top, base, logit, rest, half=None, mass=None):
 @compiled(4, 5)
 def _label_losses_and_shares(x, labels, where, factors, axis, shards):
     """`label_nll` and the probabilities, from the same exponentials."""
-    top, base = top_and_base(x, axis, shards)
-    e = without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
-    sums = sum_of_shards((label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True)), shards)
-    label = _Label(top, base, *sums)
-    losses = _label_losses(x, label, where, factors, axis, shards)
+    e, label, of_factors = _exponentials_and_sums(x, labels, factors, axis, shards)
+    losses = _label_losses(label, of_factors, where, axis)
     of_label, missing, inverse, log_total = of_rows(label, _shares_of_sums, axis)
-    gaps = None if factors is None else 2 * half_gaps(x, top) + log_total
+    gaps = None if factors is None else 2 * half_gaps(x, label.top) + log_total
     return losses, _Shares(e * inverse, of_label, missing, gaps)
+
+
+def _exponentials_and_sums(x, labels, factors, axis, shards):
+    """exp(x - base), 0 at the label, and `_label_sums`; stored on CPUs, and computed again on accelerators."""
+
+    def stored(x, labels, factors=None):
+        top, base = top_and_base(x, axis)
+        e = without_label(jnp.exp(clip_positive_infinity(x) - base), labels, axis)
+        label = _Label(top, base, label_value(x, labels, axis), jnp.sum(e, axis, keepdims=True))
+        return e, label, linear_sums(x, factors, top, axis)
+
+    def again(x, labels, factors=None):
+        label, of_factors = _label_sums(x, labels, factors, axis, shards)
+        return others_selected(jnp.exp(clip_positive_infinity(x) - label.base), labels, axis), label, of_factors
+
+    given = (x, labels) if factors is None else (x, labels, factors)
+    return again(*given) if shards is not None else by_platform(*given, cpu=stored, default=again)
 
 
 def _shares_of_sums(*numbers):

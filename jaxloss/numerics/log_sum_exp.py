@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxloss.numerics._forms import below_top, form
+from jaxloss.numerics._forms import below_top, by_platform, form
 from jaxloss.numerics._mesh import AxisName, filled
 from jaxloss.numerics._row_sums import (
     RowSums,
@@ -117,9 +117,12 @@ def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 
 def _stored_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
-    top, base = top_and_base(x, axes, shards)
+    if shards is not None:
+        sums = row_sums(x, axes, shards)
+        return jnp.exp(clip_positive_infinity(x) - sums.base), sums
+    top, base = top_and_base(x, axes)
     e = jnp.exp(clip_positive_infinity(x) - base)
-    return e, row_sums_of_exponentials(e, top, base, axes, shards)
+    return e, row_sums_of_exponentials(e, top, base, axes)
 
 
 @form(_stored_exponentials)
@@ -129,7 +132,11 @@ def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[ja
     Measured: jaxlib 0.10.2, gradient through log_softmax 512x32000 (tests/sweeps/test_memory.py), the twin stores 65.5
     MB, as much as the logits, and the form nothing of that size.
     """
-    if not many_classes(x, axes):
-        return _stored_exponentials(x, axes, shards)
-    sums = row_sums(x, axes, shards)
-    return jnp.exp(below_top(x, sums.top, 1)), sums
+
+    def again(x: jax.Array) -> tuple[jax.Array, RowSums]:
+        sums = row_sums(x, axes, shards)
+        return jnp.exp(below_top(x, sums.top, 1)), sums
+
+    if many_classes(x, axes) or shards is not None:
+        return again(x)
+    return by_platform(x, cpu=lambda x: _stored_exponentials(x, axes), default=again)

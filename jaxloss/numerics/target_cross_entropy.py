@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import of_rows, two_sums
-from jaxloss.numerics._mesh import AxisName, keep, sum_of_shards
+from jaxloss.numerics._forms import by_platform, of_rows, two_sums
+from jaxloss.numerics._mesh import AxisName, keep
 from jaxloss.numerics._row_sums import (
     RowSums,
     half_gaps,
@@ -25,9 +25,9 @@ from jaxloss.numerics._row_sums import (
     log_probabilities,
     log_sum,
     or_infinite_top,
-    row_sums,
     row_sums_of_exponentials,
     sum_over_row,
+    target_sums,
     top_and_base,
 )
 from jaxloss.numerics._rule import compiled, rule
@@ -56,15 +56,12 @@ def target_nll(
     `targets` has the shape of x. `where` and the results keep the class axes with length 1. An element of target 0
     contributes 0 even at a logit of minus infinity, and its slope there is 0.
     """
-    return _target_losses(x, targets, row_sums(x, axes, shards=shards), where, axes, shards)[0]
+    return _target_losses(*target_sums(x, targets, axes, shards), where, axes)
 
 
-def _target_losses(x, targets, sums, where, axes, shards):
-    """The losses, and the sums of the targets."""
-    half = weighed(targets, half_gaps(x, sums.top))
-    mass, half = sum_of_shards(two_sums(targets, half, axes), shards)
-    nll, lse = of_rows((*sums, mass, half), _losses_of_sums, axes)
-    return (keep(where, nll), keep(where, lse)), mass
+def _target_losses(sums, of_targets, where, axes):
+    nll, lse = of_rows((*sums, *of_targets), _losses_of_sums, axes)
+    return keep(where, nll), keep(where, lse)
 
 
 def _losses_of_sums(top, base, ties, rest, mass, half):
@@ -77,10 +74,8 @@ def _losses_of_sums(top, base, ties, rest, mass, half):
 @compiled(3, 4)
 def _target_losses_and_slopes(x, targets, where, axes, shards):
     """`target_nll` and the numbers of its slopes, from the same exponentials."""
-    top, base = top_and_base(x, axes, shards)
-    e = jnp.exp(clip_positive_infinity(x) - base)
-    sums = row_sums_of_exponentials(e, top, base, axes, shards)
-    losses, mass = _target_losses(x, targets, sums, where, axes, shards)
+    e, sums, of_targets = _exponentials_and_sums(x, targets, axes, shards)
+    losses, mass = _target_losses(sums, of_targets, where, axes), of_targets[0]
     one_over_sum = inverse(sums)
     share = mass * one_over_sum
     likely = is_likely(e, sums)
@@ -88,6 +83,22 @@ def _target_losses_and_slopes(x, targets, where, axes, shards):
     slope = jnp.where(likely, (mass - targets) - sums.rest * share, e * share - targets)
     small = jnp.where(likely, sums.rest * one_over_sum, e * -one_over_sum)
     return losses, _Slopes(mass, slope, likely.astype(x.dtype), small, log_probabilities(x, sums))
+
+
+def _exponentials_and_sums(x, targets, axes, shards):
+    """exp(x - base) and `target_sums`; the exponentials are stored on CPUs, and computed again on accelerators."""
+
+    def stored(x, targets):
+        top, base = top_and_base(x, axes)
+        e = jnp.exp(clip_positive_infinity(x) - base)
+        of_targets = two_sums(targets, weighed(targets, half_gaps(x, top)), axes)
+        return e, row_sums_of_exponentials(e, top, base, axes), of_targets
+
+    def again(x, targets):
+        sums, of_targets = target_sums(x, targets, axes, shards)
+        return jnp.exp(clip_positive_infinity(x) - sums.base), sums, of_targets
+
+    return again(x, targets) if shards is not None else by_platform(x, targets, cpu=stored, default=again)
 
 
 @rule(_target_losses_and_slopes)

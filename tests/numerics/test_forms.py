@@ -72,6 +72,9 @@ EXAMPLES = {
     "two_sums": lambda rng, n: ((_normal(rng, 5, n), _normal(rng, 5, n)), (-1,)),
     "total_and_rest": lambda rng, n: ((_exponentials(rng, n),), (-1,)),
     "total_and_rest_of_logits": lambda rng, n: ((x := _logits(rng, n), _base(x)), (-1,)),
+    "sums_of_row": lambda rng, n: ((_logits(rng, n), _shares(rng, n)), (-1,)),
+    "label_sums": lambda rng, n: ((_logits(rng, n),), (_labels(n), _shares(rng, n), 1)),
+    "look_up": lambda rng, n: ((_normal(rng, n),), (np.int32([[0, n - 1, 1], [2, 2, n]]),)),
     "of_rows": lambda rng, n: ((_sums(rng),), (lambda a, b: (a * b, jnp.exp(a)), -1)),
     "below_top": lambda rng, n: ((x := _logits(rng, n), _base(x)), (2,)),
     "exponentials": lambda rng, n: ((_logits(rng, n),), (-1,)),
@@ -105,7 +108,7 @@ def _answers(f, arrays, others, tangents):
     return value, along, *jax.jvp(gradient, arrays, tangents)
 
 
-@pytest.mark.parametrize("branch", ["cpu", "default"])
+@pytest.mark.parametrize("branch", ["cpu", "cuda", "default"])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_form_is_its_twin(name, branch):
     """To 16 units in the last place of the largest element: sums are added in another order."""

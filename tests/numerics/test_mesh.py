@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxloss.numerics import _mesh
+from jaxloss.numerics import _mesh, label
 
 X = np.arange(32, dtype=np.float32).reshape(8, 4)
 
@@ -38,7 +38,7 @@ def test_indices_tables_and_masks_follow_what_they_are_used_with(put):
     assert _spec(columns) == P("data", "model")
     np.testing.assert_array_equal(np.asarray(columns)[0], range(4))
     labels = put(np.arange(8, dtype=np.int32) % 3, "data")
-    found = _mesh.look_up(put(np.float32([5, 6, 7]), None), labels)
+    found = label.look_up(put(np.float32([5, 6, 7]), None), labels)
     assert _spec(found) == P("data")
     np.testing.assert_array_equal(found, np.float32([5, 6, 7])[np.arange(8) % 3])
     np.testing.assert_array_equal(_mesh.keep(put(X > 3, None, None), x, 9.0), np.where(X > 3, X, 9))
