@@ -50,6 +50,7 @@ TOKENS, WIDTH, CLASSES = 8192, 4096, 131072
 MANY = 65536  # tokens on eight devices
 VOCABULARIES = CLASSES, 262144, 128256, 151936  # the last two are those of Llama 3 and Qwen 2, no multiples of a chunk
 MIB = 2**20
+PACKAGES = "jax", "jaxlib", "libtpu", "optax"
 
 TEMP, SHARDED_TEMP = 330, 140  # MiB
 FLOPS = {"forward": 1.05, "hidden states only": 2.05, "fast": 3.05, "low_memory": 4.05}  # matrix products
@@ -311,9 +312,14 @@ def about(packages: tuple[str, ...]) -> str:
     return "\n".join([
         f"- command: python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
         f"- versions: Python {platform.python_version()}, " + ", ".join(f"{p} {metadata.version(p)}" for p in packages),
-        f"- shapes: {TOKENS} tokens, width {WIDTH}, {CLASSES} classes, bfloat16, value and both gradients, where no "
-        "other is named",
     ])  # fmt: skip
+
+
+def shapes() -> str:
+    return (
+        f"- shapes: {TOKENS} tokens, width {WIDTH}, {CLASSES} classes, bfloat16, value and both gradients, where no "
+        "other is named"
+    )
 
 
 def report(figures: Iterator[Figure], packages: tuple[str, ...], markdown: Path | None) -> None:
@@ -326,7 +332,7 @@ def report(figures: Iterator[Figure], packages: tuple[str, ...], markdown: Path 
         mark = "MISSED " if figure.missed else ""
         said = f"{mark}{figure.chip}, {figure.what}: {number(figure.value)} {figure.unit}".rstrip()
         print(f"{time.monotonic() - start:5.0f} s  {said}{limit}", file=sys.stderr, flush=True)
-    text = f"{about(packages)}\n\n{table(found)}"
+    text = f"{about(packages)}\n{shapes()}\n\n{table(found)}"
     print(text)
     if markdown:
         markdown.write_text(text + "\n")
@@ -344,7 +350,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--reduced", action="store_true", help="a few of them, in a few minutes")
     options = parser.parse_args()
-    report(reduced() if options.reduced else figures(), ("jax", "jaxlib", "libtpu", "optax"), options.markdown)
+    report(reduced() if options.reduced else figures(), PACKAGES, options.markdown)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ be timed here, so XLA writes each matrix product in Triton; on a GPU it would ch
 compiled too. Limits are in MiB.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,7 @@ for chip, topology in (ONE, "1x1x1"), (EIGHT, "1x8x1"):
     aot.TOPOLOGIES[chip] = {"platform": "cuda", "topology_name": "h100", "target_config": H100, "topology": topology}
 CUBLAS = {"xla_gpu_enable_triton_gemm": False}
 
+PACKAGES = "jax", "jaxlib", "jax-cuda12-pjrt", "nvidia-cublas-cu12", "nvidia-cuda-nvcc-cu12", "optax"
 TEMP = 300  # MiB
 LOSSES = {"dense": aot.dense, "fast": aot.fused("fast"), "low_memory": aot.fused("low_memory")}
 PRODUCTS = {"dense": 3, "fast": 3, "low_memory": 4}
@@ -62,6 +64,45 @@ def products(program: Any) -> list[tuple[str, str]]:
             if operands and (" dot(" in line or "__cublas$" in line):
                 found.append((types[operands[1]], types[operands[2]]))
     return found
+
+
+def traffic(program: Any) -> float:
+    """The bytes that the kernels of a program read and write; loops count once.
+
+    Each kernel reads an operand once, or the part that it gathers or slices, and writes its results once.
+    """
+    bodies, entry = aot.computations(program)
+    total = 0.0
+    types: dict[str, str] = {}
+    for text in bodies[entry].splitlines():
+        found = re.match(r"\s*(?:ROOT )?%([\w.-]+) = (\(.*?\)|\S+) ([\w-]+)\((.*?)\)", text)
+        if not found:
+            continue
+        name, kind, operation, operands = found.groups()
+        types[name] = kind
+        if operation in ("parameter", "constant", "bitcast", "tuple", "get-tuple-element"):
+            continue
+        called = re.search(r"calls=%([\w.-]+)", text)
+        parts = _parts(bodies[called[1]]) if called else {}
+        read = {o: parts.get(i) for i, o in enumerate(re.findall(r"%([\w.-]+)", operands))}
+        total += size(kind) + sum(size(types.get(o, "")) if part is None else part for o, part in read.items())
+    return total
+
+
+def _parts(body: str) -> dict[int, float]:
+    """By the number of a parameter that is only gathered or sliced from: the bytes of the parts."""
+    parts: dict[int, float] = {}
+    for name, number in re.findall(r"%([\w.-]+) = \S+ parameter\((\d+)\)", body):
+        users = [line for line in body.splitlines() if re.search(rf"[(, ]%{re.escape(name)}[,)]", line)]
+        sliced = [re.search(r" = (\S+) (?:gather|dynamic-slice)\(%" + re.escape(name) + r"[,)]", u) for u in users]
+        if users and all(sliced):
+            parts[int(number)] = sum(size(found[1]) for found in sliced if found)
+    return parts
+
+
+def size(kind: str) -> float:
+    shapes = re.findall(r"(\w+)\[([\d,]*)\]", kind)
+    return float(sum(aot.SIZES[t] * math.prod(int(n) for n in shape.split(",") if n) for t, shape in shapes))
 
 
 def one_device(name: str, options: dict[str, Any] | None = None) -> Iterator[Figure]:
@@ -88,5 +129,4 @@ def figures() -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
-    packages = "jax", "jaxlib", "jax-cuda12-pjrt", "nvidia-cublas-cu12", "nvidia-cuda-nvcc-cu12", "optax"
-    aot.report(figures(), packages, aot.arguments(__doc__).parse_args().markdown)
+    aot.report(figures(), PACKAGES, aot.arguments(__doc__).parse_args().markdown)

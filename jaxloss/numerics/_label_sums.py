@@ -10,7 +10,7 @@ from jaxloss.numerics._mesh import is_split
 from jaxloss.numerics._one_reading import Parts, label_sums_in_one_reading
 from jaxloss.numerics._row_sums import half_gaps, top_and_base
 from jaxloss.numerics._rule import pushed, rule
-from jaxloss.numerics._shapes import strided
+from jaxloss.numerics._shapes import few_classes, many_apart
 from jaxloss.numerics.guarded import clip_positive_infinity, weighed
 from jaxloss.numerics.label import is_label, label_value, others_selected, sum_without_label
 
@@ -48,7 +48,16 @@ def label_sums(x: jax.Array, labels: jax.Array, factors: jax.Array | None, axis:
     at_once = lambda x, labels, factors=None: _one_reading(x, labels, factors, axis)  # noqa: E731
     if is_split(x, (axis,)):
         return in_steps(*given)
-    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if strided(x, axis) else None)
+    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if by_steps_on_gpus(x, factors, axis) else None)
+
+
+def by_steps_on_gpus(x: jax.Array, factors: jax.Array | None, axis: int) -> bool:
+    """Whether GPUs move less where they read a row more than once.
+
+    Over a few classes, the sums of one reading are as large as the row itself: of bfloat16 262144x10 they make the
+    value and gradient move 2.9 floors instead of 2.1.
+    """
+    return many_apart(x, axis) or (factors is None and few_classes(x, axis))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))

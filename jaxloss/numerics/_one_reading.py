@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._shapes import Axes, as_tuple
-from jaxloss.numerics.guarded import weighed
+from jaxloss.numerics.guarded import largest, weighed
 
 Parts = tuple[jax.Array, ...]
 
@@ -47,9 +47,9 @@ def _linear(x: jax.Array, weights: jax.Array | None) -> Parts:
     """The weight of one element, and half its gap to the maximum times the weight: infinite for an element of -inf."""
     if weights is None:
         return ()
-    weights = jnp.broadcast_to(weights, x.shape)
-    impossible = (x == -jnp.inf) & (weights != 0)
-    return weights, jnp.where(impossible, jnp.full_like(x, jnp.inf), jnp.zeros_like(x))
+    # Not by a comparison with -inf, which XLA for GPUs would store, since the elements are compared with it above.
+    weights, infinite = jnp.broadcast_to(weights, x.shape), jnp.maximum(-x - largest(x), 0)
+    return weights, jnp.where(weights == 0, jnp.zeros_like(x), infinite)
 
 
 def _reduced(merge: Any, elements: Parts, axes: Axes) -> Parts:

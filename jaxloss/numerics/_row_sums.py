@@ -28,7 +28,7 @@ from jaxloss.numerics._forms import (
 from jaxloss.numerics._mesh import AxisName, filled, is_split, keep, max_of_shards, sum_of_shards
 from jaxloss.numerics._one_reading import Parts, sums_in_one_reading
 from jaxloss.numerics._rule import pushed, rule
-from jaxloss.numerics._shapes import Axes, as_tuple, strided
+from jaxloss.numerics._shapes import Axes, as_tuple, many_apart
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest, weighed
 
@@ -116,7 +116,7 @@ def _sums_of_row(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
     if is_split(x, as_tuple(axes)):
         return in_steps(*given)
     at_once = lambda x, targets=None: _one_reading(x, targets, axes)  # noqa: E731
-    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if strided(x, axes) else None)
+    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if many_apart(x, axes) else None)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))

@@ -33,10 +33,12 @@ def many_classes(x: jax.Array, axes: Axes) -> bool:
     return not known(*sizes) or math.prod(sizes) >= MANY
 
 
-def strided(x: jax.Array, axes: Axes) -> bool:
-    """Whether the elements of a row lie apart in memory, and there are many of them."""
-    last = {i % x.ndim for i in as_tuple(axes)} == {*range(x.ndim - len(as_tuple(axes)), x.ndim)}
-    return not last and many_classes(x, axes)
+def many_apart(x: jax.Array, axes: Axes) -> bool:
+    """Whether a row has many elements, which lie apart in memory: the operands of one reduction of several over them
+    would be stored by XLA for GPUs."""
+    taken = as_tuple(axes)
+    together = {i % x.ndim for i in taken} == {*range(x.ndim - len(taken), x.ndim)}
+    return not together and many_classes(x, axes)
 
 
 def as_tuple(axes: Axes) -> tuple[int, ...]:

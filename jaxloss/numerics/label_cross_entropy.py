@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._forms import by_platform, of_rows
-from jaxloss.numerics._label_sums import label_sums, linear_sums
+from jaxloss.numerics._label_sums import by_steps_on_gpus, label_sums, linear_sums
 from jaxloss.numerics._mesh import AxisName, filled, keep, sum_of_shards
 from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, over_shards, raised, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
@@ -143,7 +143,10 @@ def _exponentials_and_sums(x, labels, factors, axis, shards):
         return others_selected(jnp.exp(clip_positive_infinity(x) - label.base), labels, axis), label, of_factors
 
     given = (x, labels) if factors is None else (x, labels, factors)
-    return again(*given) if shards is not None else by_platform(*given, cpu=stored, default=again)
+    if shards is not None:
+        return again(*given)
+    steps = stored if by_steps_on_gpus(x, factors, axis) else None
+    return by_platform(*given, cpu=stored, default=again, gpu=steps)
 
 
 def _shares_of_sums(*numbers):

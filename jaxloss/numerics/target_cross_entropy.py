@@ -31,7 +31,7 @@ from jaxloss.numerics._row_sums import (
     top_and_base,
 )
 from jaxloss.numerics._rule import compiled, rule
-from jaxloss.numerics._shapes import Axes
+from jaxloss.numerics._shapes import Axes, many_apart
 from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
@@ -98,7 +98,9 @@ def _exponentials_and_sums(x, targets, axes, shards):
         sums, of_targets = target_sums(x, targets, axes, shards)
         return jnp.exp(clip_positive_infinity(x) - sums.base), sums, of_targets
 
-    return again(x, targets) if shards is not None else by_platform(x, targets, cpu=stored, default=again)
+    if shards is not None:
+        return again(x, targets)
+    return by_platform(x, targets, cpu=stored, default=again, gpu=stored if many_apart(x, axes) else None)
 
 
 @rule(_target_losses_and_slopes)
