@@ -1,5 +1,7 @@
 """`reduce` and `total` at their edges: dtypes of weights and masks, nothing to reduce, and what is not a number."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 
 import jaxloss
 from jaxloss import reduce, total
-from tests.compiling import jit
+from tests import cases
+from tests.compiling import jit, optimized
 
 REDUCTIONS = ["none", "sum", "mean", "sum_over_batch_size"]
 
@@ -82,3 +85,21 @@ def test_a_mask_that_is_not_boolean_is_refused(mask):
         reduce(losses, where=mask)
     assert reduce(losses, where=[True, False]) == 1
     assert jaxloss.HuberLoss()(losses, losses + 1, where=[True, False]) == 0.5
+
+
+@pytest.mark.skipif(not cases.EVERY, reason="takes seconds and a gigabyte; part of `make test-all`")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", [(10**8,), (10**4, 10**4)], ids=str)
+def test_the_mean_of_a_hundred_million_losses_keeps_its_digits(shape, dtype):
+    """Added one by one in float32, they would stop growing the sum at 2**24 times their size."""
+    x = np.random.default_rng(0).standard_exponential(shape, dtype=np.float32).astype(jnp.dtype(dtype))
+    kept = np.broadcast_to(np.arange(shape[-1]) % 3 > 0, shape)
+    parts = [(np.float64(a), k) for a, k in zip(x.reshape(100, -1), kept.reshape(100, -1), strict=True)]
+    expected = (
+        math.fsum(a.sum() for a, _ in parts) / x.size,
+        math.fsum(np.square(a).sum() for a, _ in parts) / x.size,
+        math.fsum(a[k].sum() for a, k in parts) / np.count_nonzero(kept),
+    )
+    size, square = jaxloss.AbsoluteError(), jaxloss.SquaredError()
+    got = optimized(lambda x, kept: (size(x), square(x), size(x, where=kept)))(x, kept)
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
