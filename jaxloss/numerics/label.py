@@ -79,7 +79,7 @@ def look_up(table: jax.Array, indices: jax.Array) -> jax.Array:
     """The elements of a one-dimensional table at the indices, in their shape and sharding; by a gather.
 
     TPUs take the twin, as in `label_value`. Measured: jaxlib 0.10.2, softmax_cross_entropy_with_integer_labels weights
-    256x32000, the twin takes 1.2 times the CPU time.
+    65536x10, the twin takes 1.3 times the CPU time.
     """
     table = replicated(table, (0,))
     sharding = explicit_sharding(indices)
