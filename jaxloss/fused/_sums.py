@@ -51,14 +51,15 @@ def sums_that_count(sums: Sums, kept: jax.Array | None) -> Sums:
 
 def from_all(head: Head, x: jax.Array, labels: jax.Array, static: Static) -> Sums:
     """The sums from all logits at once."""
-    z = tile.logits(head, x, static)
-    columns = lax.broadcasted_iota(jnp.int32, (1, z.shape[1]), 1)
-    return Sums(tile.log_rest(z, columns, labels), *_linear(z, columns, labels, head))
+    u = tile.products(head, x, static)
+    columns = lax.broadcasted_iota(jnp.int32, (1, u.shape[1]), 1)
+    return Sums(tile.log_rest(u, columns, labels, head.cap, head.mask), *_linear(u, columns, labels, head))
 
 
-def _linear(z: jax.Array, columns: jax.Array, labels: jax.Array, head: Head) -> tuple[jax.Array, jax.Array]:
-    """The two sums that are linear in the logits."""
-    return tile.label_logit(z, columns, labels), tile.weighted_sum(z, columns, head.factors)
+def _linear(u: jax.Array, columns: jax.Array, labels: jax.Array, head: Head) -> tuple[jax.Array, jax.Array]:
+    """The two sums that are linear in the logits, of classes that are not masked."""
+    label = tile.capped(tile.label_logit(u, columns, labels), head.cap)
+    return label, tile.weighted_sum(tile.capped(u, head.cap), columns, head.factors)
 
 
 # ------------------------------------------------------------------------------------------------- chunks of classes
@@ -75,10 +76,11 @@ def from_chunks(head: Head, x: jax.Array, labels: jax.Array, static: Static, siz
     def add(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
         top, rest, *others = carry
         part, columns = _chunk(head, i, static, size)
-        z = tile.logits(part, x, static)
-        higher = jnp.maximum(top, tile.top(z))
-        rest = rest * jnp.exp(top - higher) + tile.rest(z, columns, labels, higher)
-        return (higher, rest, *map(jnp.add, others, _linear(z, columns, labels, part))), None
+        u = tile.products(part, x, static)
+        higher = jnp.maximum(top, tile.top(u, part.cap, part.mask))
+        rest_of_tile = tile.rest(tile.logits(u, part.cap, part.mask), columns, labels, higher)
+        rest = rest * jnp.exp(top - higher) + rest_of_tile
+        return (higher, rest, *map(jnp.add, others, _linear(u, columns, labels, part))), None
 
     zero = _zeros(x, static)
     start = (numerics.clip_infinite(zero - jnp.inf), zero, zero, zero)
@@ -97,11 +99,12 @@ def _from_chunks_jvp(static, size, primals, tangents):
     @partial(jax.checkpoint, prevent_cse=False)
     def of_chunk(head: Head, x: jax.Array, labels: jax.Array, i: jax.Array) -> tuple[jax.Array, ...]:
         part, columns = _chunk(head, i, static, size)
-        z = tile.logits(part, x, static)
+        u = tile.products(part, x, static)
+        z = tile.logits(u, part.cap, part.mask)
         # Replaced before the exponential, which could be infinite for a label far above the rest.
         others = jnp.where(tile.left_out(columns, labels), jnp.full_like(z, -jnp.inf), z)
         rest = jnp.sum(jnp.exp(others - jnp.expand_dims(base, 1)), 1)
-        return rest, *_linear(z, columns, labels, part)
+        return rest, *_linear(u, columns, labels, part)
 
     def added(head: Head, x: jax.Array, labels: jax.Array) -> Sums:
         # With r = log sum_k exp(z_k) held constant, sum_k exp(z_k - r) is 1 and has the slope of r itself.

@@ -1,5 +1,8 @@
 r"""The sums over one tile: the logits z of some tokens for some classes, which are computed, summed and discarded.
 
+A tile is kept as the products $u = x W + b$. The logits, $z = c \tanh(u / c)$, and minus infinity for a class that is
+masked, are computed where they are summed, so that a cap stores one more tile at most: its slope is known from u alone.
+
 `columns` are the indices of the tile's classes, `[1, classes]`, with OVERLAP for a class that an earlier tile has;
 `labels` are the indices of the tokens' labels, `[tokens]`, with ABSENT for a label that no tile has.
 """
@@ -12,19 +15,29 @@ from jax import lax
 
 from jaxloss import numerics
 from jaxloss.fused._layer import OVERLAP, Head, Static
-from jaxloss.numerics import form, rule
+from jaxloss.numerics import form, pushed, rule
 
 
-def logits(head: Head, x: jax.Array, static: Static) -> jax.Array:
-    r"""The logits $z = c \tanh((x W + b) / c)$, minus infinity for a class that is masked."""
+def products(head: Head, x: jax.Array, static: Static) -> jax.Array:
+    """The products $u = x W + b$ of a tile."""
     # The operands are cast here, tile by tile, so that their cotangents are summed over the tiles in the wider dtype.
     x, kernel = x.astype(static.add), head.kernel.astype(static.add)
-    z = numerics.matrix_product(x, kernel, f"nd,{static.layout}->nv", static.multiply)
-    if head.bias is not None:
-        z = z + jnp.expand_dims(head.bias.astype(static.add), 0)
-    if head.cap is not None:
-        z = head.cap * numerics.tanh(z / head.cap)
-    return z if head.mask is None else _masked_logits(z, head.mask)
+    u = numerics.matrix_product(x, kernel, f"nd,{static.layout}->nv", static.multiply)
+    return u if head.bias is None else u + jnp.expand_dims(head.bias.astype(static.add), 0)
+
+
+def capped(u: jax.Array, cap: jax.Array | None) -> jax.Array:
+    r"""$c \tanh(u / c)$; u itself without a cap."""
+    return u if cap is None else cap * numerics.tanh(u / cap)
+
+
+def logits(u: jax.Array, cap: jax.Array | None, mask: jax.Array | None) -> jax.Array:
+    """The logits of the products, minus infinity for a class that is masked."""
+    return _masked(capped(u, cap), mask)
+
+
+def _masked(z: jax.Array, mask: jax.Array | None) -> jax.Array:
+    return z if mask is None else _masked_logits(z, mask)
 
 
 def _selected_logits(z: jax.Array, mask: jax.Array) -> jax.Array:
@@ -65,9 +78,11 @@ def left_out(columns: jax.Array, labels: jax.Array) -> jax.Array:
     return (columns == jnp.expand_dims(labels, 1)) | (columns == OVERLAP)
 
 
-def top(z: jax.Array) -> jax.Array:
+def top(u: jax.Array, cap: jax.Array | None, mask: jax.Array | None) -> jax.Array:
     """The largest logit of each token, made finite, so that no difference from it is inf - inf."""
-    return numerics.clip_infinite(lax.stop_gradient(jnp.max(z, 1)))
+    # The cap keeps the order. It makes a token finite whose classes are all masked; the sum over them is 0.
+    highest = lax.stop_gradient(jnp.max(_masked(u, mask), 1))
+    return numerics.clip_infinite(capped(highest, None if cap is None else lax.stop_gradient(cap)))
 
 
 # ----------------------------------------------------------------------------------------------------------- the rest
@@ -108,20 +123,23 @@ def log_of(base: jax.Array, rest: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def log_rest(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+def log_rest(
+    u: jax.Array, columns: jax.Array, labels: jax.Array, cap: jax.Array | None, mask: jax.Array | None
+) -> jax.Array:
     r"""$\log \sum_{k \ne t} e^{z_k}$, of a tile that has all classes."""
-    base = top(z)
-    return log_of(base, rest(z, columns, labels, base))
+    base = top(u, cap, mask)
+    return log_of(base, rest(logits(u, cap, mask), columns, labels, base))
 
 
 @rule(log_rest)
 def _log_rest_jvp(primals, tangents):
-    z, columns, labels = primals
+    u, columns, labels, cap, mask = primals
+    z, along = logits(u, cap, mask), pushed(capped, (u, cap), (tangents[0], tangents[3]))
     # The sum and the slope, e / sum(e), are computed from one array of exponentials. They are relative to the largest
     # logit of the rest, so that the sum is at least 1: relative to the label's, those of a confident token are 1e-20,
     # say, and would underflow in a second derivative, where they are multiplied by a cotangent of that size. A rule for
     # the slopes would not help: in a loop inside a derivative rule, as in fast mode, JAX 0.10 may ignore it.
-    base = top(_bounded(z, columns, labels))
+    base = top(_bounded(u, columns, labels), cap, mask)
     # At the label, which is left out next, no exponential may be infinite. The bound is 1 and not 0, which the largest
     # of the rest is at: a tie would halve its slope.
     e = jnp.exp(jnp.minimum(z - jnp.expand_dims(base, 1), 1))
@@ -129,11 +147,11 @@ def _log_rest_jvp(primals, tangents):
     total = jnp.sum(e, 1)
     empty = total == 0
     inverse = jnp.where(empty, jnp.zeros_like(total), 1 / jnp.where(empty, jnp.ones_like(total), total))
-    return log_of(base, total), jnp.sum(e * jnp.expand_dims(inverse, 1) * tangents[0], 1)
+    return log_of(base, total), jnp.sum(e * jnp.expand_dims(inverse, 1) * along, 1)
 
 
 def _bounded(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
-    """The logits, minus infinity at the label; a select would be stored before its maximum is taken, on CPUs."""
+    """The products, minus infinity at the label; a select would be stored before its maximum is taken, on CPUs."""
     distance = jnp.abs(columns.astype(z.dtype) - jnp.expand_dims(labels, 1).astype(z.dtype))
     return jnp.minimum(z, (distance - 0.5) * jnp.inf)
 
@@ -166,7 +184,9 @@ def _gathered_label(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.
     last = z.shape[1] - 1
     highest = columns[0, last] if numerics.known(last) else jnp.max(columns)  # the last class never overlaps
     at = jnp.clip(labels - highest + last, 0, last)
-    found = jnp.squeeze(jnp.take_along_axis(z, jnp.expand_dims(at, 1), 1), 1)
+    # Where only the gradient is asked for, XLA would gather no sooner than the slope needs it, and keep the tile until
+    # then; jaxlib before 0.12 does so nevertheless.
+    found = lax.optimization_barrier(jnp.squeeze(jnp.take_along_axis(z, jnp.expand_dims(at, 1), 1), 1))
     return jnp.where(columns[0, at] == labels, found, jnp.zeros_like(found))
 
 
@@ -186,4 +206,16 @@ def weighted_sum(z: jax.Array, columns: jax.Array, factors: jax.Array | None) ->
     return jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
 
 
-__all__ = ["label_logit", "left_out", "live_kernel", "log_of", "log_rest", "logits", "rest", "top", "weighted_sum"]
+__all__ = [
+    "capped",
+    "label_logit",
+    "left_out",
+    "live_kernel",
+    "log_of",
+    "log_rest",
+    "logits",
+    "products",
+    "rest",
+    "top",
+    "weighted_sum",
+]

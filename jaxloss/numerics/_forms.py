@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._mesh import filled, is_split
+from jaxloss.numerics._mesh import filled, is_split, varying_alike
 from jaxloss.numerics._shapes import MANY, Axes, as_tuple, few_classes, known, many_classes
 from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest
 
@@ -58,6 +58,8 @@ def by_platform(
 
     Without a function for GPUs, their programs take the default.
     """
+    # Inside `shard_map` the branches of a conditional must vary over the same mesh axes.
+    arrays = varying_alike(*arrays)
     functions = {"cpu": cpu, "default": default} if gpu is None else {"cpu": cpu, "cuda": gpu, "rocm": gpu}
     taken = branch.get()
     if taken is None:

@@ -48,7 +48,8 @@ def label_sums(x: jax.Array, labels: jax.Array, factors: jax.Array | None, axis:
     at_once = lambda x, labels, factors=None: _one_reading(x, labels, factors, axis)  # noqa: E731
     if is_split(x, (axis,)):
         return in_steps(*given)
-    return by_platform(*given, cpu=in_steps, default=at_once, gpu=in_steps if by_steps_on_gpus(x, factors, axis) else None)
+    steps = in_steps if by_steps_on_gpus(x, factors, axis) else None
+    return by_platform(*given, cpu=in_steps, default=at_once, gpu=steps)
 
 
 def by_steps_on_gpus(x: jax.Array, factors: jax.Array | None, axis: int) -> bool:

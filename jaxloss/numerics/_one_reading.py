@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import sharded_like
 from jaxloss.numerics._shapes import Axes, as_tuple
 from jaxloss.numerics.guarded import largest, weighed
 
@@ -48,7 +49,7 @@ def _linear(x: jax.Array, weights: jax.Array | None) -> Parts:
     if weights is None:
         return ()
     # Not by a comparison with -inf, which XLA for GPUs would store, since the elements are compared with it above.
-    weights, infinite = jnp.broadcast_to(weights, x.shape), jnp.maximum(-x - largest(x), 0)
+    weights, infinite = sharded_like(x, jnp.broadcast_to(weights, x.shape)), jnp.maximum(-x - largest(x), 0)
     return weights, jnp.where(weights == 0, jnp.zeros_like(x), infinite)
 
 

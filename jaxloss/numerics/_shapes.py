@@ -34,8 +34,10 @@ def many_classes(x: jax.Array, axes: Axes) -> bool:
 
 
 def many_apart(x: jax.Array, axes: Axes) -> bool:
-    """Whether a row has many elements, which lie apart in memory: the operands of one reduction of several over them
-    would be stored by XLA for GPUs."""
+    """Whether a row has many elements, which lie apart in memory.
+
+    XLA for GPUs would store the operands of one reduction of several over them.
+    """
     taken = as_tuple(axes)
     together = {i % x.ndim for i in taken} == {*range(x.ndim - len(taken), x.ndim)}
     return not together and many_classes(x, axes)

@@ -109,6 +109,24 @@ def test_no_more_is_held_than_a_few_chunks(mode, dtype):
     assert temporaries(loss, tokens, width, classes, jnp.dtype(dtype)) < most
 
 
+@pytest.mark.parametrize(("mode", "tile"), [("dense", 1.0), ("fast", 0.25), ("low_memory", 0.0625)])
+def test_a_cap_stores_one_more_tile_at_most(mode, tile):
+    """A tile of all logits, of 1024 of 4096 tokens, and of 2048 of 32768 classes, as shares of the logits."""
+    tokens, width, classes = 4096, 256, 32768
+    loss = lambda cap: lambda x, w, t: linear_softmax_cross_entropy(x, w, t, mode=mode, logit_cap=cap)
+    without, capped = (temporaries(loss(cap), tokens, width, classes) for cap in (None, 30.0))
+    assert capped - without <= 1.01 * tile * 4 * tokens * classes
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="XLA before jaxlib 0.12 gathers the label's logit late")
+@pytest.mark.parametrize(("mode", "most"), [("dense", 1.01), ("fast", 0.34)])
+def test_the_gradient_alone_holds_no_more_than_with_the_value(mode, most):
+    shape = tokens, _, classes = 4096, 256, 32768
+    loss = lambda x, w, t: linear_softmax_cross_entropy(x, w, t, mode=mode)
+    compiled = optimized(jax.grad(loss, (0, 1))).lower(*abstract(*shape)).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes <= most * 4 * tokens * classes
+
+
 SHAPES = [((4096, 256, 32768), 8), ((1024, 1024, 65536), 8), ((4096, 512, 131072), 32)]
 
 
