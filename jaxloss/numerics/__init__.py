@@ -1,6 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
-from jaxloss.numerics._forms import by_platform, form
+from jaxloss.numerics._forms import by_platform, form, of_rows
 from jaxloss.numerics._mesh import (
     AxisName,
     aligned,
@@ -129,6 +129,7 @@ __all__ = [
     "minkowski",
     "multilabel_margin",
     "nan_unless",
+    "of_rows",
     "on_mesh",
     "poisson_exact_log_rate",
     "poisson_exact_rate",

@@ -147,9 +147,10 @@ def _label_focal(name: str, rows: LabelRows, alpha: Any, gamma: Scalar, label_sm
         return _dense_focal(name, x, one_hot, (rows.axis,), weights, gamma, label_smoothing, keep)
     cross_entropy = numerics.label_nll(x, rows.labels, rows.slopes, None, rows.axis)[0]
     if own_weight is None:
-        return _focal(name, cross_entropy, gamma)
+        return numerics.of_rows([cross_entropy], lambda c: _focal(name, c, gamma), rows.axis)
     own_weight = jnp.broadcast_to(own_weight, cross_entropy.shape)
-    return own_weight * _focal(name, numerics.absent(own_weight, cross_entropy), gamma)
+    weighted = lambda c, w: w * _focal(name, numerics.absent(w, c), gamma)  # noqa: E731
+    return numerics.of_rows([cross_entropy, own_weight], weighted, rows.axis)
 
 
 def _dense_focal(
