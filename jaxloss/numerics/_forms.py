@@ -193,6 +193,25 @@ def of_rows(arrays: Sequence[jax.Array], f: Callable[..., Any], axes: Axes) -> A
     return jax.tree.map(lambda y: jnp.expand_dims(y, axes), results)
 
 
+# ------------------------------------------------------------------------------------------------------ shared results
+
+
+def _itself(x: jax.Array, bound: float) -> jax.Array:
+    del bound
+    return x
+
+
+@form(_itself)
+def as_minimum(x: jax.Array, bound: float) -> jax.Array:
+    """`x`, which is less than the bound, or infinite where that makes no difference, as a minimum of both.
+
+    XLA on CPU stores a quotient, a logarithm or an exponential that is used twice, but not a minimum of one, and
+    computes a function of a minimum beside the same function of x. Measured: jaxlib 0.10.2, value and gradient of
+    poisson_nll exact 16M, the twin takes 1.4 times the CPU time and stores 134 MB, the form 67 MB.
+    """
+    return jnp.minimum(x, bound)
+
+
 # --------------------------------------------------------------------------------------------------------- differences
 
 

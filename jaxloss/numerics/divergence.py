@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import form, sum_of_terms
+from jaxloss.numerics._forms import as_minimum, form, sum_of_terms
 from jaxloss.numerics._mesh import is_split
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._shapes import Axes, few_classes, known
@@ -109,10 +109,11 @@ def generalized_relative_entropy(log_p: jax.Array, t: jax.Array, axes: Axes = ()
 
     A term equals $t (e^d - 1 - d)$ with $d = \log p - \log t$, which is never negative.
     """
-    p = jnp.exp(log_p)
     # A negative target is kept, so that its logarithm makes the row nan.
-    target = jnp.where(t == 0, jnp.ones_like(t), t)
-    return jnp.sum(jnp.where(t == 0, p, deviance_of_gap(target, log_p - jnp.log(target), p)), axes)
+    some = t != 0
+    target = jnp.where(some, t, jnp.ones_like(t))
+    p = jnp.exp(as_minimum(log_p, 1e4))
+    return jnp.sum(deviance_of_gap(target, log_p - jnp.log(target), p, some), axes)
 
 
 @rule(generalized_relative_entropy)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import form
+from jaxloss.numerics._forms import as_minimum, form
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
 
@@ -84,10 +84,14 @@ def _expm1_jvp(primals, tangents):
 @jax.custom_jvp
 def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log(a / b)$ for positive a and b, also where the quotient overflows."""
-    quotient = a / b
-    limits = jnp.finfo(quotient.dtype)
-    safe = (quotient > float(limits.tiny)) & (quotient < float(limits.max))
-    return jnp.where(safe, jnp.log(quotient), jnp.log(a) - jnp.log(b))
+    limits = jnp.finfo(a.dtype)
+    quotient = as_minimum(a / b, float(limits.max))
+    one, large, small = jnp.ones_like(quotient), quotient >= float(limits.max), quotient <= float(limits.tiny)
+    # One logarithm for all: the factor is 1, but a power of two where the quotient would overflow or underflow.
+    root = 2.0 ** (limits.maxexp // 2)
+    factor = jnp.where(large, one / root, jnp.where(small, one * root, one))
+    exponent = jnp.where(large, one, jnp.where(small, -one, one * 0))
+    return jnp.log((a * factor) / (b / factor)) + exponent * (limits.maxexp * math.log(2))
 
 
 @rule(log_ratio)
@@ -140,7 +144,7 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
 
     In float32 the rounded logarithm of a count of 1e8 is off by 1e-6, which the Poisson deviance multiplies by the
     count. Here $\log k = e \log 2 + \log c + 2 \operatorname{atanh}(s)$, where e is the exponent of k, f its mantissa,
-    c the centre of one of 16 intervals of the mantissa, and $s = (f - c) / (f + c)$. Each number is held as a leading
+    c the centre of one of 4 intervals of the mantissa, and $s = (f - c) / (f + c)$. Each number is held as a leading
     part of a few bits, whose sums and products are exact, and a remainder. Exact products are the same whether or not
     XLA contracts them into fused multiply-adds.
     """
@@ -151,15 +155,15 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     bits = lax.bitcast_convert_type(k, jnp.int32)
     e = ((bits >> 23) - 127).astype(jnp.float32)
     f = lax.bitcast_convert_type((bits & 0x7FFFFF) | 0x3F800000, jnp.float32)
-    interval = (bits >> 19) & 15
-    centres = [1 + (2 * i + 1) / 32 for i in range(16)]
-    c, log_c, log_c_low = (_choose(interval, column) for column in zip(*map(_centre, centres), strict=True))
+    c = lax.bitcast_convert_type((bits & 0x600000) | 0x3F900000, jnp.float32)
+    centres = [_centre(1 + (2 * i + 1) / 8) for i in range(4)]
+    log_c, log_c_low = (_choose((bits >> 21) & 3, column) for column in zip(*centres, strict=True))
 
     f_high = leading(f, 11)
-    s = (f - c) / (f + c)
+    s = as_minimum((f - c) / (f + c), 1)
     s_high = leading(s, 12)
     s_low = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) / (f + c)
-    tail = 2 * s * (s * s) * atanh_tail(s * s, 1e-3)
+    tail = 2 * s * (s * s) * atanh_tail(s * s, 4e-3)
 
     difference, remainder = two_sum(x, -(e * _LN2[0] + log_c))
     for part in (e * _LN2[1], 2 * s_high):
@@ -173,10 +177,10 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
 _LN2 = (355 / 512, -28480 / 2**27, math.log(2) - 355 / 512 + 28480 / 2**27)
 
 
-def _centre(c: float) -> tuple[float, float, float]:
-    """The centre c of an interval, and log c as a leading part of 12 bits and a remainder."""
+def _centre(c: float) -> tuple[float, float]:
+    """The logarithm of the centre c of an interval as a leading part of 12 bits and a remainder."""
     high = round(math.log(c) * 2**12) / 2**12
-    return c, high, math.log(c) - high
+    return high, math.log(c) - high
 
 
 def _choose(index: jax.Array, values: tuple[float, ...]) -> jax.Array:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._forms import as_minimum
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import (
     atanh_tail,
@@ -65,19 +66,20 @@ def half_deviance_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
     r"""$k (e^d - 1 - d) = e^x - k - k (x - \log k)$ with $d = x - \log k$; $e^x$ for a count of 0."""
     counted = k > 0
     count = jnp.where(counted, k, jnp.ones_like(k))
-    rate, d = jnp.exp(x), minus_log(x, count)
-    return jnp.where(counted, deviance_of_gap(count, d, rate), rate)
+    d = minus_log(x, count)
+    return deviance_of_gap(count, d, jnp.exp(as_minimum(x, 1e4)), counted)
 
 
-def deviance_of_gap(k: jax.Array, d: jax.Array, rate: jax.Array) -> jax.Array:
+def deviance_of_gap(k: jax.Array, d: jax.Array, rate: jax.Array, counted: jax.Array) -> jax.Array:
     r"""$k (e^d - 1 - d)$ for a rate $k e^d$, which may be finite where $e^d$ is not. For values, not for slopes.
 
-    For $|d| \le 2$ the terms cancel, and a series is summed; for others they do not.
+    It is the rate where `counted` is False. For $|d| \le 2$ the terms cancel, and a series is summed; for others they
+    do not.
     """
     near = jnp.clip(d, -2, 2)
     # Bounded, because an infinite rate minus infinity would be nan.
-    logarithmic = clip_positive_infinity(k * (1 + d))
-    return jnp.where(near == d, k * (near * near * exp_tail(near, 2)), rate - logarithmic)
+    logarithmic = jnp.where(counted, clip_positive_infinity(k * (1 + d)), jnp.zeros_like(k))
+    return jnp.where(counted & (near == d), k * (near * near * exp_tail(near, 2)), rate - logarithmic)
 
 
 @rule(half_deviance_log_rate)
@@ -109,7 +111,7 @@ def half_deviance_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     # Loader's form, in which the difference r - k is exact near k; `remainder` is what its rounding error contributes.
     finite = jnp.where(r == jnp.inf, count, r)
     excess, lost = two_sum(finite, -count)
-    s = excess / (finite + count)
+    s = as_minimum(excess / (finite + count), 2)
     close = jnp.abs(s) <= 1 / 2
     s = jnp.where(close, s, jnp.zeros_like(s))
     remainder = lost * (excess / jnp.where(close, finite, count))

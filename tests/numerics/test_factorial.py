@@ -3,7 +3,8 @@
 import mpmath as mp
 import numpy as np
 
-from jaxloss.numerics.factorial import log_factorial, log_peak, stirling_error
+from jaxloss.numerics.factorial import _FROM_ONE, _TO_ONE, log_factorial, log_peak, stirling_error
+from tests import ulp
 from tests.compiling import optimized
 from tests.numerics.primitives import POSITIVE, End, Row
 
@@ -26,6 +27,17 @@ ENDS = [
 
 
 def test_the_largest_probability_that_a_poisson_law_gives_to_a_count():
-    k = np.float32([0, 0.5, 1, 7, 1e6])
-    truth = [mp.loggamma(v + 1) - (v * mp.log(v) if v else 0) + v for v in map(mp.mpf, map(float, k))]
-    np.testing.assert_allclose(optimized(log_peak)(k), [float(t) for t in truth], rtol=1e-6)
+    mp.mp.dps = ulp.DIGITS
+    k = np.concatenate([[0], COUNTS[COUNTS > 1e-30], np.linspace(0.9, 1.1, 21, dtype=np.float32)])
+    got = optimized(log_peak)(np.float32(k))
+    assert got[0] == 0
+    for g, v in zip(got[1:], map(ulp.exact, np.float32(k)[1:]), strict=True):
+        assert ulp.ulps(g, mp.loggamma(v + 1) - v * mp.log(v) + v) <= 3
+
+
+def test_the_polynomials_are_those_through_the_points_of_chebyshev():
+    mp.mp.dps = 40
+    error = lambda u: _stirling_error(1 / u) / u if u > 0.005 else mp.mpf(1) / 12 - u**2 / 360 + u**4 / 1260
+    for found, function in ((_FROM_ONE, error), (_TO_ONE, lambda k: mp.loggamma(k + 1) / k)):
+        truth = mp.chebyfit(function, [mp.mpf(0), mp.mpf(1)], len(found))[::-1]
+        np.testing.assert_allclose(found, [float(c) for c in truth], rtol=1e-11)
