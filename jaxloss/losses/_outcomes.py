@@ -71,7 +71,7 @@ def from_probabilities(
     """A divergence between two rows of probabilities, nan where one is outside [0, 1]."""
     # An outcome of probability 0 in both distributions adds 0.
     given = outcomes(name, predictions, targets, axis, where, ("predictions", "targets"), (0.0, 0.0))
-    lowest = jnp.min(jnp.minimum(given.p, given.t), given.axes, keepdims=True)
-    highest = jnp.max(jnp.maximum(given.p, given.t), given.axes, keepdims=True)
-    inside = (lowest >= 0) & (highest <= 1)
+    # Above 0 for a p below 0 or above 1, from where p - 1 is exact: one maximum instead of two extremes.
+    excess = [jnp.maximum(-a, a - 1) for a in (given.p, given.t)]
+    inside = jnp.max(jnp.maximum(*excess), given.axes, keepdims=True) <= 0
     return given.finish(divergence(name, given, formula, inside, "probabilities must be in [0, 1]"))

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import as_minimum, form, sum_of_terms
+from jaxloss.numerics._forms import form, sum_of_terms
 from jaxloss.numerics._mesh import is_split
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._shapes import Axes, few_classes, known
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import two_sum
 from jaxloss.numerics.guarded import divide, largest, times, weighed
 from jaxloss.numerics.poisson import deviance_of_gap, half_deviance_rate, log_gap, log_gap_of_ratio

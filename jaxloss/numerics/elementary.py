@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import as_minimum, form
+from jaxloss.numerics._forms import form
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 
 
 def polynomial(x: jax.Array, coefficients: list[float]) -> jax.Array:

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import as_minimum
 from jaxloss.numerics._rule import rule
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import atanh_tail, log1p, minus_log, polynomial
 from jaxloss.numerics.guarded import nan_unless
 from jaxloss.numerics.log_products import xlogx

@@ -13,19 +13,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum, stored
 from jaxloss.numerics.divergence import gap_of_logs
-from jaxloss.numerics.elementary import log1p, polynomial
+from jaxloss.numerics.elementary import atanh_tail, exp_tail, from_tiny, polynomial
 from jaxloss.numerics.guarded import divide, times
-from jaxloss.numerics.hyperbolic import tanh
-from jaxloss.numerics.log_products import xlog1py
-from jaxloss.numerics.logistic import sigmoid, softplus
-from jaxloss.numerics.poisson import log_gap_of_ratio
+from jaxloss.numerics.logistic import sigmoid
 
 
 @jax.custom_jvp
 def js_term(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$\tfrac12 p \log \frac{p}{m} + \tfrac12 q \log \frac{q}{m}$ with $m = (p + q) / 2$."""
-    return 0.25 * (p + q) * _mixing(divide(p - q, p + q))
+    s, lesser = jnp.abs(as_minimum((p - q) / _some(p + q), 2)), jnp.minimum(p, q)
+    # The lesser is at least the smallest normal number in its logarithm: at 0 the product is 0 anyhow.
+    log = jnp.log((2 * from_tiny(lesser)) / _some(p + q))
+    far = jnp.maximum(p, q) * _log_from_far(s) + lesser * log
+    return jnp.where(s * s <= 0.5, 0.5 * (p + q) * _half_mixing(s), 0.5 * far)
 
 
 @rule(js_term)
@@ -35,20 +37,39 @@ def _js_term_jvp(primals, tangents):
     return value, tangent(value, (lambda: _js_slope(p, q), tangents[0]), (lambda: _js_slope(q, p), tangents[1]))
 
 
-def _mixing(s: jax.Array) -> jax.Array:
-    r"""$(1 + s) \log(1 + s) + (1 - s) \log(1 - s) = \sum_i s^{2 i} / (i (2 i - 1))$."""
+def _some(total: jax.Array) -> jax.Array:
+    """A sum of probabilities as a divisor: 1 instead of 0."""
+    return jnp.where(total == 0, jnp.ones_like(total), total)
+
+
+def _half_mixing(s: jax.Array) -> jax.Array:
+    r"""Half of $(1 + s) \log(1 + s) + (1 - s) \log(1 - s) = \sum_i s^{2 i} / (i (2 i - 1))$ for $s^2 \le 1/2$."""
     w = jnp.minimum(s * s, 0.5)
-    terms = 20 if s.dtype == jnp.float32 else 46
-    series = w * polynomial(w, [1 / (i * (2 * i - 1)) for i in range(1, terms)])
-    return jnp.where(s * s <= 0.5, series, xlog1py(1 + s, s) + xlog1py(1 - s, -s))
+    return w * polynomial(w, _MIXING if s.dtype == jnp.float32 else [0.5 / (i * (2 * i - 1)) for i in range(1, 46)])
+
+
+def _log_from_far(s: jax.Array) -> jax.Array:
+    r"""$\log(1 + s)$ for s from 0.7 to 1."""
+    return s * polynomial(s, _LOG_FROM_FAR) if s.dtype == jnp.float32 else jnp.log(1 + s)
+
+
+# The polynomials through the Chebyshev points, of log(1 + s) / s from s = 0.7 to 1 and of the half of the series over w
+# from w = 0 to 1/2, exact to 2e-9.
+_LOG_FROM_FAR = [0.99800916958, -0.48407706827, 0.27760465764, -0.13624453701, 0.044820864221, -0.0069659066918]
+_MIXING = [
+    0.50000000039, 0.08333320752, 0.033339953464, 0.017724664092, 0.012418678921, 0.000484221492, 0.027297879622,
+    -0.032337352388, 0.03095816987,
+]  # fmt: skip
 
 
 @jax.custom_jvp
 def _js_slope(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$\tfrac12 \log \frac{p}{m}$; 0 where p and q are 0, and finite where p alone is 0."""
-    s = divide(p - q, p + q)
-    far = log_gap_of_ratio(p, 0.5 * (p + q))
-    return 0.5 * jnp.where(s > -0.5, log1p(jnp.maximum(s, -0.5)), far)
+    # With s = (p - q) / (p + q) it is half of log(1 + s) = 2 atanh(z), z = s / (2 + s) = (p - q) / (3 p + q).
+    z = as_minimum((p - q) / _some(3 * p + q), 1)
+    w = jnp.minimum(z * z, 1 / 9)
+    far = 0.5 * jnp.log((2 * from_tiny(p)) / _some(p + q))
+    return jnp.where(2 * p >= q, z + z * w * atanh_tail(w, 1 / 9), far)
 
 
 @rule(_js_slope)
@@ -64,7 +85,13 @@ def _js_slope_jvp(primals, tangents):
 @jax.custom_jvp
 def js_log_term(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
     r"""`js_term` from log-probabilities, exact where they nearly agree."""
-    return 0.25 * (jnp.exp(log_p) + jnp.exp(log_q)) * _mixing(tanh(0.5 * gap_of_logs(log_p, log_q)))
+    # With e the quotient of the lesser and the greater, s = (1 - e) / (1 + e) and log(1 - s) = log(1 + s) - |gap|.
+    gap = jnp.minimum(jnp.abs(gap_of_logs(log_p, log_q)), 1e4)
+    greater, e = jnp.exp(jnp.maximum(log_p, log_q)), as_minimum(jnp.exp(-gap), 2)
+    total, u = greater + greater * e, _complement(gap, e)
+    s = as_minimum(u / (2 - u), 2)
+    far = 0.5 * (total * _log_from_far(s) - (greater * e) * gap)
+    return jnp.where(s * s <= 0.5, 0.5 * total * _half_mixing(s), far)
 
 
 @rule(js_log_term)
@@ -73,7 +100,7 @@ def _js_log_term_jvp(primals, tangents):
     value = js_log_term(log_p, log_q)
     return value, tangent(
         value,
-        (lambda: 0.5 * _js_log_slope(log_p, log_q), tangents[0]),
+        (lambda: stored(0.5 * _js_log_slope(log_p, log_q)), tangents[0]),
         (lambda: 0.5 * _js_log_slope(log_q, log_p), tangents[1]),
     )
 
@@ -95,9 +122,22 @@ def _js_log_slope_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _log_share(gap: jax.Array) -> jax.Array:
-    r"""$\log \frac{p}{m} = \log(1 + \tanh \frac{d}{2}) = \log 2 - \log(1 + e^{-d})$ of a gap $d = \log p - \log q$."""
-    near = jnp.maximum(gap, -1)
-    return jnp.where(gap >= -1, log1p(tanh(0.5 * near)), math.log(2) - softplus(-gap))
+    r"""$\log \frac{p}{m} = \log 2 - \log(1 + e^{-d})$ of a gap $d = \log p - \log q$."""
+    # With e = exp(-|d|) and u = 1 - e it is 2 atanh(z), from d = -log 2 up, of z = u / (3 + e) or z = -u / (1 + 3 e).
+    size, positive, far = jnp.abs(gap), gap >= 0, gap < -math.log(2)
+    e = as_minimum(jnp.exp(as_minimum(-size, 1)), 2)
+    u = _complement(size, e)
+    numerator = jnp.where(far, e, jnp.where(positive, u, -u))
+    denominator = jnp.where(far, 2 + e, jnp.where(positive, 3 + e, 1 + 3 * e))
+    z = as_minimum(numerator / denominator, 1)
+    log = 2 * z * (1 + z * z * atanh_tail(z * z, 1 / 9))
+    return jnp.where(far, gap + (math.log(2) - log), log)
+
+
+def _complement(gap: jax.Array, e: jax.Array) -> jax.Array:
+    r"""$1 - e^{-d}$ of a gap d of at least 0, from $e^{-d}$."""
+    near = jnp.minimum(gap, 0.7)
+    return jnp.where(gap <= 0.7, near * (1 - near * exp_tail(-near, 0.7)), 1 - e)
 
 
 @rule(_log_share)

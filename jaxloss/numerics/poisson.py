@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import as_minimum
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import (
     atanh_tail,
     exp_tail,
