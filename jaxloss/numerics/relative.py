@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import atanh_tail, log_ratio
 from jaxloss.numerics.guarded import absolute, clip_positive_infinity, divide
 
@@ -80,8 +81,10 @@ def _squared_log_gap_jvp(primals, tangents):
 
 def _log_gap_slope(x: jax.Array, t: jax.Array) -> jax.Array:
     r"""$2 (\log(1 + x) - \log(1 + t)) / (1 + x)$, and 0 at infinity."""
-    finite = clip_positive_infinity(x)
-    return jnp.where(x == jnp.inf, jnp.zeros_like(x), 2 * _log_gap(finite, t) * (1 / (1 + finite)))
+    # Selected, not clipped as in `_log_gap`: XLA on CPU would store a quotient that the value shares.
+    infinite = x == jnp.inf
+    finite = jnp.where(infinite, jnp.zeros_like(x), x)
+    return jnp.where(infinite, jnp.zeros_like(x), 2 * _log_gap(finite, t) * (1 / (1 + finite)))
 
 
 @jax.custom_jvp
@@ -90,7 +93,7 @@ def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
     high_x, high_t = clip_positive_infinity(x), clip_positive_infinity(t)
     # Half of the sum is taken by the difference: the sum overflows, and so does that of halves, which XLA factors.
     half = 0.5 * (high_x - high_t)
-    s = half / ((1 + high_x) - half)
+    s = as_minimum(half / ((1 + high_x) - half), 2)
     close = jnp.abs(s) <= 1 / 2
     near = jnp.where(close, s, jnp.zeros_like(s))
     w, one = near * near, jnp.ones_like(x)

@@ -64,18 +64,27 @@ def test_the_gradient_through_log_softmax_is_all_that_is_held(loss):
     assert _temporaries(jax.value_and_grad(loss), LOGITS, LOGITS) < 0.02 * BYTES
 
 
-ELEMENTWISE = [case for case in cases.each() if all(d.axes == "..." for d in case.arrays.values())]
+ELEMENTWISE = [case for case in cases.programs() if all(d.axes == "..." for d in case.arrays.values())]
+# The power of the focal loss is computed once for value and slope, and the exponential that it is a power of.
+HELD = {"sigmoid_focal_loss": 2}
 
 
+@needs_forms
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=lambda case: case.id)
-def test_elementwise_losses_hold_at_most_ten_arrays_of_the_size_of_the_input(case):
-    """XLA on CPU writes out each intermediate result that is used twice and costly to repeat: a logarithm, a power."""
+def test_elementwise_losses_hold_at_most_one_array_of_the_size_of_the_input(case):
+    """XLA on CPU stores the losses before it sums them, where it does not write them into the gradient's array."""
     arrays = {name: jax.ShapeDtypeStruct((2**20,), jnp.float32) for name in case.arrays}
     form = case.make()
     step = lambda arrays: jax.value_and_grad(lambda p: case.reduced(form, {**arrays, case.predictions: p}))(
         arrays[case.predictions]
     )
-    assert _temporaries(step, arrays) < 10 * 2**22
+    assert _temporaries(step, arrays) < (HELD.get(case.fn.__name__, 1) + 0.1) * 2**22
+
+
+@needs_forms
+@pytest.mark.parametrize("loss", [jaxloss.js_divergence, jaxloss.js_divergence_from_logits])
+def test_the_divergence_of_jensen_and_shannon_holds_one_array(loss):
+    assert _temporaries(jax.value_and_grad(lambda x, y: loss(x, y).mean()), LOGITS, LOGITS) < 1.05 * BYTES
 
 
 def _equations(jaxpr) -> int:
