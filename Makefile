@@ -7,8 +7,9 @@ EXTRAS := test
 AOT_PYTHON ?= $(firstword $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python) $(shell command -v python3.13) $(PYTHON))
 AOT_VENV ?= .venv-aot
 AOT_CUDA_VENV ?= .venv-aot-cuda
+BARE_VENV ?= .venv-bare
 
-.PHONY: test test-all demo notebooks lint bench aot aot-cuda clean
+.PHONY: test test-all demo notebooks pages lint build bench aot aot-cuda clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -29,10 +30,22 @@ demo: $(BIN)/examples.installed  ## train on real data, beside statsmodels
 notebooks: $(BIN)/examples.installed  ## execute every notebook
 	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
 
+pages: $(BIN)/test.installed  ## write the generated pages, and run the examples of all of them
+	$(BIN)/python docs/catalogue.py
+	$(BIN)/python -m pytest --every tests/test_structure.py -k page
+
 lint: $(BIN)/dev.installed $(BIN)/test.installed  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+build: $(BIN)/release.installed  ## wheel and source distribution, checked; the wheel tried in an environment with JAX alone
+	rm -rf dist $(BARE_VENV)
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv $(BARE_VENV)
+	$(BARE_VENV)/bin/python -m pip install --quiet dist/*.whl
+	$(BARE_VENV)/bin/python -I .ci/bare.py
 
 bench: $(BIN)/bench.installed  ## every peer beside us, in one run
 	$(BIN)/python benchmarks/run.py
@@ -46,4 +59,4 @@ aot-cuda:  ## the same on H100s, compiled without one; its environment takes 5.5
 	$(AOT_CUDA_VENV)/bin/python benchmarks/aot_cuda.py
 
 clean:
-	rm -rf $(VENV) $(AOT_VENV) $(AOT_CUDA_VENV) .jax_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AOT_VENV) $(AOT_CUDA_VENV) $(BARE_VENV) dist .jax_cache .pytest_cache .ruff_cache
