@@ -50,13 +50,15 @@ build: $(BIN)/release.installed  ## wheel and source distribution, checked; the 
 bench: $(BIN)/bench.installed  ## every peer beside us, in one run
 	$(BIN)/python benchmarks/run.py
 
-aot:  ## what the fused last layer costs on TPUs, compiled without one; REDUCED=1 for a few figures
+aot:  ## what the fused last layer costs and every loss moves on TPUs, compiled without one; REDUCED=1 for a few figures
 	$(MAKE) PYTHON=$(AOT_PYTHON) VENV=$(AOT_VENV) $(AOT_VENV)/bin/aot.installed
 	$(AOT_VENV)/bin/python benchmarks/aot.py $(if $(REDUCED),--reduced)
+	$(AOT_VENV)/bin/python benchmarks/aot_rows.py $(if $(REDUCED),--reduced)
 
 aot-cuda:  ## the same on H100s, compiled without one; its environment takes 5.5 GB
 	$(MAKE) PYTHON=$(AOT_PYTHON) VENV=$(AOT_CUDA_VENV) $(AOT_CUDA_VENV)/bin/aot-cuda.installed
 	$(AOT_CUDA_VENV)/bin/python benchmarks/aot_cuda.py
+	$(AOT_CUDA_VENV)/bin/python benchmarks/aot_rows.py --cuda
 
 clean:
 	rm -rf $(VENV) $(AOT_VENV) $(AOT_CUDA_VENV) $(BARE_VENV) dist .jax_cache .pytest_cache .ruff_cache

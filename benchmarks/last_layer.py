@@ -161,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     if torch is not None:
         torch.set_num_threads(threads())
-    head = ["N x D x V", "contender", "CPU seconds", "matrix products", "of optax", "temp MB", "of optax' temp"]
+    head = ["N x D x V", "contender", "CPU seconds", "matrix products", "of optax", "temp MB", "of optax's temp"]
     lines: list[list[str]] = []
     for shape, sizes in SHAPES.items():
         if options.only not in shape:

@@ -35,8 +35,9 @@ def linear_sums(x: jax.Array, factors: jax.Array | None, top: jax.Array, axis: i
 def label_sums(x: jax.Array, labels: jax.Array, factors: jax.Array | None, axis: int) -> Parts:
     r"""The maximum, $\sum_{j \ne t} e^{x_j - top}$, the label's logit, and the `linear_sums` of the factors.
 
-    On accelerators the row is read once, by one reduction; the twin reads it twice. Measured: `make aot`,
-    softmax_cross_entropy_with_integer_labels 65536x1000.
+    On accelerators the row is read once, by one reduction. Measured: libtpu 0.0.50.1, compiled for v5e,
+    softmax_cross_entropy_with_integer_labels 65536x1000, value and gradient move 2.01 floors with the twin and 1.51
+    with the form.
     """
     given = [x, labels] if factors is None else [x, labels, factors]
 

@@ -103,8 +103,9 @@ def _plain_linear(x: jax.Array, targets: jax.Array | None, top: jax.Array, axes:
 def _sums_of_row(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
     r"""The maximum of a row, its ties and its rest, and with targets y $\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$.
 
-    On accelerators the row is read once, by one reduction; the twin reads it twice. Measured: `make aot`,
-    softmax_cross_entropy 65536x1000.
+    On accelerators the row is read once, by one reduction. Measured: libtpu 0.0.50.1, compiled for v5e,
+    softmax_cross_entropy 65536x1000, value and gradient move 4.39 floors with the twin, which stores 1 GB, and 1.67
+    with the form.
     """
     given = [x] if targets is None else [x, targets]
 
