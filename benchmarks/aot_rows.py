@@ -132,7 +132,7 @@ def pulled_back(f: Callable[..., Any], *, gradient: bool) -> Callable[..., Any]:
 
     def run(x: jax.Array, cotangent: jax.Array) -> Any:
         value, pull = jax.vjp(f, x)
-        return value, pull(cotangent)[0]
+        return value, pull(cotangent.astype(value.dtype))[0]
 
     return run if gradient else lambda x, cotangent: f(x)
 
@@ -145,7 +145,10 @@ def moved(row: Row, loss: Callable[..., Any], arrays: tuple[Any, ...], chip: str
     like = jax.tree.map(lambda _: placed, jax.eval_shape(run, *arrays))
     program = jax.jit(run, out_shardings=like).lower(*given).compile()
     sizes = [math.prod(a.shape) * a.dtype.itemsize for a in arrays]
-    floor = 2 * sizes[0] * (1 + gradient) if whole else sum(sizes) + gradient * sizes[0]
+    floor = sum(sizes) + gradient * sizes[0]
+    if whole:  # without a gradient there is no cotangent, and the logarithms are written in either case
+        written = jax.eval_shape(loss, arrays[0])
+        floor = floor - (not gradient) * sizes[1] + math.prod(written.shape) * written.dtype.itemsize
     temp = program.memory_analysis().temp_size_in_bytes / aot.MIB
     if chip == aot_cuda.ONE:
         return Moved(aot_cuda.traffic(program) / floor, temp, -1)
