@@ -87,12 +87,17 @@ def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log(a / b)$ for positive a and b, also where the quotient overflows."""
     limits = jnp.finfo(a.dtype)
     quotient = as_minimum(a / b, float(limits.max))
-    one, large, small = jnp.ones_like(quotient), quotient >= float(limits.max), quotient <= float(limits.tiny)
-    # One logarithm for all: the factor is 1, but a power of two where the quotient would overflow or underflow.
+    # One logarithm for all: the factor is 1, but a power of two where the quotient would overflow or underflow. An
+    # infinite operand has none: the other one, times the power, could overflow too.
+    one = jnp.ones_like(quotient)
+    large, small = (quotient >= float(limits.max)) & (a < jnp.inf), (quotient <= float(limits.tiny)) & (b < jnp.inf)
     root = 2.0 ** (limits.maxexp // 2)
-    factor = jnp.where(large, one / root, jnp.where(small, one * root, one))
-    exponent = jnp.where(large, one, jnp.where(small, -one, one * 0))
-    return jnp.log((a * factor) / (b / factor)) + exponent * (limits.maxexp * math.log(2))
+    factor, inverse, exponent = (
+        jnp.where(large, up, jnp.where(small, down, middle))
+        for up, down, middle in ((one / root, one * root, one), (one * root, one / root, one), (one, -one, one * 0))
+    )
+    # Not b / factor: XLA would multiply both factors, whose product underflows.
+    return jnp.log((a * factor) / (b * inverse)) + exponent * (limits.maxexp * math.log(2))
 
 
 @rule(log_ratio)

@@ -84,7 +84,7 @@ def _log_gap_slope(x: jax.Array, t: jax.Array) -> jax.Array:
     # Selected, not clipped as in `_log_gap`: XLA on CPU would store a quotient that the value shares.
     infinite = x == jnp.inf
     finite = jnp.where(infinite, jnp.zeros_like(x), x)
-    return jnp.where(infinite, jnp.zeros_like(x), 2 * _log_gap(finite, t) * (1 / (1 + finite)))
+    return jnp.where(infinite, jnp.zeros_like(x), 2 * _log_gap(finite, t) / (1 + finite))
 
 
 @jax.custom_jvp

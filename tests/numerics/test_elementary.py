@@ -18,6 +18,10 @@ ENDS = [
     End(log1p, (-1.0,), -np.inf, (np.inf,)),
     End(log_from_tiny, (0.0,), np.log(TINY), (0,)),
     End(log_ratio, (1e30, 1e-30), 60 * np.log(10), (1e-30, -1e30)),
+    End(log_ratio, (1e-30, 1e30), -60 * np.log(10), (1e30, -1e-30)),
+    End(log_ratio, (1.0, 0.0), np.inf, (1, -np.inf)),
+    End(log_ratio, (1.0, np.inf), -np.inf, (1, 0)),
+    End(log_ratio, (1e30, np.inf), -np.inf, (1e-30, 0)),
 ]
 
 
