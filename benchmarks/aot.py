@@ -13,6 +13,7 @@ with one, so of that mode operations are counted this way, but no time.
 """
 
 import argparse
+import math
 import platform
 import re
 import sys
@@ -160,6 +161,12 @@ def computations(program: Any) -> tuple[dict[str, str], str]:
     return {name: body for _, name, body in parts}, next(name for entry, name, _ in parts if entry)
 
 
+def size(kind: str) -> float:
+    """The bytes of an array, or of a tuple of them, by its type in the text of a program."""
+    shapes = re.findall(r"(\w+)\[([\d,]*)\]", kind)
+    return float(sum(SIZES[t] * math.prod(int(n) for n in shape.split(",") if n) for t, shape in shapes))
+
+
 def sent(program: Any) -> tuple[float, Counter[str]]:
     """MiB of the results of the collectives on each device, and how many of each kind; loops multiplied out."""
     bodies, entry = computations(program)
@@ -173,9 +180,7 @@ def sent(program: Any) -> tuple[float, Counter[str]]:
         total, kinds = 0.0, Counter[str]()
         for line in bodies[name].splitlines():
             if found := re.search(COLLECTIVE, line):
-                results = re.findall(r"(\w+)\[([\d,]*)\]", found[1])
-                sizes = [SIZES[t] * np.prod([int(n) for n in shape.split(",") if n]) for t, shape in results]
-                total += float(sum(sizes)) / MIB
+                total += size(found[1]) / MIB
                 kinds[found[2]] += 1
             loop = re.search(r"condition=%([\w.-]+), body=", line)
             times = turns(loop[1]) if loop else 1

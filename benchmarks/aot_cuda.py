@@ -7,7 +7,6 @@ be timed here, so XLA writes each matrix product in Triton; on a GPU it would ch
 compiled too. Limits are in MiB.
 """
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -85,7 +84,7 @@ def traffic(program: Any) -> float:
         called = re.search(r"calls=%([\w.-]+)", text)
         parts = _parts(bodies[called[1]]) if called else {}
         read = {o: parts.get(i) for i, o in enumerate(re.findall(r"%([\w.-]+)", operands))}
-        total += size(kind) + sum(size(types.get(o, "")) if part is None else part for o, part in read.items())
+        total += aot.size(kind) + sum(aot.size(types.get(o, "")) if part is None else part for o, part in read.items())
     return total
 
 
@@ -96,13 +95,8 @@ def _parts(body: str) -> dict[int, float]:
         users = [line for line in body.splitlines() if re.search(rf"[(, ]%{re.escape(name)}[,)]", line)]
         sliced = [re.search(r" = (\S+) (?:gather|dynamic-slice)\(%" + re.escape(name) + r"[,)]", u) for u in users]
         if users and all(sliced):
-            parts[int(number)] = sum(size(found[1]) for found in sliced if found)
+            parts[int(number)] = sum(aot.size(found[1]) for found in sliced if found)
     return parts
-
-
-def size(kind: str) -> float:
-    shapes = re.findall(r"(\w+)\[([\d,]*)\]", kind)
-    return float(sum(aot.SIZES[t] * math.prod(int(n) for n in shape.split(",") if n) for t, shape in shapes))
 
 
 def one_device(name: str, options: dict[str, Any] | None = None) -> Iterator[Figure]:

@@ -14,6 +14,7 @@ above its limit makes the script fail.
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aot
@@ -34,6 +35,7 @@ import jaxloss
 CHIPS = "v5e", "v5p", "v6e"
 ELEMENTS = {"64M": (1 << 26,)}
 ROWS = {"262144x10": (262144, 10), "65536x1000": (65536, 1000), "4096x32000": (4096, 32000)}
+FEWER = {name: shape for name, shape in ROWS.items() if shape[-1] < 32000}
 FIRST = {"1000x65536 on axis 0": (1000, 65536), "16x21x512x512 on axis 1": (16, 21, 512, 512)}
 DTYPES = "float32", "bfloat16"
 
@@ -88,25 +90,26 @@ def js_by_hand(p: jax.Array, q: jax.Array) -> jax.Array:
 
 def rows() -> list[Row]:
     """The rows of the benchmark, and those that only this script has."""
-    classes = {k: v for k, v in ROWS.items() if v[-1] < 32000}
     return [
-        *peers.rows(),
+        *map(large, peers.rows()),
         Row("log_softmax", jaxloss.log_softmax, peers.errors, ROWS, {"jax": jax.nn.log_softmax}),
-        Row("js_divergence", jaxloss.js_divergence, probabilities_twice, classes, {"jax": js_by_hand}),
-        Row("js_divergence_from_logits", lambda x, y: jaxloss.js_divergence_from_logits(x, y), peers.errors, classes),
+        Row("js_divergence", jaxloss.js_divergence, probabilities_twice, FEWER, {"jax": js_by_hand}),
+        Row("js_divergence_from_logits", lambda x, y: jaxloss.js_divergence_from_logits(x, y), peers.errors, FEWER),
         Row("categorical cross-entropy of images", by_axis, images_and_labels, FIRST),
-        *margins.rows(),
+        *map(large, margins.rows()),
     ]
 
 
-def shapes_of(row: Row) -> dict[str, tuple[int, ...]]:
-    """Larger than a chip's vector memory, into which smaller arrays would be copied: a copy is counted as traffic."""
+def large(row: Row) -> Row:
+    """A row of the benchmark at shapes that are larger than a chip's vector memory.
+
+    Smaller arrays would be copied into it, and a copy is counted as traffic.
+    """
     if all(len(shape) == 1 for shape in row.shapes.values()):
-        return ELEMENTS
+        return replace(row, shapes=ELEMENTS)
     if "65536x10" in row.shapes:
-        return {k: v for k, v in ROWS.items() if v[-1] < 32000 or "4096x32000" in row.shapes}
-    largest = max(row.shapes.items(), key=lambda item: np.prod(item[1]))
-    return row.shapes if row.shapes is ROWS or row.shapes is FIRST or "65536x1000" in row.shapes else dict([largest])
+        return replace(row, shapes=ROWS if "4096x32000" in row.shapes else FEWER)
+    return replace(row, shapes=dict([max(row.shapes.items(), key=lambda item: np.prod(item[1]))]))
 
 
 def arrays_of(row: Row, shape: tuple[int, ...], dtype: str) -> tuple[jax.ShapeDtypeStruct, ...]:
@@ -157,7 +160,7 @@ def moved(row: Row, loss: Callable[..., Any], arrays: tuple[Any, ...], chip: str
 
 
 def line(row: Row, shape: str, dtype: str, chips: tuple[str, ...]) -> Line:
-    arrays = arrays_of(row, shapes_of(row)[shape], dtype)
+    arrays = arrays_of(row, row.shapes[shape], dtype)
     of = lambda loss, chips, gradient=True: [moved(row, loss, arrays, c, gradient=gradient) for c in chips]  # noqa: E731
     # What a peer moves differs little from chip to chip, and its programs would double the time.
     theirs = {name: of(loss, chips[:1])[0] for name, loss in row.peers.items() if name in ("optax", "jax")}
@@ -165,7 +168,7 @@ def line(row: Row, shape: str, dtype: str, chips: tuple[str, ...]) -> Line:
 
 
 def lines(only: str, chips: tuple[str, ...], *, reduced: bool) -> Iterator[Line]:
-    chosen = [(r, s, d) for r in rows() for s in shapes_of(r) for d in DTYPES if only in f"{r.name} {s} {d}"]
+    chosen = [(r, s, d) for r in rows() for s in r.shapes for d in DTYPES if only in f"{r.name} {s} {d}"]
     if reduced:
         chosen = [(r, s, d) for r, s, d in chosen if s == "65536x1000" and r.name in REDUCED]
     for row, shape, dtype in (bar := tqdm(chosen, unit="row")):

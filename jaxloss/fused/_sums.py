@@ -59,7 +59,7 @@ def from_all(head: Head, x: jax.Array, labels: jax.Array, static: Static) -> Sum
 def _linear(u: jax.Array, columns: jax.Array, labels: jax.Array, head: Head) -> tuple[jax.Array, jax.Array]:
     """The two sums that are linear in the logits, of classes that are not masked."""
     label = tile.capped(tile.label_logit(u, columns, labels), head.cap)
-    return label, tile.weighted_sum(tile.capped(u, head.cap), columns, head.factors)
+    return label, tile.weighted_sum(u, columns, head.factors, head.cap)
 
 
 # ------------------------------------------------------------------------------------------------- chunks of classes

@@ -150,10 +150,10 @@ def _log_rest_jvp(primals, tangents):
     return log_of(base, total), jnp.sum(e * jnp.expand_dims(inverse, 1) * along, 1)
 
 
-def _bounded(z: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
+def _bounded(u: jax.Array, columns: jax.Array, labels: jax.Array) -> jax.Array:
     """The products, minus infinity at the label; a select would be stored before its maximum is taken, on CPUs."""
-    distance = jnp.abs(columns.astype(z.dtype) - jnp.expand_dims(labels, 1).astype(z.dtype))
-    return jnp.minimum(z, (distance - 0.5) * jnp.inf)
+    distance = jnp.abs(columns.astype(u.dtype) - jnp.expand_dims(labels, 1).astype(u.dtype))
+    return jnp.minimum(u, (distance - 0.5) * jnp.inf)
 
 
 # ------------------------------------------------------------------------------- the label's logit, the smoothed label
@@ -197,13 +197,13 @@ def _found_label_jvp(primals, tangents):
     return _found_label(*primals), jnp.sum(is_label.astype(tangents[0].dtype) * tangents[0], 1)
 
 
-def weighted_sum(z: jax.Array, columns: jax.Array, factors: jax.Array | None) -> jax.Array:
+def weighted_sum(u: jax.Array, columns: jax.Array, factors: jax.Array | None, cap: jax.Array | None) -> jax.Array:
     r"""$\sum_k b_k z_k$, the sum of the logits times their factors; 0 without factors."""
     if factors is None:
-        return jnp.zeros_like(z, shape=z.shape[:1])
-    factors = jnp.expand_dims(factors.astype(z.dtype), 0)
+        return jnp.zeros_like(u, shape=u.shape[:1])
+    factors = jnp.expand_dims(factors.astype(u.dtype), 0)
     factors = jnp.where(columns == OVERLAP, jnp.zeros_like(factors), factors)
-    return jnp.sum(numerics.times(jnp.broadcast_to(factors, z.shape), z), 1)
+    return jnp.sum(numerics.times(jnp.broadcast_to(factors, u.shape), capped(u, cap)), 1)
 
 
 __all__ = [

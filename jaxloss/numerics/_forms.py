@@ -60,10 +60,10 @@ def by_platform(
     """
     # Inside `shard_map` the branches of a conditional must vary over the same mesh axes.
     arrays = varying_alike(*arrays)
-    functions = {"cpu": cpu, "default": default} if gpu is None else {"cpu": cpu, "cuda": gpu, "rocm": gpu}
+    functions = {"cpu": cpu} if gpu is None else {"cpu": cpu, "cuda": gpu, "rocm": gpu}
     taken = branch.get()
     if taken is None:
-        return lax.platform_dependent(*arrays, **functions | {"default": default})
+        return lax.platform_dependent(*arrays, default=default, **functions)
     return functions.get(taken, default)(*arrays)
 
 
@@ -134,11 +134,12 @@ def _one_reduction_jvp(axes, primals, tangents):
     return _one_reduction(*primals, axes), _each_sum(tangents[0], tangents[1], axes)
 
 
-def _selected_sums(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+def selected_sums(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    """`total_and_rest`, by a select."""
     return _each_sum(e, jnp.where(e == 1, jnp.zeros_like(e), e), axes)
 
 
-@form(_selected_sums)
+@form(selected_sums)
 def total_and_rest(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     r"""$\sum_j e_j$ and $\sum_{e_j < 1} e_j$ of stored exponentials $e \le 1$; the axes are kept with length 1.
 
@@ -157,7 +158,7 @@ def _zero_at_one(e: jax.Array, zero: jax.Array | float = 0.0) -> jax.Array:
 
 
 def _sums_of_shared(x: jax.Array, base: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    return _selected_sums(jnp.exp(clip_positive_infinity(x) - base), axes)
+    return selected_sums(jnp.exp(clip_positive_infinity(x) - base), axes)
 
 
 @form(_sums_of_shared)

@@ -12,15 +12,14 @@ from jaxloss.numerics._row_sums import half_gaps, top_and_base
 from jaxloss.numerics._rule import pushed, rule
 from jaxloss.numerics._shapes import few_classes, many_apart
 from jaxloss.numerics.guarded import clip_positive_infinity, weighed
-from jaxloss.numerics.label import is_label, label_value, others_selected, sum_without_label
+from jaxloss.numerics.label import compared_value, is_label, label_value, others_selected, sum_without_label
 
 
 def _plain_sums(x: jax.Array, labels: jax.Array, factors: jax.Array | None, axis: int) -> Parts:
     top, base = top_and_base(x, axis)
     e = jnp.exp(clip_positive_infinity(x) - base)
     rest = jnp.sum(others_selected(e, labels, axis), axis, keepdims=True)
-    logit = jnp.sum(jnp.where(is_label(x, labels, axis), x, jnp.zeros_like(x)), axis, keepdims=True)
-    return top, rest, logit, *linear_sums(x, factors, top, axis)
+    return top, rest, compared_value(x, labels, axis), *linear_sums(x, factors, top, axis)
 
 
 def linear_sums(x: jax.Array, factors: jax.Array | None, top: jax.Array, axis: int) -> Parts:

@@ -21,6 +21,7 @@ from jaxloss.numerics._forms import (
     beyond,
     by_platform,
     form,
+    selected_sums,
     total_and_rest,
     total_and_rest_of_logits,
     two_sums,
@@ -30,7 +31,7 @@ from jaxloss.numerics._one_reading import Parts, sums_in_one_reading
 from jaxloss.numerics._rule import pushed, rule
 from jaxloss.numerics._shapes import Axes, as_tuple, many_apart
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest, weighed
+from jaxloss.numerics.guarded import clip_infinite, clip_positive_infinity, largest, one_if_zero, weighed
 
 
 class RowSums(NamedTuple):
@@ -89,13 +90,12 @@ def raised(linear: Sequence[jax.Array], up: jax.Array) -> tuple[jax.Array, ...]:
 
 def _plain_sums(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
     top, base = top_and_base(x, axes)
-    e = jnp.exp(clip_positive_infinity(x) - base)
-    rest = jnp.sum(jnp.where(e == 1, jnp.zeros_like(e), e), axes, keepdims=True)
-    ties = _whole(jnp.sum(e, axes, keepdims=True) - rest)
-    return top, ties, rest, *_plain_linear(x, targets, top, axes)
+    total, rest = selected_sums(jnp.exp(clip_positive_infinity(x) - base), axes)
+    return top, _whole(total - rest), rest, *sums_of_targets(x, targets, top, axes)
 
 
-def _plain_linear(x: jax.Array, targets: jax.Array | None, top: jax.Array, axes: Axes) -> Parts:
+def sums_of_targets(x: jax.Array, targets: jax.Array | None, top: jax.Array, axes: Axes) -> Parts:
+    r"""$\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$ of the targets y, if there are any."""
     return () if targets is None else two_sums(targets, weighed(targets, half_gaps(x, top)), axes)
 
 
@@ -112,7 +112,7 @@ def _sums_of_row(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
     def in_steps(x: jax.Array, targets: jax.Array | None = None) -> Parts:
         top, base = top_and_base(x, axes)
         total, rest = total_and_rest_of_logits(x, base, axes)
-        return top, _whole(total - rest), rest, *_plain_linear(x, targets, top, axes)
+        return top, _whole(total - rest), rest, *sums_of_targets(x, targets, top, axes)
 
     if is_split(x, as_tuple(axes)):
         return in_steps(*given)
@@ -137,6 +137,13 @@ def row_sums_of_exponentials(e: jax.Array, top: jax.Array, base: jax.Array, axes
     return RowSums(top, base, _whole(total - rest), rest)
 
 
+def stored_exponentials(x: jax.Array, axes: Axes) -> tuple[jax.Array, RowSums]:
+    """exp(x - base), and the sums of each row from them."""
+    top, base = top_and_base(x, axes)
+    e = jnp.exp(clip_positive_infinity(x) - base)
+    return e, row_sums_of_exponentials(e, top, base, axes)
+
+
 @jax.custom_jvp
 def _whole(x: jax.Array) -> jax.Array:
     """The integer that `x` would be without rounding errors, with the derivative of `x` itself."""
@@ -150,7 +157,7 @@ def _whole_jvp(primals, tangents):
 
 def some_ties(sums: RowSums) -> jax.Array:
     """The number of ties as a divisor: 1 instead of 0 for a row of -inf."""
-    return jnp.where(sums.ties == 0, jnp.ones_like(sums.ties), sums.ties)
+    return one_if_zero(sums.ties)
 
 
 def log_sum(sums: RowSums) -> jax.Array:
@@ -158,7 +165,7 @@ def log_sum(sums: RowSums) -> jax.Array:
     total = sums.ties + sums.rest
     ties = some_ties(sums)
     alone = jnp.log(ties) + log1p(sums.rest / ties)  # one tie: its logarithm is 0, but has a derivative
-    return jnp.where(sums.ties == 1, alone, jnp.log(jnp.where(total == 0, jnp.ones_like(total), total)))
+    return jnp.where(sums.ties == 1, alone, jnp.log(one_if_zero(total)))
 
 
 def inverse(sums: RowSums) -> jax.Array:

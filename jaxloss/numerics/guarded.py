@@ -58,6 +58,11 @@ def _divide_jvp(primals, tangents):
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (in_denominator, tangents[1]))
 
 
+def one_if_zero(x: jax.Array) -> jax.Array:
+    """`x` as a divisor, or in a logarithm: 1 where it is 0."""
+    return jnp.where(x == 0, jnp.ones_like(x), x)
+
+
 def largest(x: jax.Array) -> float:
     """The largest finite number of the dtype of `x`."""
     return float(jnp.finfo(x.dtype).max)

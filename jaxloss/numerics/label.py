@@ -32,11 +32,12 @@ def distance_from_label(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array
 # ----------------------------------------------------------------------------------------------------------- the value
 
 
-def _compared_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+def compared_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """`label_value`, by a sum over the row."""
     return jnp.sum(jnp.where(is_label(x, labels, axis), x, jnp.zeros_like(x)), axis, keepdims=True)
 
 
-@form(_compared_value)
+@form(compared_value)
 def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     """The element of each row at its label, 0 for a label out of range; by a gather, which reads no other element.
 
@@ -45,7 +46,7 @@ def label_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
     the size of the logits; with its gradient at 256x32000, 1.7 times.
     """
     # JAX refuses a gather along an explicitly sharded axis; the sum becomes an all-reduce.
-    return _compared_value(x, labels, axis) if is_split(x, (axis,)) else _found_value(x, labels, axis)
+    return compared_value(x, labels, axis) if is_split(x, (axis,)) else _found_value(x, labels, axis)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -54,7 +55,7 @@ def _found_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
         found = jnp.take_along_axis(x, jnp.clip(labels, 0, x.shape[axis] - 1), axis)
         return keep((labels >= 0) & (labels < x.shape[axis]), found)
 
-    compared = lambda x, labels: _compared_value(x, labels, axis)  # noqa: E731
+    compared = lambda x, labels: compared_value(x, labels, axis)  # noqa: E731
     return by_platform(x, labels, cpu=gathered, gpu=gathered, default=compared)
 
 
@@ -62,7 +63,7 @@ def _found_value(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 def _found_value_jvp(axis, primals, tangents):
     x, labels = primals
     # The transpose of a gather would be a scatter into an array of zeros; that of the sum is a select.
-    return _found_value(x, labels, axis), _compared_value(tangents[0], labels, axis)
+    return _found_value(x, labels, axis), compared_value(tangents[0], labels, axis)
 
 
 def _compared_entry(table: jax.Array, indices: jax.Array) -> jax.Array:

@@ -29,7 +29,7 @@ from jaxloss.numerics._mesh import AxisName, filled, keep, sum_of_shards
 from jaxloss.numerics._row_sums import half_gaps, or_infinite_top, over_shards, raised, sum_over_row, top_and_base
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics.elementary import log1p
-from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity, times
+from jaxloss.numerics.guarded import absent, clip_infinite, clip_positive_infinity, one_if_zero, times
 from jaxloss.numerics.label import label_value, others_selected, sums_of_slopes, without_label
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
@@ -55,7 +55,7 @@ class _Label(NamedTuple):
     @property
     def log_total(self) -> jax.Array:
         """The logarithm of the total, 0 for a row of -inf."""
-        return jnp.log(jnp.where(self.total == 0, jnp.ones_like(self.total), self.total))
+        return jnp.log(one_if_zero(self.total))
 
 
 class _Shares(NamedTuple):
@@ -152,7 +152,7 @@ def _exponentials_and_sums(x, labels, factors, axis, shards):
 def _shares_of_sums(*numbers):
     """p and 1 - p of the label, and one over the total and its logarithm."""
     label = _Label(*numbers)
-    some = jnp.where(label.total == 0, jnp.ones_like(label.total), label.total)
+    some = one_if_zero(label.total)
     inverse = jnp.where(label.total == 0, jnp.zeros_like(some), 1 / some)
     missing = jnp.where(label.logit == -jnp.inf, jnp.ones_like(some), label.rest * inverse)
     return label.e * inverse, missing, inverse, label.log_total

@@ -14,9 +14,8 @@ from jaxloss.numerics._row_sums import (
     log_sum,
     or_infinite_top,
     row_sums,
-    row_sums_of_exponentials,
+    stored_exponentials,
     sum_over_row,
-    top_and_base,
 )
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes, many_classes
@@ -117,12 +116,10 @@ def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
 
 
 def _stored_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
-    if shards is not None:
-        sums = row_sums(x, axes, shards)
-        return jnp.exp(clip_positive_infinity(x) - sums.base), sums
-    top, base = top_and_base(x, axes)
-    e = jnp.exp(clip_positive_infinity(x) - base)
-    return e, row_sums_of_exponentials(e, top, base, axes)
+    if shards is None:
+        return stored_exponentials(x, axes)
+    sums = row_sums(x, axes, shards)
+    return jnp.exp(clip_positive_infinity(x) - sums.base), sums
 
 
 @form(_stored_exponentials)
@@ -139,4 +136,4 @@ def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[ja
 
     if many_classes(x, axes) or shards is not None:
         return again(x)
-    return by_platform(x, cpu=lambda x: _stored_exponentials(x, axes), default=again)
+    return by_platform(x, cpu=lambda x: stored_exponentials(x, axes), default=again)

@@ -16,16 +16,16 @@ from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum, stored
 from jaxloss.numerics.divergence import gap_of_logs
 from jaxloss.numerics.elementary import atanh_tail, exp_tail, from_tiny, polynomial
-from jaxloss.numerics.guarded import divide, times
+from jaxloss.numerics.guarded import divide, one_if_zero, times
 from jaxloss.numerics.logistic import sigmoid
 
 
 @jax.custom_jvp
 def js_term(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$\tfrac12 p \log \frac{p}{m} + \tfrac12 q \log \frac{q}{m}$ with $m = (p + q) / 2$."""
-    s, lesser = jnp.abs(as_minimum((p - q) / _some(p + q), 2)), jnp.minimum(p, q)
+    s, lesser = jnp.abs(as_minimum((p - q) / one_if_zero(p + q), 2)), jnp.minimum(p, q)
     # The lesser is at least the smallest normal number in its logarithm: at 0 the product is 0 anyhow.
-    log = jnp.log((2 * from_tiny(lesser)) / _some(p + q))
+    log = jnp.log((2 * from_tiny(lesser)) / one_if_zero(p + q))
     far = jnp.maximum(p, q) * _log_from_far(s) + lesser * log
     return jnp.where(s * s <= 0.5, 0.5 * (p + q) * _half_mixing(s), 0.5 * far)
 
@@ -35,11 +35,6 @@ def _js_term_jvp(primals, tangents):
     p, q = primals
     value = js_term(p, q)
     return value, tangent(value, (lambda: _js_slope(p, q), tangents[0]), (lambda: _js_slope(q, p), tangents[1]))
-
-
-def _some(total: jax.Array) -> jax.Array:
-    """A sum of probabilities as a divisor: 1 instead of 0."""
-    return jnp.where(total == 0, jnp.ones_like(total), total)
 
 
 def _half_mixing(s: jax.Array) -> jax.Array:
@@ -66,9 +61,9 @@ _MIXING = [
 def _js_slope(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$\tfrac12 \log \frac{p}{m}$; 0 where p and q are 0, and finite where p alone is 0."""
     # With s = (p - q) / (p + q) it is half of log(1 + s) = 2 atanh(z), z = s / (2 + s) = (p - q) / (3 p + q).
-    z = as_minimum((p - q) / _some(3 * p + q), 1)
+    z = as_minimum((p - q) / one_if_zero(3 * p + q), 1)
     w = jnp.minimum(z * z, 1 / 9)
-    far = 0.5 * jnp.log((2 * from_tiny(p)) / _some(p + q))
+    far = 0.5 * jnp.log((2 * from_tiny(p)) / one_if_zero(p + q))
     return jnp.where(2 * p >= q, z + z * w * atanh_tail(w, 1 / 9), far)
 
 

@@ -15,24 +15,23 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics._forms import by_platform, of_rows, two_sums
+from jaxloss.numerics._forms import by_platform, of_rows
 from jaxloss.numerics._mesh import AxisName, keep
 from jaxloss.numerics._row_sums import (
     RowSums,
-    half_gaps,
     inverse,
     is_likely,
     log_probabilities,
     log_sum,
     or_infinite_top,
-    row_sums_of_exponentials,
+    stored_exponentials,
     sum_over_row,
+    sums_of_targets,
     target_sums,
-    top_and_base,
 )
 from jaxloss.numerics._rule import compiled, rule
 from jaxloss.numerics._shapes import Axes, many_apart
-from jaxloss.numerics.guarded import absent, clip_positive_infinity, times, weighed
+from jaxloss.numerics.guarded import absent, clip_positive_infinity, times
 from jaxloss.numerics.log_sum_exp import slope_of_logs
 
 
@@ -89,10 +88,8 @@ def _exponentials_and_sums(x, targets, axes, shards):
     """exp(x - base) and `target_sums`; the exponentials are stored on CPUs, and computed again on accelerators."""
 
     def stored(x, targets):
-        top, base = top_and_base(x, axes)
-        e = jnp.exp(clip_positive_infinity(x) - base)
-        of_targets = two_sums(targets, weighed(targets, half_gaps(x, top)), axes)
-        return e, row_sums_of_exponentials(e, top, base, axes), of_targets
+        e, sums = stored_exponentials(x, axes)
+        return e, sums, sums_of_targets(x, targets, sums.top, axes)
 
     def again(x, targets):
         sums, of_targets = target_sums(x, targets, axes, shards)
