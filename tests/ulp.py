@@ -78,3 +78,14 @@ def _step(x: mp.mpf) -> mp.mpf:
 
 def _moved(x: list, i: int, h: mp.mpf) -> list:
     return [v + h if j == i else v for j, v in enumerate(x)]
+
+
+def through_chebyshev_points(function, start, end, count: int) -> list[float]:
+    """The coefficients, the constant first, of the polynomial through so many Chebyshev points of an interval.
+
+    It is what `mp.chebyfit` gives, whose order of coefficients depends on the version of mpmath.
+    """
+    middle, half = (mp.mpf(start) + end) / 2, (mp.mpf(end) - start) / 2
+    points = [middle + half * mp.cos(mp.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
+    powers = mp.matrix([[x**i for i in range(count)] for x in points])
+    return [float(c) for c in mp.lu_solve(powers, mp.matrix([function(x) for x in points]))]
