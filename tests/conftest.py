@@ -18,6 +18,8 @@ os.environ["XLA_FLAGS"] = (
     + (" --xla_cpu_use_fusion_emitters=false" if int(version("jaxlib").split(".")[1]) < 12 else "")
 )
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Refusals are most of what the sweeps of errors ask for, and to filter their tracebacks takes longer than to trace.
+os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
 # Compilations, short ones too, are kept from run to run and shared by the workers of a run.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -27,13 +29,21 @@ import jax
 from tests import cases
 
 # What has been traced stays, and is looked through at every collection.
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(500_000, 50, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_addoption(parser):
     parser.addoption("--every", action="store_true", help="sweep every program of every loss, not one of each loss")
+
+
+def pytest_collection_finish():
+    gc.freeze()  # thousands of tests, which stay
+
+
+def pytest_sessionfinish():
+    gc.freeze()  # what is left goes with the process: pytest looks through it five times otherwise
 
 
 def pytest_configure(config):

@@ -1,8 +1,10 @@
 """How many random calls hypothesis makes: each is a program or two to compile, and a few are made in the quick tier."""
 
+import jax
 from hypothesis import Phase, settings
 
 from tests import cases
+from tests.compiling import jit
 
 
 def some(quick: int, every: int, **more) -> settings:
@@ -13,3 +15,14 @@ def some(quick: int, every: int, **more) -> settings:
 
 few = some(3, 12)
 NOT_SHRUNK = {"phases": [Phase.generate]}  # to shrink a call compiles it some hundred times
+
+
+def value_and_slopes(loss, *arrays, wrt=0, **options):
+    """The losses and the gradient of their sum, as one program: operations one by one are dozens to compile."""
+
+    @jit
+    def run(*arrays):
+        total = lambda *arrays: loss(*arrays, **options).sum()
+        return loss(*arrays, **options), jax.grad(total, wrt)(*arrays)
+
+    return run(*arrays)

@@ -50,6 +50,23 @@ def second(f, x: list, i: int, direction: list) -> mp.mpf:
     return (f(_moved(up, i, h)) - f(_moved(up, i, -h)) - f(_moved(down, i, h)) + f(_moved(down, i, -h))) / (4 * h * k)
 
 
+def slopes_and_curves(f, x: list, direction: list, places) -> tuple[list, list]:
+    """`first` and `second` at each of the places, from a third of the calls: steps of all places leave the same points.
+
+    The steps are to one side, which is 25 digits, far more than what is not counted in units in the last place needs.
+    """
+    k = min(map(_step, x))
+    points = [[v + s * k * d for v, d in zip(x, direction, strict=True)] for s in (1, -1)]
+    bases = [f(point) for point in points]
+    slopes, curves = [], []
+    for i in places:
+        h = _step(x[i])
+        up, down = ((f(_moved(point, i, h)) - base) / h for point, base in zip(points, bases, strict=True))
+        slopes.append((up + down) / 2)
+        curves.append((up - down) / (2 * k))
+    return slopes, curves
+
+
 def flattened(inputs):
     """Numbers and nested lists of them as one list, and what makes a list of their length into such again."""
     leaves = []

@@ -38,15 +38,18 @@ def test_soft_labels_that_are_predicted_have_no_loss(form):
 @pytest.mark.parametrize("axis", [None, (1, 2), (0, 1), -1])
 def test_masked_elements_are_no_part_of_a_region(form, axis):
     samples = np.array([True, False, True, True])
+    loss, mean = form(axis=axis, reduction="none"), jit(form(axis=(1, 2)))
+
+    @jit
+    def run(t, p, mask):
+        return loss(t, p, mask=mask), jax.grad(lambda p: loss(t, p, mask=mask).sum())(p)
+
     for mask, where in ((samples, samples[:, None, None] & np.ones_like(PIXELS)), (PIXELS, PIXELS)):
-        t, p = np.where(where, T, np.nan), np.where(where, P, np.nan)
-        loss = form(axis=axis, reduction="none")
-        value, slope = jit(lambda p: (loss(t, p, mask=mask), jax.grad(lambda p: loss(t, p, mask=mask).sum())(p)))(p)
+        value, slope = run(np.where(where, T, np.nan), np.where(where, P, np.nan), mask)
         expected = jit(loss)(np.where(where, T, 0), np.where(where, P, 0))
         np.testing.assert_allclose(value, expected, rtol=1e-6)
         assert not np.any(slope[~where])
-    counted = form(axis=(1, 2))(T, P, mask=samples)
-    np.testing.assert_allclose(counted, form(axis=(1, 2))(T[samples], P[samples]), rtol=1e-6)
+    np.testing.assert_allclose(mean(T, P, mask=samples), mean(T[samples], P[samples]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", LOSSES)

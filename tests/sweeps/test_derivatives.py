@@ -53,15 +53,16 @@ def _slopes(case: Case, smooth: Inputs, fixed: Inputs, along: Inputs, cotangent)
     loss = _sample(case)
 
     def of_one(smooth, fixed, along, cotangent):
-        f = lambda smooth: cotangent * loss(smooth, fixed)
-        (value, gradient), (forward, curvature) = jax.jvp(jax.value_and_grad(f), (smooth,), (along,))
-        dot = lambda s: sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(s), jax.tree.leaves(along), strict=True))
+        step = jax.value_and_grad(lambda smooth: cotangent * loss(smooth, fixed))
+        (value, gradient), linear = jax.linearize(step, smooth)
+        forward, curvature = linear(along)
+        (back,) = jax.linear_transpose(linear, smooth)((jnp.zeros_like(value), along))
         return {
             "value": value,
             "gradient": gradient,
             "forward": forward,
             "forward over reverse": curvature,
-            "reverse over reverse": jax.grad(lambda smooth: dot(jax.grad(f)(smooth)))(smooth),
+            "reverse over reverse": back,
         }
 
     return jax.vmap(of_one)(smooth, fixed, along, cotangent)
@@ -189,13 +190,15 @@ def test_in_every_array_and_option(answers):
         value = f(flat)
         if mp.isinf(value) or abs(value) > 1e30:
             continue
+        moving = [j for j, v in enumerate(flat) if not mp.isinf(v)]  # a class of logit -inf moves nothing
+        slopes, curves = (
+            dict(zip(moving, all_, strict=True)) for all_ in ulp.slopes_and_curves(f, flat, steps, moving)
+        )
         start = 0
         for name, x in smooth.items():
             place = range(start, start + x[i].size)
             start += x[i].size
-            still = lambda j, flat=flat: mp.isinf(flat[j])  # a class of logit -inf moves nothing
-            slope = [mp.mpf(0) if still(j) else ulp.first(f, flat, j) for j in place]
-            curve = [mp.mpf(0) if still(j) else ulp.second(f, flat, j, steps) for j in place]
+            slope, curve = ([of.get(j, mp.mpf(0)) for j in place] for of in (slopes, curves))
             if any(isinstance(s, mp.mpc) for s in slope + curve):
                 continue  # one sided: at the end of the domain
             slope, curve = np.array(slope, float), np.array(curve, float)

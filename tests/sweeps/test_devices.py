@@ -24,7 +24,10 @@ def _every(found):
 
 
 each_loss = _every(cases.each())
+# What is sent over a named axis are a numerator and a denominator, whatever the loss and however many arrays it takes.
+OVER_A_NAMED_AXIS = [case for case in cases.each_plain_kind() if cases.EVERY or len(case.arrays) == 2]
 OF_A_KIND = {case.fn for case in cases.kinds()}
+OF_A_PLAIN_KIND = {case.fn for case in cases.each_plain_kind()}
 Inputs = dict[str, np.ndarray]
 
 
@@ -105,9 +108,9 @@ def _value_and_slope(mean, predictions):
     return jax.value_and_grad(of)
 
 
-# Every loss is on meshes below; what is sent over a named axis are a numerator and a denominator, whatever the loss.
-@_every(cases.each_plain_kind())
+@_every(OVER_A_NAMED_AXIS)
 def test_the_mean_over_a_named_axis_is_the_global_one(case):
+    """Of every loss with `--every`; in the quick tier of plain losses of two arrays: every loss is on meshes below."""
     inputs = _inputs(case)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     specs, p = _specs(case, inputs), inputs[0][case.predictions]
@@ -149,7 +152,7 @@ def _split(case: Case, inputs):
 
 
 # pmap compiles the program that the unchecked shard_map does, so a case of each kind is enough for it.
-@_every(cases.kinds() if cases.EVERY else cases.each_plain_kind())
+@_every(cases.kinds() if cases.EVERY else OVER_A_NAMED_AXIS)
 def test_the_mean_under_pmap_is_the_global_one(case):
     inputs = _inputs(case)
     p = inputs[0][case.predictions]
@@ -178,16 +181,22 @@ def _ways(case: Case, inputs):
                 own = list(nothing)
                 own[i] = {**own[i], name: spec}
                 ways[f"{name} alone"] = tuple(own)
-                if cases.EVERY:
-                    rest = list(full)
-                    rest[i] = {**rest[i], name: P()}
-                    ways[f"all but {name}"] = tuple(rest)
-    return ways
+                rest = list(full)
+                rest[i] = {**rest[i], name: P()}
+                ways[f"all but {name}"] = tuple(rest)
+    if cases.EVERY:
+        return ways
+    own = f"{case.predictions} alone", f"all but {case.predictions}"
+    asked = lambda way: way.startswith("over") or way in own or (case.fn in OF_A_KIND and way.endswith(" alone"))
+    return {way: specs for way, specs in ways.items() if asked(way)}
 
 
 @each_loss
 def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
-    """On meshes that XLA manages and on explicit ones, where JAX refuses to mix arrays that are sharded differently."""
+    """On meshes that XLA manages and on explicit ones, where JAX refuses to mix arrays that are sharded differently.
+
+    The quick tier asks of every loss that JAX traces it, and of each plain kind of inputs what it says.
+    """
     inputs = _inputs(case)
     smooth = lambda arrays: {k: arrays[k] for k in case.differentiable}
 
@@ -195,8 +204,10 @@ def test_the_mean_of_sharded_arrays_needs_no_axis_name(case):
         mean = lambda some, numeric: _mean(case)({**arrays, **some}, numeric, rest)
         return jax.value_and_grad(mean, (0, 1))(smooth(arrays), numeric)
 
-    compiled = cases.EVERY or case.fn in OF_A_KIND  # what is sent between devices is XLA's to know, whatever the loss
-    expected = jit(step)(*inputs) if compiled else None
+    # What is sent between devices is XLA's to know, whatever the loss.
+    compiled = cases.EVERY or case.fn in OF_A_PLAIN_KIND
+    step = jit(step)  # so that a way that is traced, then compiled, is traced once
+    expected = step(*inputs) if compiled else None
     for kind in (AxisType.Explicit, AxisType.Auto) if compiled else (AxisType.Explicit,):
         mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
         placed = {way: _put(mesh, inputs, specs) for way, specs in _ways(case, inputs).items()}

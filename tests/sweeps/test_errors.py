@@ -13,6 +13,7 @@ from tests import cases
 from tests.cases import Case
 from tests.compiling import jit
 from tests.refusing import refused
+from tests.sweeps.programs import losses_and_slopes
 
 each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
@@ -173,24 +174,13 @@ def _outside(case: Case):
 
 @each_loss
 def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
-    """With gradient 0, in every array and option; and an error under `checked`, for function and form."""
-
-    def slopes(arrays, numeric):
-        smooth = {k: arrays[k] for k in case.differentiable} | numeric
-        names = set(case.arrays)
-
-        def total(smooth):
-            own = {k: smooth.get(k, arrays[k]) for k in case.arrays}
-            return case.loss(own, {k: v for k, v in smooth.items() if k not in names}).sum()
-
-        return jax.grad(total)(smooth)
-
-    run = jit(lambda arrays, numeric: (case.loss(arrays, numeric), slopes(arrays, numeric)))
-    numeric = case.numeric()
-    clean, clean_slopes = jax.tree.map(np.asarray, run(case.draw(), numeric))
+    """With gradient 0, in every array and option."""
+    numeric, ones = case.numeric(), np.ones(cases.BATCH, np.float32)
+    run = lambda arrays: losses_and_slopes(case)(arrays, numeric, ones)
+    clean, clean_slopes = jax.tree.map(np.asarray, run(case.draw()))
     others = np.arange(cases.BATCH) != SPOILED
     for name, value, tolerated in _outside(case):
-        got, gradient = jax.tree.map(np.asarray, run(_spoiled(case, name, value), numeric))
+        got, gradient = jax.tree.map(np.asarray, run(_spoiled(case, name, value)))
         what = f"{name} of {value}"
         np.testing.assert_allclose(got[others], clean[others], rtol=1e-6, err_msg=what)
         if tolerated:
@@ -207,37 +197,31 @@ def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
 
 @each_loss
 def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
-    options, form = {**case.given(), **case.call}, jaxloss.checked(case.make())
+    """For function and form; where they are masked they are none."""
+    options, form = {**case.given(), **case.call}, jaxloss.checked(case.make(reduction="none"))
     function = jaxloss.checked(case.fn)
+    every = np.ones(cases.BATCH, bool)
+    others = np.arange(cases.BATCH) != SPOILED
 
     @jit
-    def run(arrays):
-        ways = (lambda arrays: function(**case.arguments(arrays), **options), lambda arrays: case.reduced(form, arrays))
-        return [checkify.checkify(way)(arrays)[0] for way in ways]
+    def run(arrays, where):
+        of_function = checkify.checkify(lambda arrays: function(**case.arguments(arrays), **options))
+        of_form = checkify.checkify(lambda arrays: case.reduced(form, arrays, where=where))
+        return of_function(arrays), of_form(arrays)
 
     for name, value, _ in _outside(case):
-        for error in run(_spoiled(case, name, value)):
+        arrays = _spoiled(case, name, value)
+        for error, _ in run(arrays, every):
             assert error.get() is not None, (name, value)
             assert case.fn.__name__ in error.get(), (name, value)
             assert "must" in error.get(), (name, value)
-    for error in run(_spoiled(case, case.predictions, np.nan)):
-        assert "nan" in error.get() or "must" in error.get()
-    for error in run(case.draw()):
-        assert error.get() is None
-
-
-@one_of_each
-def test_a_masked_value_outside_the_domain_is_no_error(case):
-    if not _outside(case):
-        return
-    where = np.arange(cases.BATCH) != SPOILED
-    options = {**case.given(), **case.call, "where": where}
-    checked = jaxloss.checked(case.fn)
-    step = jit(checkify.checkify(lambda arrays: checked(**case.arguments(arrays), **options)))
-    for name, value, _ in _outside(case):
-        error, losses = step(_spoiled(case, name, value))
-        assert error.get() is None
+        _, (error, losses) = run(arrays, others)
+        assert error.get() is None, (name, value)
         assert losses[SPOILED] == 0
+    for error, _ in run(_spoiled(case, case.predictions, np.nan), every):
+        assert "nan" in error.get() or "must" in error.get()
+    for error, _ in run(case.draw(), every):
+        assert error.get() is None
 
 
 # ------------------------------------------------------------------------------------------------- what is special

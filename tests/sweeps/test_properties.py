@@ -12,7 +12,8 @@ from tests import cases
 from tests.compiling import jit
 
 BATCH, CLASSES = 6, 4
-settings.register_profile("suite", deadline=None, max_examples=60, database=None, derandomize=True)
+CALLS = 60 if cases.EVERY else 20
+settings.register_profile("suite", deadline=None, max_examples=CALLS, database=None, derandomize=True)
 settings.load_profile("suite")
 
 

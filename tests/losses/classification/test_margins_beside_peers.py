@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
-from tests.random_calls import few
+from tests.random_calls import few, value_and_slopes
 
 SHAPES = [(4,), (2, 3), (1, 2, 2)]
 
@@ -65,7 +65,7 @@ def test_optax(name, draw, options):
     def check(seed, shape, options):
         x, y = map(jnp.asarray, draw(np.random.default_rng(seed), shape))
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            answers = [(f(x, y, **options), jax.grad(lambda x: f(x, y, **options).sum())(x)) for f in (ours, theirs)]
+            answers = [value_and_slopes(loss, x, y, **options) for loss in (ours, theirs)]
         for got, expected in zip(*answers, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-5, atol=4e-6)
 
@@ -134,9 +134,8 @@ def test_torch(name, draw, options):
         expected = peer(leaf, *map(tensor, others), reduction="none", **theirs)
         expected.sum().backward()
         last = {"order": others[-1]} if name == "margin_ranking_loss" else {}
-        loss = lambda x: fn(x, *others[: len(others) - len(last)], **last, **options)
-        np.testing.assert_allclose(loss(x), expected.detach().numpy(), rtol=2e-5, atol=2e-6)
-        slope = jax.grad(lambda x: loss(x).sum())(jnp.asarray(x))
+        losses, slope = value_and_slopes(fn, x, *others[: len(others) - len(last)], **last, **options)
+        np.testing.assert_allclose(losses, expected.detach().numpy(), rtol=2e-5, atol=2e-6)
         np.testing.assert_allclose(slope, leaf.grad.numpy(), rtol=2e-5, atol=2e-6)
 
     check()

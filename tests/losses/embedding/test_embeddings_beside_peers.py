@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
-from tests.random_calls import few
+from tests.random_calls import few, value_and_slopes
 
 SHAPES = [(6,), (4, 3), (2, 3, 5)]
 
@@ -52,9 +52,8 @@ def test_optax(name, draw, options):
     @given(st.integers(0, 2**31), st.sampled_from(SHAPES), st.fixed_dictionaries(options))
     def check(seed, shape, options):
         arrays = draw(np.random.default_rng(seed), shape)
-        run = lambda f: lambda x, *rest: f(x, *rest, **options).sum()
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            answers = [(f(*arrays, **options), jax.grad(run(f))(*arrays)) for f in (ours, theirs)]
+            answers = [value_and_slopes(loss, *arrays, **options) for loss in (ours, theirs)]
         for got, expected in zip(*answers, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-5, atol=4e-6)
 
@@ -80,9 +79,8 @@ def test_torch():
         degree, others = options["norm_degree"], {k: v for k, v in options.items() if k != "norm_degree"}
         losses = torch.nn.functional.triplet_margin_loss(*theirs, eps=0, reduction="none", p=degree, **others)
         losses.sum().backward()
-        ours = lambda *arrays: jaxloss.triplet_margin_loss(*arrays, eps=0.0, **options)
-        np.testing.assert_allclose(ours(*arrays), losses.detach().numpy(), rtol=2e-5, atol=4e-6)
-        slopes = jax.grad(lambda *arrays: ours(*arrays).sum(), (0, 1, 2))(*arrays)
+        ours, slopes = value_and_slopes(jaxloss.triplet_margin_loss, *arrays, wrt=(0, 1, 2), eps=0.0, **options)
+        np.testing.assert_allclose(ours, losses.detach().numpy(), rtol=2e-5, atol=4e-6)
         for slope, their in zip(slopes, theirs, strict=True):
             np.testing.assert_allclose(slope, their.grad.numpy(), rtol=2e-5, atol=4e-6)
 

@@ -203,21 +203,23 @@ CASES = [
 ]
 
 
+loss = jit(jaxloss.dice_loss, static_argnames=("axis", "reduction", "apply_softmax", "ignore_background"))
+
+
 def test_a_class_that_is_neither_labelled_nor_predicted_has_loss_zero():
     """Keras returns 1, and optax nan without smoothing."""
     p, t = np.zeros((1, 4, 2), np.float32), np.zeros((1, 4, 2), np.float32)
     p[..., 0], t[..., 0] = 1, 1
     for smooth in (0.0, 1.0):
-        loss = lambda p, smooth=smooth: jaxloss.dice_loss(p, t, apply_softmax=False, smooth=smooth, reduction="none")
-        np.testing.assert_array_equal(loss(p), [[0, 0]])
-        assert np.isfinite(jax.grad(lambda p, loss=loss: loss(p).sum())(p)).all()
+        each = lambda p, smooth=smooth: loss(p, t, apply_softmax=False, smooth=smooth, reduction="none")
+        np.testing.assert_array_equal(each(p), [[0, 0]])
+        assert np.isfinite(jax.grad(lambda p, each=each: each(p).sum())(p)).all()
 
 
 def test_soft_targets_are_best_predicted_as_they_are():
     """With products, as in MONAI and optax, the loss is 0.3 there, and its slope leads away."""
     t = cases.distribution(np.random.default_rng(0), (2, 9, 3))
-    loss = lambda p: jaxloss.dice_loss(p, t, apply_softmax=False).sum()
-    value, slope = jit(jax.value_and_grad(loss))(t)
+    value, slope = jit(jax.value_and_grad(lambda p: loss(p, t, apply_softmax=False).sum()))(t)
     assert value == 0
     assert not np.any(slope)
 
@@ -225,7 +227,7 @@ def test_soft_targets_are_best_predicted_as_they_are():
 def test_confident_pixels_keep_their_loss_and_their_slope():
     x = jnp.array([[[40.0, 0.0], [0.0, 40.0]]])
     t = jnp.array([[[1.0, 0.0], [0.0, 1.0]]])
-    value, slope = jit(jax.value_and_grad(lambda x: jaxloss.dice_loss(x, t, smooth=0.0).sum()))(x)
+    value, slope = jit(jax.value_and_grad(lambda x: loss(x, t, smooth=0.0).sum()))(x)
     np.testing.assert_allclose(value, np.exp(-40.0), rtol=1e-5)
     assert np.all(np.abs(slope) > 1e-19)
 
@@ -233,26 +235,24 @@ def test_confident_pixels_keep_their_loss_and_their_slope():
 def test_the_batch_may_be_one_region_and_pixels_may_be_masked():
     rng = np.random.default_rng(1)
     x, t = cases.normal(rng, (4, 3, 3, 2)), cases.one_hot(rng, (4, 3, 3, 2))
-    whole = jaxloss.dice_loss(x, t, axis=(0, 1, 2))
-    np.testing.assert_allclose(whole, jaxloss.dice_loss(x.reshape(1, -1, 2), t.reshape(1, -1, 2))[0], rtol=1e-6)
+    whole = loss(x, t, axis=(0, 1, 2))
+    np.testing.assert_allclose(whole, loss(x.reshape(1, -1, 2), t.reshape(1, -1, 2))[0], rtol=1e-6)
     where = rng.uniform(size=(4, 3, 3)) < 0.6
     where[2] = False
     spoiled = np.where(where[..., None], x, np.nan)
-    losses = jaxloss.dice_loss(spoiled, t, where=where)
+    losses = loss(spoiled, t, where=where)
     for i in (0, 1, 3):
-        np.testing.assert_allclose(
-            losses[i], jaxloss.dice_loss(x[i][where[i]][None], t[i][where[i]][None])[0], rtol=1e-5
-        )
+        np.testing.assert_allclose(losses[i], loss(x[i][where[i]][None], t[i][where[i]][None])[0], rtol=1e-5)
     assert losses[2] == 0
-    np.testing.assert_allclose(jaxloss.DiceLoss()(spoiled, t, where=where), losses.sum() / 3, rtol=1e-6)
+    np.testing.assert_allclose(jit(jaxloss.DiceLoss())(spoiled, t, where=where), losses.sum() / 3, rtol=1e-6)
 
 
 def test_sums_over_devices_come_before_the_ratio():
     rng = np.random.default_rng(2)
     x, t = cases.normal(rng, (8, 4, 3)), cases.one_hot(rng, (8, 4, 3))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    loss = jaxloss.DiceLoss(axis=(0, 1), sum_axis_name="data", smooth=0.5)
-    own = jax.shard_map(loss, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
+    form = jaxloss.DiceLoss(axis=(0, 1), sum_axis_name="data", smooth=0.5)
+    own = jax.shard_map(form, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
     expected = jit(jax.value_and_grad(jaxloss.DiceLoss(axis=(0, 1), smooth=0.5)))(x, t)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8),
@@ -266,9 +266,9 @@ def test_a_class_that_is_masked_everywhere_is_in_no_mean():
     x, t = cases.normal(rng, (4, 6, 3)), cases.one_hot(rng, (4, 6, 3))
     where = np.broadcast_to(np.arange(3) != 1, x.shape)
     without = lambda a: a[..., [0, 2]]
-    expected = jaxloss.dice_loss(without(x), without(t), class_weights=np.float32([2, 0.5]))
+    expected = loss(without(x), without(t), class_weights=np.float32([2, 0.5]))
     weights = np.float32([2, np.nan, 0.5])
-    got = jaxloss.dice_loss(np.where(where, x, np.nan), t, class_weights=weights, where=where)
+    got = loss(np.where(where, x, np.nan), t, class_weights=weights, where=where)
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-    alone = jaxloss.dice_loss(x, t, where=np.broadcast_to(np.arange(3) == 0, x.shape), ignore_background=True)
+    alone = loss(x, t, where=np.broadcast_to(np.arange(3) == 0, x.shape), ignore_background=True)
     assert not np.any(alone)

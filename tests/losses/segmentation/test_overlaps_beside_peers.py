@@ -4,6 +4,7 @@ Where ours differ, on purpose, is listed once, in DIFFERENT.
 """
 
 import importlib.util
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import jaxloss
 from tests import cases
-from tests.random_calls import few
+from tests.random_calls import few, value_and_slopes
 
 SHAPES = [(2, 7, 3), (3, 2, 4, 5), (1, 2, 2, 3, 4)]
 WEIGHTS = st.none() | st.just("weights")
@@ -49,14 +50,6 @@ OPTAX = [
 ]
 
 
-def _both(ours, theirs, x, *others, **options):
-    """Value and gradient of both."""
-    return [
-        jax.jit(lambda x, f=f: (f(x, *others, **options), jax.grad(lambda x: f(x, *others, **options).sum())(x)))(x)
-        for f in (ours, theirs)
-    ]
-
-
 @pytest.mark.parametrize(("name", "draw", "options"), OPTAX, ids=[row[0] for row in OPTAX])
 def test_optax(name, draw, options):
     ours, theirs = getattr(jaxloss, name), getattr(optax.losses, name)
@@ -69,7 +62,7 @@ def test_optax(name, draw, options):
         if options.get("class_weights"):
             options["class_weights"] = cases.positive(rng, shape[-1:])
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            answers = _both(ours, theirs, x, t, **options)
+            answers = [value_and_slopes(loss, x, t, **options) for loss in (ours, theirs)]
         for got, expected in zip(*answers, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-6)
 
@@ -95,8 +88,9 @@ def test_keras(name, peer, options):
         p, space = cases.distribution(rng, shape), tuple(range(1, len(shape) - 1))
         given = {"apply_softmax": False, "smooth": 0.0, "reduction": "none", **options}
         theirs = lambda p, t: getattr(keras.losses, peer)(t, p, axis=space, **options)
+        losses = partial(ours, **given), theirs
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            answers = _both(lambda p, t: ours(p, t, **given), theirs, p, t)
+            answers = [value_and_slopes(loss, p, t) for loss in losses]
         for got, expected in zip(*answers, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-6)
 
