@@ -140,23 +140,34 @@ def pulled_back(f: Callable[..., Any], *, gradient: bool) -> Callable[..., Any]:
     return run if gradient else lambda x, cotangent: f(x)
 
 
+def runner(row: Row) -> Callable[..., Any]:
+    """What is made of a loss of this row: `step_of` it, or `pulled_back` where it is no loss but an array."""
+    return pulled_back if row.name == "log_softmax" else step_of
+
+
+def floor(row: Row, loss: Callable[..., Any], arrays: tuple[Any, ...], *, gradient: bool) -> int:
+    """Bytes: every input is read once, and the gradient is written once."""
+    sizes = [math.prod(a.shape) * a.dtype.itemsize for a in arrays]
+    least = sum(sizes) + gradient * sizes[0]
+    if runner(row) is step_of:
+        return least
+    # Without a gradient there is no cotangent, and the array itself is written in either case.
+    written = jax.eval_shape(loss, arrays[0])
+    return least - (not gradient) * sizes[1] + math.prod(written.shape) * written.dtype.itemsize
+
+
 def moved(row: Row, loss: Callable[..., Any], arrays: tuple[Any, ...], chip: str, *, gradient: bool) -> Moved:
     placed = NamedSharding(aot.devices(chip, 1), P())
     given = [jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed) for a in arrays]
-    whole = row.name == "log_softmax"
-    run = (pulled_back if whole else step_of)(loss, gradient=gradient)
+    run = runner(row)(loss, gradient=gradient)
     like = jax.tree.map(lambda _: placed, jax.eval_shape(run, *arrays))
     program = jax.jit(run, out_shardings=like).lower(*given).compile()
-    sizes = [math.prod(a.shape) * a.dtype.itemsize for a in arrays]
-    floor = sum(sizes) + gradient * sizes[0]
-    if whole:  # without a gradient there is no cotangent, and the logarithms are written in either case
-        written = jax.eval_shape(loss, arrays[0])
-        floor = floor - (not gradient) * sizes[1] + math.prod(written.shape) * written.dtype.itemsize
+    least = floor(row, loss, arrays, gradient=gradient)
     temp = program.memory_analysis().temp_size_in_bytes / aot.MIB
     if chip == aot_cuda.ONE:
-        return Moved(aot_cuda.traffic(program) / floor, temp, -1)
+        return Moved(aot_cuda.traffic(program) / least, temp, -1)
     analysis = program.cost_analysis()
-    return Moved(analysis["bytes accessed"] / floor, temp, 1e3 * analysis["optimal_seconds"])
+    return Moved(analysis["bytes accessed"] / least, temp, 1e3 * analysis["optimal_seconds"])
 
 
 def line(row: Row, shape: str, dtype: str, chips: tuple[str, ...]) -> Line:

@@ -83,12 +83,15 @@ def three_products(h: Any, w: Any, t: Any) -> Any:
     return logits[0, 0], (logits @ w.T, h.T @ logits)
 
 
-def torch_step(h: Any, w: Any, t: Any, fused: bool) -> Any:
+def torch_loss(h: Any, w: Any, t: Any, fused: bool) -> Any:
     f = torch.nn.functional
     if fused:  # in chunks, of the size that it chooses; without options it is the dense one
-        loss = f.linear_cross_entropy(h, w, t, options=torch.nn.LinearCrossEntropyOptions())
-    else:
-        loss = f.cross_entropy((h @ w.T).float(), t)
+        return f.linear_cross_entropy(h, w, t, options=torch.nn.LinearCrossEntropyOptions())
+    return f.cross_entropy((h @ w.T).float(), t)
+
+
+def torch_step(h: Any, w: Any, t: Any, fused: bool) -> Any:
+    loss = torch_loss(h, w, t, fused)
     return loss.detach(), torch.autograd.grad(loss, (h, w))
 
 

@@ -56,7 +56,7 @@ def _torch_ranking(x, y):
 
 
 def _torch_cosine(x, y):
-    return F.cosine_embedding_loss(x, y, torch.ones(len(x)))
+    return F.cosine_embedding_loss(x, y, torch.ones(len(x)).to(x))
 
 
 def rows() -> list[Row]:

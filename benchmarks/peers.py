@@ -142,7 +142,7 @@ def _optax_integer(x, y, smoothing=0.0, weighted=False, z=0.0):
 
 
 def _torch_integer(x, y, smoothing=0.0, weighted=False, z=0.0):
-    weight = torch.from_numpy(weights(x.shape[-1])) if weighted else None
+    weight = torch.from_numpy(weights(x.shape[-1])).to(x) if weighted else None
     loss = F.cross_entropy(x, y, weight, label_smoothing=smoothing, reduction="none").mean()
     return loss + z * (torch.logsumexp(x, -1) ** 2).mean() if z else loss
 
@@ -167,7 +167,7 @@ def _lgamma_form_rate(r, k):
 
 
 def _torch_pos_weight(x, y):
-    return F.binary_cross_entropy_with_logits(x, y, pos_weight=torch.tensor(POS_WEIGHT))
+    return F.binary_cross_entropy_with_logits(x, y, pos_weight=torch.tensor(POS_WEIGHT).to(x))
 
 
 def _keras(name: str, **options) -> dict[str, Callable[..., Any]]:

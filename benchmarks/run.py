@@ -41,6 +41,10 @@ SLOWER = 0.95
 LEAST = 3  # repeats, however slow
 CLOSE = 2  # a contender that takes this many times our time, or more, is not asked more often than LEAST
 LEAST_OF_CLOSE = 9
+PACKAGES = (
+    "jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "optax", "torch", "triton", "keras", "jax-cce",
+    "tokamax", "liger-kernel", "numpy",
+)  # fmt: skip
 COLUMNS = ("optax", "torch", "keras", "jax")
 
 
@@ -80,11 +84,11 @@ def sample(call: Callable[[], Any], calls: int) -> float:
     return 1e3 * elapsed / calls
 
 
-def agrees(ours: Any, theirs: Any) -> bool:
+def agrees(ours: Any, theirs: Any, tolerance: float = 1e-3) -> bool:
     """Whether values and gradients agree as float32 of different roundings do; of the gradients the first million."""
     value, slope, other, other_slope = (np.asarray(a).reshape(-1)[: 1 << 20] for a in (*ours, *theirs))
     scale = np.abs(slope).max()
-    return np.allclose(value, other, rtol=1e-3) and bool(np.abs(slope - other_slope).max() <= 1e-3 * scale)
+    return np.allclose(value, other, rtol=tolerance) and bool(np.abs(slope - other_slope).max() <= tolerance * scale)
 
 
 def measure(row: Row, shape: str, repeats: int, seconds: float) -> Result:
@@ -208,12 +212,10 @@ def listed(ratios: list[float]) -> str:
 
 def about() -> str:
     """The command, the versions and the hardware: what a figure means nothing without."""
-    linux = sys.platform == "linux"
-    lscpu = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout if linux else ""
-    fields = dict(line.split(":", 1) for line in lscpu.splitlines() if ":" in line)
+    fields = dict(line.split(":", 1) for line in said(["lscpu"]).splitlines() if ":" in line)
     wanted = ("Model name", "CPU(s)", "Thread(s) per core", "L2 cache", "L3 cache")
     pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    packages = [p for p in ("jax", "jaxlib", "optax", "torch", "keras", "jax-cce", "tokamax", "numpy") if has(p)]
+    packages = [p for p in PACKAGES if has(p)]
     lines = [
         f"command: {environment()}python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
         f"versions: Python {platform.python_version()}, " + ", ".join(f"{p} {metadata.version(p)}" for p in packages),
@@ -222,6 +224,14 @@ def about() -> str:
         f"threads: {threads()} for XLA and for torch; load average at the end {getloadavg()[0]:.1f}",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def said(command: list[str]) -> str:
+    """What a command prints; nothing where there is no such command."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
 
 
 def has(package: str) -> bool:
