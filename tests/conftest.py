@@ -1,6 +1,10 @@
-"""Eight host devices, strict promotion, a compilation cache: set before jax is imported; and how much is swept."""
+"""Eight host devices, strict promotion, a compilation cache: set before jax is imported; and how much is swept.
+
+On a platform that JAX_PLATFORMS names, tests whose mesh is larger than its devices are skipped.
+"""
 
 import gc
+import math
 import os
 import pathlib
 from importlib.metadata import version
@@ -12,10 +16,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # have all the cores, and parts of a program to be compiled side by side are more work than the whole.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=8"
-    + " --xla_cpu_parallel_codegen_split_count=1"
-    + (" --xla_cpu_use_fusion_emitters=false" if int(version("jaxlib").split(".")[1]) < 12 else "")
+    "--xla_force_host_platform_device_count=8 --xla_cpu_parallel_codegen_split_count=1 "
+    + ("--xla_cpu_use_fusion_emitters=false " if int(version("jaxlib").split(".")[1]) < 12 else "")
+    + os.environ.get("XLA_FLAGS", "")  # of a flag that is given twice, the last holds
 )
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Refusals are most of what the sweeps of errors ask for, and to filter their tracebacks takes longer than to trace.
@@ -25,6 +28,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).pa
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
+import pytest
 
 from tests import cases
 
@@ -32,6 +36,18 @@ from tests import cases
 gc.set_threshold(500_000, 50, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_make_mesh = jax.make_mesh
+
+
+def make_mesh(axis_shapes, *args, **options):
+    """`jax.make_mesh`; a test that asks for more devices than one GPU, or a few, is skipped."""
+    if jax.device_count() < min(8, math.prod(axis_shapes)):
+        pytest.skip(f"a mesh of {axis_shapes} is more than {jax.device_count()} devices", allow_module_level=True)
+    return _make_mesh(axis_shapes, *args, **options)
+
+
+jax.make_mesh = make_mesh
 
 
 def pytest_addoption(parser):
