@@ -7,9 +7,10 @@ EXTRAS := test
 AOT_PYTHON ?= $(firstword $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python) $(shell command -v python3.13) $(PYTHON))
 AOT_VENV ?= .venv-aot
 AOT_CUDA_VENV ?= .venv-aot-cuda
+GPU_VENV ?= .venv-gpu
 BARE_VENV ?= .venv-bare
 
-.PHONY: test test-all demo notebooks pages lint build bench aot aot-cuda clean
+.PHONY: test test-all demo notebooks pages lint build bench aot aot-cuda gpu clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -60,5 +61,9 @@ aot-cuda:  ## the same on H100s, compiled without one; its environment takes 5.5
 	$(AOT_CUDA_VENV)/bin/python benchmarks/aot_cuda.py
 	$(AOT_CUDA_VENV)/bin/python benchmarks/aot_rows.py --cuda
 
+gpu:  ## every loss and the fused last layer on the GPU of this machine, in nine minutes, and the accuracy tests on it
+	$(MAKE) PYTHON=$(AOT_PYTHON) VENV=$(GPU_VENV) $(GPU_VENV)/bin/gpu.installed
+	$(GPU_VENV)/bin/python benchmarks/gpu.py
+
 clean:
-	rm -rf $(VENV) $(AOT_VENV) $(AOT_CUDA_VENV) $(BARE_VENV) dist .jax_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AOT_VENV) $(AOT_CUDA_VENV) $(GPU_VENV) $(BARE_VENV) dist .jax_cache .pytest_cache .ruff_cache
