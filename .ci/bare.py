@@ -45,9 +45,10 @@ def main() -> None:
     for module in (jaxloss, jaxloss.keras, jaxloss.torch):
         assert all(hasattr(module, name) for name in module.__all__), module.__name__
     pages = runpy.run_path(str(ROOT / "tests" / "pages.py"))
-    held, missing = pages["run_page"](ROOT / "README.md")
-    assert held > 1, "no example of README.md ran"
-    print(f"jaxloss {jaxloss.__version__} alone: {held} lines of README.md print what they say; skipped: {missing}")
+    held, missing = pages["run_page"](ROOT / "docs" / "start.md")
+    assert held > 1, "no example of docs/start.md ran"
+    assert not missing, f"docs/start.md needs {missing}"
+    print(f"jaxloss {jaxloss.__version__} alone: {held} lines of docs/start.md print what they say")
 
 
 if __name__ == "__main__":

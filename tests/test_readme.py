@@ -1,0 +1,106 @@
+"""The README is short, and each of its numbers is one that is computed here, or that stands where it was measured."""
+
+import ast
+import importlib.util
+import pathlib
+import re
+import tomllib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxloss
+from tests import cases
+from tests.compiling import optimized
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+FLAT = " ".join(TEXT.split())
+NAME = "softmax_cross_entropy_with_integer_labels"
+
+
+def test_it_is_a_door():
+    assert len(TEXT.splitlines()) <= 110
+    assert ">>>" not in TEXT, "a copy button takes the prompts along"
+    for target in re.findall(r'(?:\]\(|src="|srcset=")(?!\w+:)([^)"#]+)', TEXT):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_picture_says_what_is_measured():
+    path = ROOT / "docs" / "pictures.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        sentence = pictures.sentence(pictures.measured())
+    assert f'alt="{sentence}"' in TEXT
+    for theme in pictures.THEMES:
+        picture = (ROOT / "docs" / "pictures" / f"confidence-{theme}.svg").read_text()
+        assert sentence.replace("'", "&#x27;") in picture or sentence in picture, (
+            "python docs/pictures.py draws it anew"
+        )
+
+
+def _answers(library, logits, labels, keep):
+    """The mean over what is kept, and the slopes, as each library has it masked."""
+    loss = getattr(library, NAME)
+    if library is jaxloss:
+        mean = lambda x: loss(x, labels, where=keep).sum() / keep.sum()
+    else:
+        mean = lambda x: loss(x, labels).mean(where=keep)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        value, slopes = jax.value_and_grad(mean)(logits)
+    return float(value), np.asarray(slopes)
+
+
+def test_where_optax_differs():
+    """Each cell is what its library computes."""
+    lines = [line for line in TEXT.splitlines() if line.startswith("| logits")]
+    assert len(lines) == 3
+    for line in lines:
+        what, theirs, ours = (cell.strip() for cell in line.strip("|").split("|"))
+        logits = jnp.atleast_2d(jnp.array(eval(re.search(r"logits `(.+?)`", what)[1], {"nan": jnp.nan}), jnp.float32))
+        label = ast.literal_eval(re.search(r"label (-?\d+)", what)[1]) if "label" in what else 0
+        labels = jnp.full(len(logits), label)
+        keep = jnp.arange(len(logits)) < (1 if "second row masked" in what else len(logits))
+        for library, cell in ((optax.losses, theirs), (jaxloss, ours)):
+            value, slopes = _answers(library, logits, labels, keep)
+            slope = slopes[0, 0] if "slope at the label" in what else np.abs(slopes).max()
+            assert cell == f"{value:.3g}; {slope:.3g}", f"{library.__name__}: {what}"
+
+
+def test_the_numbers_of_losses():
+    counts = {key: len(rows) for key, rows in tomllib.loads((ROOT / "docs" / "catalogue.toml").read_text()).items()}
+    told = (
+        f"All {counts['optax']} losses of `optax.losses`, {counts['Keras']} of Keras and {counts['PyTorch']} of PyTorch"
+    )
+    assert told in FLAT
+    assert f"each of the {len({case.fn for case in cases.collect()})} losses" in FLAT
+
+
+def test_bytes_that_move_are_those_of_the_benchmarks():
+    """`benchmarks/aot_rows.py` holds the first to its limit."""
+    table = (ROOT / "benchmarks" / "README.md").read_text()
+    row = lambda name: re.search(rf"^\| {name} +\| (\d+\.\d+)", table, re.M)[1]
+    assert f"moves {row(NAME)} times the bytes that have to move, optax's {row('optax, integer labels')} times" in FLAT
+
+
+@pytest.mark.skipif(not cases.EVERY, reason="two large programs: --every")
+def test_the_memory_of_a_last_layer():
+    told = re.search(r"hold (\d+) MB beside their results .* and (\d+) MB with optax", FLAT)
+    of = jax.ShapeDtypeStruct
+    arrays = of((2048, 256), jnp.float32), of((256, 32000), jnp.float32), of((2048,), jnp.int32)
+
+    def fused(hidden, kernel, labels):
+        return jaxloss.linear_softmax_cross_entropy(hidden, kernel, labels, mode="low_memory").mean()
+
+    def dense(hidden, kernel, labels):
+        return getattr(optax.losses, NAME)(hidden @ kernel, labels).mean()
+
+    for loss, megabytes in zip((fused, dense), told.groups(), strict=True):
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            compiled = optimized(jax.value_and_grad(loss, (0, 1))).lower(*arrays).compile()
+        assert round(compiled.memory_analysis().temp_size_in_bytes / 1e6) == int(megabytes)
