@@ -10,7 +10,7 @@ AOT_CUDA_VENV ?= .venv-aot-cuda
 GPU_VENV ?= .venv-gpu
 BARE_VENV ?= .venv-bare
 
-.PHONY: test test-all demo notebooks pages lint build bench aot aot-cuda gpu clean
+.PHONY: test test-all demo notebooks pages docs lint build bench aot aot-cuda gpu clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -34,6 +34,9 @@ notebooks: $(BIN)/examples.installed  ## execute every notebook
 pages: $(BIN)/test.installed  ## write the generated pages, and run the examples of all of them
 	$(BIN)/python docs/catalogue.py
 	$(BIN)/python -m pytest --every tests/test_structure.py -k page
+
+docs: $(BIN)/docs.installed  ## the site, into build/site
+	$(BIN)/python -m mkdocs build --strict
 
 lint: $(BIN)/dev.installed $(BIN)/test.installed  ## ruff and pyright
 	$(BIN)/ruff check .

@@ -45,10 +45,10 @@ def main() -> None:
     for module in (jaxloss, jaxloss.keras, jaxloss.torch):
         assert all(hasattr(module, name) for name in module.__all__), module.__name__
     pages = runpy.run_path(str(ROOT / "tests" / "pages.py"))
-    held, missing = pages["run_page"](ROOT / "docs" / "start.md")
-    assert held > 1, "no example of docs/start.md ran"
-    assert not missing, f"docs/start.md needs {missing}"
-    print(f"jaxloss {jaxloss.__version__} alone: {held} lines of docs/start.md print what they say")
+    held, missing = pages["run_page"](ROOT / "docs" / "index.md")
+    assert held > 1, "no example of docs/index.md ran"
+    assert not missing, f"docs/index.md needs {missing}"
+    print(f"jaxloss {jaxloss.__version__} alone: {held} lines of docs/index.md print what they say")
 
 
 if __name__ == "__main__":

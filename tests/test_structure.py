@@ -170,7 +170,7 @@ def test_the_page_of_losses_has_every_public_name():
     assert not missing, f"docs/losses.md: the table lacks {missing}"
 
 
-DOCS = sorted((ROOT.parent / "docs").glob("*.md")) if cases.EVERY else [ROOT.parent / "docs" / "start.md"]
+DOCS = sorted((ROOT.parent / "docs").glob("*.md")) if cases.EVERY else [ROOT.parent / "docs" / "index.md"]
 PAGES = [page for page in (ROOT.parent / "README.md", *DOCS) if pages.blocks(page)]
 
 

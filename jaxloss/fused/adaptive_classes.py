@@ -78,7 +78,7 @@ def adaptive_prediction(
     head_bias: Numbers | None = None,
     kernel_layout: Layout = "dv",
 ) -> Array:
-    r"""The most probable class under an adaptive softmax, $\arg\max_k \log p_k$; of several the first.
+    r"""The most probable class under an adaptive softmax, $\operatorname{argmax}_k \log p_k$; of several the first.
 
     It is that of `adaptive_log_probabilities`, but no layer's logits outlive the next, and that of a cluster which is
     less probable than a class already found, for all tokens of a batch, is not computed (under `vmap` it is).

@@ -1,0 +1,201 @@
+"""Plots of the site: each loss, and its slope, over one prediction; what it is computed for stands below the axis."""
+
+import functools
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxloss
+
+
+class Plot(NamedTuple):
+    """A loss of one number, where it is drawn, and what the number is."""
+
+    loss: Callable[[jax.Array], jax.Array]
+    low: float
+    high: float
+    what: str
+
+
+ERROR = -4, 4, "prediction, target 0"
+LOGIT = -6, 6, "logit, label 1"
+SHARE = 0.01, 0.99, "probability, label 1"
+CLASS = -6, 6, "logit of the label, others 0 and 1"
+SIGNED = -3, 3, "score, label 1"
+COUNT = -2, 3, "log-rate, count 3"
+ANGLE = -180, 180, "angle to the target in degrees"
+
+
+def _row(x):
+    """Logits of three classes, the first of them the label's."""
+    return jnp.stack([x, jnp.zeros_like(x), jnp.ones_like(x)])
+
+
+def _shares(p):
+    return jnp.stack([p, 0.75 * (1 - p), 0.25 * (1 - p)])
+
+
+def _vector(degrees):
+    return jnp.stack([jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))])
+
+
+def _elements(loss, target, **options):
+    return lambda x: loss(x, jnp.full_like(x, target), **options)
+
+
+def _labelled(loss, **options):
+    return lambda x: loss(_row(x), jnp.int32(0), **options)
+
+
+def _distributed(loss, targets, make=_row, **options):
+    return lambda x: loss(make(x), jnp.array(targets), **options)
+
+
+def _batch(degrees):
+    """Four vectors: a pair at an angle, and another pair at right angles to its first."""
+    return jnp.stack([jnp.array([1.0, 0.0]), _vector(degrees), jnp.array([0.0, 1.0]), jnp.array([0.0, -1.0])])
+
+
+def _mask(loss, classes, **options):
+    """Two pixels that are right, and one that is asked about."""
+    if classes == 1:
+        return lambda x: loss(jnp.stack([2 + 0 * x, x, -2 + 0 * x])[None], jnp.array([[1.0, 1.0, 0.0]]), **options)[0]
+    targets = jnp.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
+
+    def of_pixels(x):
+        pixels = jnp.stack([jnp.stack([a, 0 * x]) for a in (2 + 0 * x, x, -2 + 0 * x)])[None]
+        return jnp.sum(loss(pixels, targets, **options))
+
+    return of_pixels
+
+
+ONE, HALF = [1.0, 0.0, 0.0], [0.5, 0.3, 0.2]
+LOG_HALF = [float(np.log(v)) for v in HALF]
+MIXED_SHARE = 0.01, 0.99, "probability of the first class, targets 0.5, 0.3, 0.2"
+PAIRS = -180, 180, "angle of a positive pair in degrees, two negatives at 90"
+FRAMES = 0, 5, "logit of the label in its frame"
+PIXEL = -6, 6, "logit of one of three pixels, which is labelled"
+MIXED = -6, 6, "logit of the first class, targets 0.5, 0.3, 0.2"
+
+_rows = {
+    ERROR: "squared_error l2_loss absolute_error huber_loss smooth_l1_loss log_cosh",
+    LOGIT: "sigmoid_binary_cross_entropy sigmoid_focal_loss",
+    SHARE: "binary_cross_entropy",
+    SIGNED: "hinge_loss squared_hinge_loss perceptron_loss soft_margin_loss hinge_embedding_loss",
+    CLASS: "softmax_cross_entropy_with_integer_labels softmax_focal_loss multiclass_hinge_loss "
+    "multiclass_perceptron_loss multi_margin_loss multiclass_sparsemax_loss",
+}
+PLOTS = {
+    name: Plot(
+        _labelled(getattr(jaxloss, name))
+        if where is CLASS
+        else _elements(getattr(jaxloss, name), 0.0 if where is ERROR else 1.0),
+        *where,
+    )
+    for where, names in _rows.items()
+    for name in names.split()
+} | {
+    "absolute_percentage_error": Plot(_elements(jaxloss.absolute_percentage_error, 2.0), -1, 5, "prediction, target 2"),
+    "squared_log_error": Plot(_elements(jaxloss.squared_log_error, 2.0), -0.5, 8, "prediction, target 2"),
+    "poisson_nll": Plot(_elements(jaxloss.poisson_nll, 3.0, full="exact"), *COUNT),
+    "poisson_deviance": Plot(_elements(jaxloss.poisson_deviance, 3.0), *COUNT),
+    "gaussian_nll": Plot(
+        lambda x: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=jnp.full_like(x, 0.5)),
+        -4,
+        4,
+        "mean, target 0, variance 0.5",
+    ),
+    "sparsemax_loss": Plot(_elements(jaxloss.sparsemax_loss, 1.0), -3, 3, "score, label 1"),
+    "softmax_cross_entropy": Plot(_distributed(jaxloss.softmax_cross_entropy, HALF), *MIXED),
+    "safe_softmax_cross_entropy": Plot(_distributed(jaxloss.safe_softmax_cross_entropy, HALF), *MIXED),
+    "poly_loss_cross_entropy": Plot(_distributed(jaxloss.poly_loss_cross_entropy, ONE), *CLASS),
+    "categorical_cross_entropy": Plot(_distributed(jaxloss.categorical_cross_entropy, ONE, _shares), *SHARE),
+    "sparse_categorical_cross_entropy": Plot(
+        lambda p: jaxloss.sparse_categorical_cross_entropy(_shares(p), jnp.int32(0)), *SHARE
+    ),
+    "generalized_cross_entropy": Plot(lambda p: jaxloss.generalized_cross_entropy(_shares(p), jnp.int32(0)), *SHARE),
+    "nll_loss": Plot(lambda x: jaxloss.nll_loss(jaxloss.log_softmax(_row(x)), jnp.int32(0)), *CLASS),
+    "categorical_hinge_loss": Plot(_distributed(jaxloss.categorical_hinge_loss, ONE), *CLASS),
+    "multilabel_margin_loss": Plot(lambda x: jaxloss.multilabel_margin_loss(_row(x), jnp.int32([0, -1, -1])), *CLASS),
+    "multilabel_soft_margin_loss": Plot(_distributed(jaxloss.multilabel_soft_margin_loss, ONE), *CLASS),
+    "margin_ranking_loss": Plot(
+        lambda x: jaxloss.margin_ranking_loss(x, jnp.zeros_like(x), order=jnp.ones_like(x), margin=1.0),
+        -3,
+        3,
+        "score that should be the higher one, other 0, margin 1",
+    ),
+    "kl_divergence": Plot(lambda x: jaxloss.kl_divergence(jaxloss.log_softmax(_row(x)), jnp.array(HALF)), *MIXED),
+    "kl_divergence_with_log_targets": Plot(
+        lambda x: jaxloss.kl_divergence_with_log_targets(jaxloss.log_softmax(_row(x)), jnp.array(LOG_HALF)), *MIXED
+    ),
+    "generalized_kl_divergence": Plot(
+        lambda x: jaxloss.generalized_kl_divergence(_row(x), jnp.array(HALF)),
+        -4,
+        3,
+        "logarithm of the first of three measures",
+    ),
+    "kl_divergence_from_probabilities": Plot(
+        _distributed(jaxloss.kl_divergence_from_probabilities, HALF, _shares), *MIXED_SHARE
+    ),
+    "js_divergence": Plot(_distributed(jaxloss.js_divergence, HALF, _shares), *MIXED_SHARE),
+    "js_divergence_from_logits": Plot(_distributed(jaxloss.js_divergence_from_logits, LOG_HALF), *MIXED),
+    "cosine_distance": Plot(_distributed(jaxloss.cosine_distance, [1.0, 0.0], _vector), *ANGLE),
+    "cosine_embedding_loss": Plot(
+        lambda a: jaxloss.cosine_embedding_loss(_vector(a), jnp.array([1.0, 0.0]), labels=jnp.float32(-1), margin=0.5),
+        -180,
+        180,
+        "angle of a pair that should not be alike, margin 0.5",
+    ),
+    "triplet_margin_loss": Plot(
+        lambda x: jaxloss.triplet_margin_loss(jnp.zeros(1), x[None], jnp.ones(1)),
+        -3,
+        3,
+        "positive, anchor 0, negative 1",
+    ),
+    "ntxent": Plot(lambda a: jaxloss.ntxent(_batch(a), jnp.int32([0, 0, 1, 1]), temperature=0.5), *PAIRS),
+    "circle_loss": Plot(lambda a: jaxloss.circle_loss(_batch(a), jnp.int32([0, 0, 1, 1]))[0], *PAIRS),
+    "ranking_softmax_loss": Plot(
+        lambda x: jaxloss.ranking_softmax_loss(_row(x)[None], jnp.array([[1.0, 0.0, 0.0]])),
+        *CLASS[:2],
+        "score of the relevant item",
+    ),
+    "multiclass_generalized_dice_loss": Plot(_mask(jaxloss.multiclass_generalized_dice_loss, 2), *PIXEL),
+    "dice_loss": Plot(_mask(jaxloss.dice_loss, 2), *PIXEL),
+    "binary_dice_loss": Plot(_mask(jaxloss.binary_dice_loss, 1), *PIXEL),
+    "tversky_loss": Plot(_mask(jaxloss.tversky_loss, 2), *PIXEL),
+    "ctc_loss": Plot(
+        lambda x: jaxloss.ctc_loss(
+            jnp.stack([jnp.stack([0 * x, x]), jnp.stack([x, 0 * x])])[None], None, jnp.int32([[1]]), None
+        )[0],
+        *FRAMES,
+    ),
+}
+
+
+@functools.cache
+def drawn(name: str) -> str:
+    """The plot as SVG, without a date, so that the same figures are the same file."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    plot = PLOTS[name]
+    x = np.linspace(plot.low, plot.high, 401, dtype=np.float32)
+    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(plot.loss)))(x)
+    with plt.rc_context({"svg.hashsalt": "jaxloss", "svg.fonttype": "path", "font.size": 9}):
+        figure, axes = plt.subplots(figsize=(4.2, 2.6), layout="constrained")
+        axes.plot(x, values, color="#3f51b5", label="value")
+        axes.plot(x, slopes, color="#e0662f", linestyle="--", linewidth=1.2, label="slope")
+        axes.set_xlabel(plot.what)
+        axes.axhline(0, color="#888888", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Title": f"{name}: value and slope"})
+        plt.close(figure)
+    return text.getvalue()
