@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -107,10 +107,15 @@ class Loss(_value.Value):
         losses, counting = self._rows(predictions, targets, where, arrays)
         return totalled(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
 
-    def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
-        """One value per element or row, not reduced."""
-        self._check_call(targets)
-        return unreduced(type(self).fn)(predictions, targets, **self._options(), **arrays)
+    if TYPE_CHECKING:  # a loss of a user's own may take any arrays
+
+        def losses(self, *arrays: Any, **named: Any) -> Array: ...
+    else:
+
+        def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
+            """One value per element or row, not reduced."""
+            self._check_call(targets)
+            return unreduced(type(self).fn)(predictions, targets, **self._options(), **arrays)
 
     def __add__(self, other: Any) -> LossSum:
         if not isinstance(other, Loss):
@@ -222,12 +227,8 @@ class LossSum(Loss):
         """
         raise TypeError("LossSum: a sum of losses has no one denominator: take the total of each of its terms.")
 
-    def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
-        """Not defined: the terms of a sum may have losses of different shapes.
-
-        Raises:
-            TypeError: Always; take the losses of the terms.
-        """
+    def losses(self, *arrays: Any, **named: Any) -> Array:
+        """Not defined: the terms of a sum may have losses of different shapes."""
         raise TypeError("LossSum: the terms of a sum are reduced one by one: take the losses of each of its terms.")
 
 

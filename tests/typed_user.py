@@ -1,0 +1,113 @@
+"""What a user writes with every class form, under pyright's strict rules: `make lint` checks it, a test runs it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+import jaxloss
+
+ROW = jnp.array([[2.0, 0.0, 1.0], [0.0, 1.0, 3.0]])
+SHARES = jnp.array([[0.7, 0.1, 0.2], [0.2, 0.3, 0.5]])
+LABELS = jnp.array([0, 2])
+X, Y = ROW[:, 0], ROW[:, 1]
+SIGNS = jnp.array([1.0, -1.0])
+BITS = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+WHERE = jnp.array([True, False])
+PIXELS, MASK = ROW[None], BITS[None]
+
+
+def of_elements() -> list[jax.Array]:
+    """Losses of one number each."""
+    return [
+        jaxloss.SquaredError(reduction="sum")(X, Y),
+        jaxloss.L2Loss()(X),
+        jaxloss.AbsoluteError()(X, Y, where=WHERE),
+        jaxloss.AbsolutePercentageError()(X, Y + 1, weights=SIGNS**2),
+        jaxloss.SquaredLogError()(X, Y),
+        jaxloss.HuberLoss(delta=jnp.array(2.0))(X, Y),
+        jaxloss.SmoothL1Loss(beta=0.5)(X, Y),
+        jaxloss.LogCosh()(X, Y),
+        jaxloss.PoissonNLL(full="exact")(X, Y),
+        jaxloss.PoissonDeviance()(X, Y),
+        jaxloss.GaussianNLL()(X, Y, variance=X + 1),
+        jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
+        jaxloss.BinaryCrossEntropy()(SHARES, BITS),
+        jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),
+        jaxloss.HingeLoss()(X, SIGNS),
+        jaxloss.SquaredHingeLoss()(X, SIGNS),
+        jaxloss.PerceptronLoss()(X, SIGNS),
+        jaxloss.SoftMarginLoss()(X, SIGNS),
+        jaxloss.HingeEmbeddingLoss()(X, SIGNS),
+        jaxloss.SparsemaxLoss()(X, WHERE),
+        jaxloss.MarginRankingLoss(margin=0.5)(X, Y, order=SIGNS),
+    ]
+
+
+def of_rows() -> list[jax.Array]:
+    """Losses of a row of classes each."""
+    log = jaxloss.log_softmax(ROW)
+    return [
+        jaxloss.SoftmaxCrossEntropyWithIntegerLabels(label_smoothing=0.1, ignore_index=-100)(ROW, LABELS),
+        jaxloss.SoftmaxCrossEntropy(class_weights=jnp.array([1.0, 2.0, 1.0]))(ROW, SHARES),
+        jaxloss.SparseCategoricalCrossEntropy()(SHARES, LABELS),
+        jaxloss.CategoricalCrossEntropy()(SHARES, BITS),
+        jaxloss.NLLLoss()(log, LABELS),
+        jaxloss.SoftmaxFocalLoss()(ROW, LABELS),
+        jaxloss.GeneralizedCrossEntropy(q=0.5)(SHARES, LABELS),
+        jaxloss.PolyLossCrossEntropy()(ROW, BITS),
+        jaxloss.MulticlassHingeLoss()(ROW, LABELS),
+        jaxloss.MulticlassPerceptronLoss()(ROW, LABELS),
+        jaxloss.MulticlassSparsemaxLoss()(ROW, LABELS),
+        jaxloss.MultiMarginLoss(p=2)(ROW, LABELS),
+        jaxloss.CategoricalHingeLoss()(ROW, BITS),
+        jaxloss.MultilabelMarginLoss()(ROW, jnp.array([[0, -1, -1], [2, 1, -1]])),
+        jaxloss.MultilabelSoftMarginLoss()(ROW, BITS),
+        jaxloss.KLDivergence()(log, SHARES),
+        jaxloss.KLDivergenceWithLogTargets()(log, jnp.log(SHARES)),
+        jaxloss.KLDivergenceFromProbabilities()(SHARES, BITS),
+        jaxloss.GeneralizedKLDivergence()(log, SHARES),
+        jaxloss.JSDivergence()(SHARES, BITS),
+        jaxloss.JSDivergenceFromLogits()(ROW, 2 * ROW),
+        jaxloss.RankingSoftmaxLoss()(ROW, BITS),
+        jaxloss.CosineDistance()(ROW, SHARES),
+        jaxloss.CosineEmbeddingLoss()(ROW, SHARES, labels=SIGNS),
+        jaxloss.TripletMarginLoss()(ROW, ROW + 1, negatives=SHARES),
+    ]
+
+
+def of_more() -> list[jax.Array]:
+    """Losses of batches, regions, sequences and last layers."""
+    tails = [(jnp.ones((3, 2)), jnp.ones((2, 2)))]
+    return [
+        jaxloss.NTXent()(ROW, LABELS * 0),
+        jaxloss.CircleLoss()(ROW, LABELS * 0),
+        jaxloss.DiceLoss()(PIXELS, MASK),
+        jaxloss.BinaryDiceLoss()(ROW, BITS),
+        jaxloss.MulticlassGeneralizedDiceLoss()(PIXELS, MASK),
+        jaxloss.TverskyLoss(alpha=0.3)(PIXELS, MASK),
+        jaxloss.CTCLoss()(PIXELS, jnp.array([[1]])),
+        jaxloss.LinearSoftmaxCrossEntropy(mode="low_memory")(ROW, LABELS, kernel=jnp.ones((3, 4))),
+        jaxloss.AdaptiveLogSoftmax()(ROW, LABELS, head=jnp.ones((3, 3)), tails=tails),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quartic(jaxloss.Loss):
+    """A loss of the user's own."""
+
+    scale: float = 1.0
+
+    def losses(self, predictions: jax.Array, targets: jax.Array) -> jax.Array:
+        """One value per element."""
+        return self.scale * (predictions - targets) ** 4
+
+
+def of_a_step() -> list[jax.Array]:
+    """Sums of losses, copies, configurations, totals and gradients."""
+    both = 0.7 * jaxloss.HuberLoss(delta=2.0) + Quartic(scale=0.1)
+    again = jaxloss.Loss.from_config(both.get_config())
+    numerator, denominator = jaxloss.HuberLoss().replace(delta=3.0).total(X, Y, where=WHERE)
+    step: Callable[[jax.Array], jax.Array] = jax.grad(lambda x: both(x, Y))
+    return [again(X, Y), numerator / denominator, step(X), jaxloss.checked(jaxloss.huber_loss)(X, Y)]
