@@ -16,7 +16,10 @@ def drawn(found: re.Match) -> str:
     mathml = convert(latex, display="block" if found[1] == "div" else "inline")
     if "\\" in re.sub(r"<[^>]+>", "", mathml):
         log.warning("a formula is not drawn: %s", latex)
-    return mathml
+    # A function stands apart from what it is of.
+    return re.sub(
+        r"<mi>(log|exp|max|min|cos|sin|tanh)</mi>", r"<mspace width='0.15em'/>\g<0><mspace width='0.15em'/>", mathml
+    )
 
 
 def on_page_content(text, page, config, files):

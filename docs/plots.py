@@ -23,11 +23,11 @@ class Plot(NamedTuple):
 
 ERROR = -4, 4, "prediction, target 0"
 LOGIT = -6, 6, "logit, label 1"
-SHARE = 0.01, 0.99, "probability, label 1"
+SHARE = 0.1, 0.99, "probability, label 1"
 CLASS = -6, 6, "logit of the label, others 0 and 1"
 SIGNED = -3, 3, "score, label 1"
 COUNT = -2, 3, "log-rate, count 3"
-ANGLE = -180, 180, "angle to the target in degrees"
+ANGLE = -np.pi, np.pi, "angle to the target"
 
 
 def _row(x):
@@ -39,8 +39,8 @@ def _shares(p):
     return jnp.stack([p, 0.75 * (1 - p), 0.25 * (1 - p)])
 
 
-def _vector(degrees):
-    return jnp.stack([jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))])
+def _vector(angle):
+    return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
 
 def _elements(loss, target, **options):
@@ -55,9 +55,9 @@ def _distributed(loss, targets, make=_row, **options):
     return lambda x: loss(make(x), jnp.array(targets), **options)
 
 
-def _batch(degrees):
+def _batch(angle):
     """Four vectors: a pair at an angle, and another pair at right angles to its first."""
-    return jnp.stack([jnp.array([1.0, 0.0]), _vector(degrees), jnp.array([0.0, 1.0]), jnp.array([0.0, -1.0])])
+    return jnp.stack([jnp.array([1.0, 0.0]), _vector(angle), jnp.array([0.0, 1.0]), jnp.array([0.0, -1.0])])
 
 
 def _mask(loss, classes, **options):
@@ -75,8 +75,8 @@ def _mask(loss, classes, **options):
 
 ONE, HALF = [1.0, 0.0, 0.0], [0.5, 0.3, 0.2]
 LOG_HALF = [float(np.log(v)) for v in HALF]
-MIXED_SHARE = 0.01, 0.99, "probability of the first class, targets 0.5, 0.3, 0.2"
-PAIRS = -180, 180, "angle of a positive pair in degrees, two negatives at 90"
+MIXED_SHARE = 0.05, 0.95, "probability of the first class, targets 0.5, 0.3, 0.2"
+PAIRS = -np.pi, np.pi, "angle of a positive pair, two negatives at right angles"
 FRAMES = 0, 5, "logit of the label in its frame"
 PIXEL = -6, 6, "logit of one of three pixels, which is labelled"
 MIXED = -6, 6, "logit of the first class, targets 0.5, 0.3, 0.2"
@@ -85,7 +85,7 @@ _rows = {
     ERROR: "squared_error l2_loss absolute_error huber_loss smooth_l1_loss log_cosh",
     LOGIT: "sigmoid_binary_cross_entropy sigmoid_focal_loss",
     SHARE: "binary_cross_entropy",
-    SIGNED: "hinge_loss squared_hinge_loss perceptron_loss soft_margin_loss hinge_embedding_loss",
+    SIGNED: "hinge_loss squared_hinge_loss perceptron_loss soft_margin_loss",
     CLASS: "softmax_cross_entropy_with_integer_labels softmax_focal_loss multiclass_hinge_loss "
     "multiclass_perceptron_loss multi_margin_loss multiclass_sparsemax_loss",
 }
@@ -108,6 +108,9 @@ PLOTS = {
         -4,
         4,
         "mean, target 0, variance 0.5",
+    ),
+    "hinge_embedding_loss": Plot(
+        _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),
     "sparsemax_loss": Plot(_elements(jaxloss.sparsemax_loss, 1.0), -3, 3, "score, label 1"),
     "softmax_cross_entropy": Plot(_distributed(jaxloss.softmax_cross_entropy, HALF), *MIXED),
@@ -146,15 +149,15 @@ PLOTS = {
     "cosine_distance": Plot(_distributed(jaxloss.cosine_distance, [1.0, 0.0], _vector), *ANGLE),
     "cosine_embedding_loss": Plot(
         lambda a: jaxloss.cosine_embedding_loss(_vector(a), jnp.array([1.0, 0.0]), labels=jnp.float32(-1), margin=0.5),
-        -180,
-        180,
+        -np.pi,
+        np.pi,
         "angle of a pair that should not be alike, margin 0.5",
     ),
     "triplet_margin_loss": Plot(
-        lambda x: jaxloss.triplet_margin_loss(jnp.zeros(1), x[None], jnp.ones(1)),
+        lambda x: jaxloss.triplet_margin_loss(jnp.zeros(1), x[None], 2 * jnp.ones(1)),
         -3,
         3,
-        "positive, anchor 0, negative 1",
+        "positive, anchor 0, negative 2, margin 1",
     ),
     "ntxent": Plot(lambda a: jaxloss.ntxent(_batch(a), jnp.int32([0, 0, 1, 1]), temperature=0.5), *PAIRS),
     "circle_loss": Plot(lambda a: jaxloss.circle_loss(_batch(a), jnp.int32([0, 0, 1, 1]))[0], *PAIRS),

@@ -5,6 +5,7 @@ import re
 import sys
 
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parent
@@ -40,7 +41,7 @@ def page_name(family: str) -> str:
 
 def page_of(family: str, names: list[str]) -> str:
     """The page of a family: what mkdocstrings fills in."""
-    blocks = [f"# {family}", "Class forms carry the options and the reduction of their function.", ""]
+    blocks = [f"# {family}", "Each class form takes the options of its function, and a `reduction`.", ""]
     return "\n\n".join([*blocks, *(f"::: jaxloss.{name}" for name in names)]) + "\n"
 
 
@@ -73,6 +74,21 @@ def on_config(config):
     pages = [{family: page_name(family)} for family in families()]
     config.nav.insert(4, {"Reference": pages})
     return config
+
+
+def on_page_content(text, page, config, files):
+    """Public names in tables become links to where they are documented."""
+    places = {name: page_name(family) for family, names in families().items() for name in names}
+
+    def linked(found):
+        name = found[1]
+        if name not in places:
+            return found[0]
+        target = get_relative_url(files.get_file_from_path(places[name]).url, page.url)
+        return f'<a href="{target}#jaxloss.{name}">{found[0].replace("_", "_<wbr>")}</a>'
+
+    tables = re.compile(r"<table>.*?</table>", re.S)
+    return tables.sub(lambda table: re.sub(r"<code>(\w+)</code>", linked, table[0]), text)
 
 
 def on_files(files, config):

@@ -11,7 +11,7 @@ import io
 import pathlib
 import re
 
-LANGUAGE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+LANGUAGE = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.M | re.S)
 IMPORTED = re.compile(r"^(?:>>> |\.\.\. )? *(?:import|from) (\w+)", re.M)
 PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.M)
 

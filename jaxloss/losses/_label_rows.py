@@ -135,9 +135,17 @@ def smoothed(
     return masked(smooth, elements)
 
 
-def negative_checked(name: str, losses: Array, y: Array, axes: tuple[int, ...]) -> Array:
-    """The losses, with an error under `checked` for a row with a negative label, of which the formula has a value."""
-    return checked_only(name, losses, lambda: ~jnp.any(y < 0, axes), "labels must not be negative")
+def negative_checked(name: str, losses: Array, y: Array, axes: tuple[int, ...], rows: Array | None) -> Array:
+    """The losses, with an error under `checked` for a row that counts and has a negative label.
+
+    The formula has a value for it.
+    """
+
+    def inside() -> Array:
+        fine = ~jnp.any(y < 0, axes, keepdims=True)
+        return fine if rows is None else fine | ~rows
+
+    return checked_only(name, losses, inside, "labels must not be negative")
 
 
 def probable(p: Array, axes: tuple[int, ...]) -> Array:

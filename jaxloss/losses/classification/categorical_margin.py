@@ -58,7 +58,7 @@ def categorical_hinge_loss(
         x, y = numerics.gated(x, rows), masked(y, rows)
     gap = numerics.categorical_gap(x, y, axes)
     losses = jnp.squeeze(masked(numerics.hinge(gap, jnp.ones_like(gap), jnp.ones((), gap.dtype)), rows), axes)
-    losses = negative_checked(name, losses, y, axes)
+    losses = negative_checked(name, losses, y, axes, rows)
     return rows_of(losses, rows, axes)
 
 

@@ -85,7 +85,7 @@ def softmax_cross_entropy(
     nll, lse = numerics.target_nll(x, smooth, rows, axes, shards.axis_name)
     z_term = _z_term(name, lse, z_loss)
     losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
-    losses = negative_checked(name, losses, y, axes)
+    losses = negative_checked(name, losses, y, axes, rows)
     aux = _aux(lse, z_term, lambda x: jnp.squeeze(x, axes)) if return_aux else None
     return rows_of((losses, aux) if return_aux else losses, rows, axes)
 

@@ -130,7 +130,7 @@ def softmax_focal_loss(
     x, y = inert(keep, (x, -jnp.inf), (y, 0.0))
     weights = None if alpha is None else _alpha(name, alpha, x, axes)
     losses = jnp.squeeze(_dense_focal(name, x, y, axes, weights, gamma, label_smoothing, keep), axes)
-    losses = negative_checked(name, losses, y, axes)
+    losses = negative_checked(name, losses, y, axes, kept)
     return rows_of(losses, kept, axes)
 
 

@@ -63,7 +63,7 @@ def poly_loss_cross_entropy(
     log_p = -numerics.absent(y, masked(-numerics.log_softmax(x, axes), keep))
     first = 1 + number(name, "epsilon", epsilon, x.dtype)
     losses = jnp.sum(y * (numerics.expm1_minus(log_p) - first * numerics.expm1(log_p)), axes)
-    losses = negative_checked(name, losses, y, axes)
+    losses = negative_checked(name, losses, y, axes, rows)
     return rows_of(losses, rows, axes)
 
 

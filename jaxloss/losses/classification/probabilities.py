@@ -82,7 +82,7 @@ def categorical_cross_entropy(
         smooth = masked(smooth * numerics.sharded_like(p, weights), elements)
     losses = numerics.probabilities_nll(p, smooth, inside if rows is None else inside & rows, axes)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, PROBABILITIES), axes)
-    losses = negative_checked(name, losses, y, axes)
+    losses = negative_checked(name, losses, y, axes, rows)
     return rows_of(losses, rows, axes)
 
 

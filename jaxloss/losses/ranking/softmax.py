@@ -42,7 +42,7 @@ def _of_lists(
         (weights,) = inert(keep, (numerics.aligned(x, weights)[1], 0.0))
         weighed = y * weights.astype(x.dtype)  # cast when it is filled: a nan that is masked is not to be looked at
     losses = jnp.squeeze(numerics.target_nll(x, weighed, rows, axes)[0], axes)
-    return rows_of(negative_checked(name, losses, y, axes), rows, axes)
+    return rows_of(negative_checked(name, losses, y, axes, rows), rows, axes)
 
 
 @reducing(_of_lists)

@@ -42,7 +42,7 @@ def dice_loss(
         T_k = \sum_i \min(p_{ik}, t_{ik}), \; F_k = \sum_i (p_{ik} - t_{ik})^+, \; N_k = \sum_i (t_{ik} - p_{ik})^+$$
 
     with the true positives T, false positives F and false negatives N over the pixels i, and with p the softmax of the
-    logits, or their sigmoid if there is one class. For targets of 0 and 1 this is one less the Dice coefficient
+    logits, or their sigmoid if there is one class. For targets of 0 and 1 this is 1 minus the Dice coefficient
     $\frac{T + s}{T + \alpha F + \beta N + s}$ with $T = \sum_i p_{ik} t_{ik}$. Soft targets have loss 0 where they are
     predicted exactly, and slope 0 there; with products in the place of the minimum they would be predicted as 0 or 1.
 
@@ -118,8 +118,8 @@ def binary_dice_loss(
 
     $$\ell = \frac{\sum_i |p_i - t_i|}{\sum_i (p_i + t_i) + 2 s}$$
 
-    with p the sigmoid of the logits. For targets of 0 and 1 this is one less the Dice coefficient; soft ones have loss
-    and slope 0 where they are predicted exactly. Any logits, infinite ones included; targets, and probabilities, in
+    with p the sigmoid of the logits. For targets of 0 and 1 this is 1 minus the Dice coefficient; soft targets that are
+    predicted exactly have loss and slope 0. Any logits, infinite ones included; targets, and probabilities, in
     [0, 1], else the sample has loss nan. A region that is neither labelled nor predicted has loss 0, with s = 0 too.
 
     The sums are over `axis`: by default all axes but the first. With the first among them the batch is one region. A
