@@ -23,8 +23,8 @@ def sigmoid_binary_cross_entropy(
 
     $$\ell = -w y \log \sigma(x) - (1 - y) \log \sigma(-x)$$
 
-    with $\sigma(x) = 1 / (1 + e^{-x})$. Any logit: an infinite one has loss 0 where it agrees with the label and an
-    infinite loss elsewhere. A label outside [0, 1] has loss nan.
+    with $\sigma(x) = 1 / (1 + e^{-x})$ and the `pos_weight` w. Any logit: an infinite one has loss 0 where it agrees
+    with the label and an infinite loss elsewhere. A label outside [0, 1] has loss nan.
 
     Args:
         logits: Log-odds; any shape.
@@ -65,9 +65,9 @@ def binary_cross_entropy(
 
     $$\ell = -w y \log p - (1 - y) \log (1 - p)$$
 
-    Probabilities in [0, 1], both ends included: a certain prediction has loss 0 where it agrees with the label and an
-    infinite loss elsewhere. A probability or a label outside [0, 1] has loss nan. If you have logits,
-    `sigmoid_binary_cross_entropy` is more accurate: a probability near 1 is rounded.
+    with the `pos_weight` w. Probabilities in [0, 1], both ends included: a certain prediction has loss 0 where it
+    agrees with the label and an infinite loss elsewhere. A probability or a label outside [0, 1] has loss nan. If you
+    have logits, `sigmoid_binary_cross_entropy` is more accurate: a probability near 1 is rounded.
 
     Args:
         probabilities: Any shape.

@@ -39,9 +39,10 @@ def categorical_cross_entropy(
 
     $$\ell = -\sum_k w_k y_k \log p_k$$
 
-    Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a probability of 0, any other has
-    an infinite loss. They are taken as they are, neither normalised nor clipped; a row with one outside [0, 1] has loss
-    nan. If you have logits, `softmax_cross_entropy` is more accurate: a probability near 1 is rounded.
+    with the `class_weights` w. Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a
+    probability of 0, any other has an infinite loss. They are taken as they are, neither normalised nor clipped; a row
+    with one outside [0, 1] has loss nan. If you have logits, `softmax_cross_entropy` is more accurate: a probability
+    near 1 is rounded.
 
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
@@ -101,8 +102,9 @@ def sparse_categorical_cross_entropy(
 
     $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
 
-    Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
-    nan, with smoothing that of any class, and so has a label outside 0 to C - 1.
+    with the `class_weights` w, the share s of `label_smoothing` and K classes. Probabilities in [0, 1], both ends
+    included, taken as they are; a probability of the label outside [0, 1] has loss nan, with smoothing that of any
+    class, and so has a label outside 0 to C - 1.
 
     Args:
         probabilities: `[..., classes]`, each row of sum 1.
