@@ -1,6 +1,5 @@
 """Plots of the site: each loss, and its slope, over one prediction; what it is computed for stands below the axis."""
 
-import functools
 import io
 from collections.abc import Callable
 from typing import NamedTuple
@@ -47,12 +46,12 @@ def _elements(loss, target, **options):
     return lambda x: loss(x, jnp.full_like(x, target), **options)
 
 
-def _labelled(loss, **options):
-    return lambda x: loss(_row(x), jnp.int32(0), **options)
+def _labelled(loss, make=_row):
+    return lambda x: loss(make(x), jnp.int32(0))
 
 
-def _distributed(loss, targets, make=_row, **options):
-    return lambda x: loss(make(x), jnp.array(targets), **options)
+def _distributed(loss, targets, make=_row):
+    return lambda x: loss(make(x), jnp.array(targets))
 
 
 def _batch(angle):
@@ -60,17 +59,15 @@ def _batch(angle):
     return jnp.stack([jnp.array([1.0, 0.0]), _vector(angle), jnp.array([0.0, 1.0]), jnp.array([0.0, -1.0])])
 
 
-def _mask(loss, classes, **options):
-    """Two pixels that are right, and one that is asked about."""
-    if classes == 1:
-        return lambda x: loss(jnp.stack([2 + 0 * x, x, -2 + 0 * x])[None], jnp.array([[1.0, 1.0, 0.0]]), **options)[0]
+def _pixels(x):
+    """Two pixels that are right, and between them the one that is asked about."""
+    return jnp.stack([2 + 0 * x, x, -2 + 0 * x])[None]
+
+
+def _region(loss):
+    """Of the pixels' logits and those of another class, which are 0."""
     targets = jnp.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
-
-    def of_pixels(x):
-        pixels = jnp.stack([jnp.stack([a, 0 * x]) for a in (2 + 0 * x, x, -2 + 0 * x)])[None]
-        return jnp.sum(loss(pixels, targets, **options))
-
-    return of_pixels
+    return lambda x: jnp.sum(loss(jnp.stack([_pixels(x), 0 * _pixels(x)], -1), targets))
 
 
 ONE, HALF = [1.0, 0.0, 0.0], [0.5, 0.3, 0.2]
@@ -117,10 +114,8 @@ PLOTS = {
     "safe_softmax_cross_entropy": Plot(_distributed(jaxloss.safe_softmax_cross_entropy, HALF), *MIXED),
     "poly_loss_cross_entropy": Plot(_distributed(jaxloss.poly_loss_cross_entropy, ONE), *CLASS),
     "categorical_cross_entropy": Plot(_distributed(jaxloss.categorical_cross_entropy, ONE, _shares), *SHARE),
-    "sparse_categorical_cross_entropy": Plot(
-        lambda p: jaxloss.sparse_categorical_cross_entropy(_shares(p), jnp.int32(0)), *SHARE
-    ),
-    "generalized_cross_entropy": Plot(lambda p: jaxloss.generalized_cross_entropy(_shares(p), jnp.int32(0)), *SHARE),
+    "sparse_categorical_cross_entropy": Plot(_labelled(jaxloss.sparse_categorical_cross_entropy, _shares), *SHARE),
+    "generalized_cross_entropy": Plot(_labelled(jaxloss.generalized_cross_entropy, _shares), *SHARE),
     "nll_loss": Plot(lambda x: jaxloss.nll_loss(jaxloss.log_softmax(_row(x)), jnp.int32(0)), *CLASS),
     "categorical_hinge_loss": Plot(_distributed(jaxloss.categorical_hinge_loss, ONE), *CLASS),
     "multilabel_margin_loss": Plot(lambda x: jaxloss.multilabel_margin_loss(_row(x), jnp.int32([0, -1, -1])), *CLASS),
@@ -166,10 +161,10 @@ PLOTS = {
         *CLASS[:2],
         "score of the relevant item",
     ),
-    "multiclass_generalized_dice_loss": Plot(_mask(jaxloss.multiclass_generalized_dice_loss, 2), *PIXEL),
-    "dice_loss": Plot(_mask(jaxloss.dice_loss, 2), *PIXEL),
-    "binary_dice_loss": Plot(_mask(jaxloss.binary_dice_loss, 1), *PIXEL),
-    "tversky_loss": Plot(_mask(jaxloss.tversky_loss, 2), *PIXEL),
+    "multiclass_generalized_dice_loss": Plot(_region(jaxloss.multiclass_generalized_dice_loss), *PIXEL),
+    "dice_loss": Plot(_region(jaxloss.dice_loss), *PIXEL),
+    "binary_dice_loss": Plot(lambda x: jaxloss.binary_dice_loss(_pixels(x), jnp.array([[1.0, 1.0, 0.0]]))[0], *PIXEL),
+    "tversky_loss": Plot(_region(jaxloss.tversky_loss), *PIXEL),
     "ctc_loss": Plot(
         lambda x: jaxloss.ctc_loss(
             jnp.stack([jnp.stack([0 * x, x]), jnp.stack([x, 0 * x])])[None], None, jnp.int32([[1]]), None
@@ -179,7 +174,6 @@ PLOTS = {
 }
 
 
-@functools.cache
 def drawn(name: str) -> str:
     """The plot as SVG, without a date, so that the same figures are the same file."""
     import matplotlib

@@ -1,5 +1,6 @@
 """A hook of the site: the pages of the interface by family, the plots, the gallery, and pages that live elsewhere."""
 
+import functools
 import pathlib
 import re
 import sys
@@ -19,6 +20,7 @@ ELSEWHERE = {
 }
 
 
+@functools.cache
 def families() -> dict[str, list[str]]:
     """The public names by family, as jaxloss/__init__.py lists them: functions first."""
     source = (ROOT / "jaxloss" / "__init__.py").read_text(encoding="utf-8")
@@ -87,8 +89,9 @@ def on_page_content(text, page, config, files):
         target = get_relative_url(files.get_file_from_path(places[name]).url, page.url)
         return f'<a href="{target}#jaxloss.{name}">{found[0].replace("_", "_<wbr>")}</a>'
 
-    tables = re.compile(r"<table>.*?</table>", re.S)
-    return tables.sub(lambda table: re.sub(r"<code>(\w+)</code>", linked, table[0]), text)
+    return re.sub(
+        r"<table>.*?</table>", lambda table: re.sub(r"<code>(\w+)</code>", linked, table[0]), text, flags=re.S
+    )
 
 
 def on_files(files, config):

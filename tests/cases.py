@@ -198,6 +198,11 @@ class Case:
         given = self.given().items()
         return {k: np.float32(v) for k, v in given if k in self.per_class or isinstance(v, float)}
 
+    def parted(self, smooth: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arrays and the options, from those that are differentiated, together, and from the other arrays."""
+        own = {k: smooth[k] if k in smooth else arrays[k] for k in self.arrays}
+        return own, {k: v for k, v in smooth.items() if k not in own}
+
     def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
         """The losses by the function."""
         return self.fn(**self.arguments(arrays), **{**self.given(), **(options or {})}, **self.call, **more)

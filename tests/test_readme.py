@@ -1,9 +1,9 @@
 """The README is short, and each of its numbers is one that is computed here, or that stands where it was measured."""
 
 import ast
-import importlib.util
 import pathlib
 import re
+import runpy
 import tomllib
 
 import jax
@@ -30,14 +30,11 @@ def test_it_is_a_door():
 
 
 def test_the_picture_says_what_is_measured():
-    path = ROOT / "docs" / "pictures.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    pictures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pictures)
+    pictures = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        sentence = pictures.sentence(pictures.measured())
+        sentence = pictures["sentence"](pictures["measured"]())
     assert f'alt="{sentence}"' in TEXT
-    for theme in pictures.THEMES:
+    for theme in pictures["THEMES"]:
         picture = (ROOT / "docs" / "pictures" / f"confidence-{theme}.svg").read_text()
         assert sentence.replace("'", "&#x27;") in picture or sentence in picture, (
             "python docs/pictures.py draws it anew"

@@ -123,7 +123,7 @@ def test_the_search_finds_a_loss_in_a_browser(address):
 
 
 @in_a_browser
-def test_a_page_is_drawn_in_a_browser(address, tmp_path):
+def test_a_page_is_drawn_in_a_browser(address):
     """The screenshots are for a maintainer: in build/screenshots."""
     folder = ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)

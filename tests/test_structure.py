@@ -178,7 +178,7 @@ PAGES = [page for page in (ROOT.parent / "README.md", *DOCS) if pages.blocks(pag
 def test_the_examples_of_a_page_print_what_they_say(page):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as its readers have it
         held, missing = pages.run_page(page)
-    assert held
+    assert held > (5 if page.parent.name == "docs" else 0)
     assert not missing
 
 

@@ -14,10 +14,7 @@ def losses_and_slopes(case: Case):
 
     @jit
     def run(arrays, numeric, cotangent):
-        def losses(smooth):
-            own = {k: smooth.get(k, arrays[k]) for k in case.arrays}
-            return case.loss(own, {k: v for k, v in smooth.items() if k not in own})
-
+        losses = lambda smooth: case.loss(*case.parted(smooth, arrays))
         values, back = jax.vjp(losses, {k: arrays[k] for k in case.differentiable} | numeric)
         return values, back(cotangent)[0]
 

@@ -39,13 +39,7 @@ def _per_sample(case: Case, arrays: Inputs, n: int) -> tuple[Inputs, Inputs]:
 
 def _sample(case: Case):
     """The loss of one sample: (what can be differentiated, what cannot) -> a number."""
-    names = set(case.arrays)
-
-    def loss(smooth, fixed):
-        arrays = {k: smooth[k] if k in smooth else fixed[k] for k in case.arrays}
-        return case.loss(arrays, {k: v for k, v in smooth.items() if k not in names})
-
-    return loss
+    return lambda smooth, fixed: case.loss(*case.parted(smooth, fixed))
 
 
 def _slopes(case: Case, smooth: Inputs, fixed: Inputs, along: Inputs, cotangent):
@@ -75,10 +69,7 @@ def _batched_gradient(case: Case, smooth: Inputs, fixed: Inputs, cotangent):
     }
     fixed, numbers = of_batch(fixed), case.numeric()
 
-    def total(smooth):
-        own = {k: smooth[k] if k in smooth else fixed[k] for k in case.arrays}
-        return jnp.sum(cotangent * case.loss(own, {k: v for k, v in smooth.items() if k not in case.arrays}))
-
+    total = lambda smooth: jnp.sum(cotangent * case.loss(*case.parted(smooth, fixed)))
     return jax.grad(total)({**of_batch(smooth), **numbers})
 
 

@@ -16,8 +16,8 @@ from tests.compiling import jit
 from tests.sweeps.test_accuracy import exact
 
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
-# What is slow, as operations one by one are, is asked of a case of each plain kind in the quick tier.
 OF_A_KIND = {case.fn for case in cases.each_kind()}
+# What is slow, as operations one by one are, is asked of a case of each plain kind in the quick tier.
 plain_one_of_a_kind = pytest.mark.parametrize("case", cases.each_plain_kind(), ids=lambda case: case.id)
 
 
@@ -166,7 +166,6 @@ def test_float64_stays_and_is_as_exact(case):
     In the quick tier every loss is asked whether float32 stays float32 there, and each kind for the same answers.
     """
     arrays, numeric = case.draw(seed=45), case.numeric()
-    names = set(case.arrays)
     narrow = np.asarray(jit(case.loss)(arrays, numeric)) if case.fn in OF_A_KIND else None
     with jax.enable_x64(True):
         wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
@@ -174,13 +173,7 @@ def test_float64_stays_and_is_as_exact(case):
 
         def slope(wide, options):
             smooth = {k: wide[k] for k in case.differentiable} | options
-            split = lambda s: ({k: s.get(k, wide[k]) for k in names}, {k: v for k, v in s.items() if k not in names})
-
-            def total(smooth):
-                own, given = split(smooth)
-                return case.loss({k: own[k] for k in case.arrays}, given).sum()
-
-            return jax.grad(total)(smooth)
+            return jax.grad(lambda smooth: case.loss(*case.parted(smooth, wide)).sum())(smooth)
 
         losses = jit(case.loss)(wide, options)
         mean = jax.eval_shape(lambda wide: case.reduced(case.make(), wide), wide)
