@@ -13,6 +13,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -404,6 +405,7 @@ def logit_rows(sizes=(2, 3, 10), per_size=24, seed=1) -> list[np.ndarray]:
 # ------------------------------------------------------------------------------------------------------- collection
 
 
+@cache
 def collect() -> list[Case]:
     """The CASES of every module of tests/losses."""
     from tests import losses
@@ -419,7 +421,8 @@ def programs() -> list[Case]:
     found = {}
     for case in collect():
         options = frozenset((k, v if isinstance(v, str | bool | None) else "a number") for k, v in case.options.items())
-        found[case.fn, case.labels, tuple(d.draw for d in case.arrays.values()), options] = case
+        arrays = tuple((name, domain.draw) for name, domain in case.arrays.items())
+        found[case.fn, case.labels, arrays, options] = case
     return list(found.values())
 
 
@@ -432,9 +435,9 @@ def extremes() -> list[Case]:
 
 
 def _variant(case: Case) -> Any:
-    """A loss, or one of its named variants."""
+    """A loss, or one of its named variants, or of the sets of arrays that it takes."""
     named = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
-    return case.fn, case.labels, named
+    return case.fn, case.labels, tuple(case.arrays), named
 
 
 def richest() -> list[Case]:
@@ -477,9 +480,13 @@ def each_plain_kind() -> list[Case]:
     return [case for case in each_kind() if EVERY or plain(case)]
 
 
-def options_of(fn: Callable[..., Any], arrays: dict[str, Domain]) -> list[str]:
-    """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told."""
+def options_of(fn: Callable[..., Any]) -> list[str]:
+    """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told.
+
+    An array that may be left out is one that some row of the function gives.
+    """
     parameters = inspect.signature(fn).parameters
+    arrays = {name for case in collect() if case.fn is fn for name in case.arrays}
     others = {*arrays, "where", "weights", "return_aux", "reduce_fn"}
     return [name for name, parameter in parameters.items() if name not in others and parameter.default is not _NEEDED]
 

@@ -140,7 +140,7 @@ def test_a_form_checks_its_options_when_it_is_made(case, name, value):
 def test_every_option_has_a_bad_value(fn):
     own = [case for case in cases.collect() if case.fn is fn]
     known = set().union(*(case.bad_options for case in own))
-    missing = set(cases.options_of(fn, own[0].arrays)) - known - set(own[0].call) - {"axis_name"}
+    missing = set(cases.options_of(fn)) - known - set(own[0].call) - {"axis_name"}
     assert not missing, (
         f"{fn.__name__}: no bad value for {sorted(missing)}: give bad_options in its row in tests/losses"
     )

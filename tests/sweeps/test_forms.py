@@ -34,7 +34,7 @@ def test_fields_are_the_options_of_the_function(case):
     base = {f.name for f in dataclasses.fields(Loss)}
     fields = {f.name: f.default for f in dataclasses.fields(case.form) if f.name not in base}
     parameters = inspect.signature(case.fn).parameters
-    options = {name: parameters[name].default for name in cases.options_of(case.fn, case.arrays) if name not in base}
+    options = {name: parameters[name].default for name in cases.options_of(case.fn) if name not in base}
     assert fields == options
     hints = inspect.get_annotations(case.form)
     assert {name: parameters[name].annotation for name in fields} == {k: hints[k] for k in fields}
