@@ -1,14 +1,14 @@
-"""The logarithm of the factorial, and the error of Stirling's formula for it."""
+"""The logarithms of the factorial and of the gamma function, and the error of Stirling's formula for them."""
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxloss.numerics._rule import rule
 from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import atanh_tail, log1p, minus_log, polynomial
 from jaxloss.numerics.guarded import nan_unless
 from jaxloss.numerics.log_products import xlogx
+from jaxloss.numerics.polygamma import digamma
 
 HALF_LOG_2PI = 0.9189385332046727
 _ONE_MINUS_EULER = 0.42278433509846714
@@ -24,19 +24,27 @@ _ZETA = [
 
 
 def stirling_error(k: jax.Array) -> jax.Array:
-    r"""$\log k! - (k + \tfrac12) \log k + k - \tfrac12 \log 2 \pi$ for $k \ge 1$ (Loader, 2000); near $1 / 12 k$.
+    r"""$\log k! - (k + \tfrac12) \log k + k - \tfrac12 \log 2 \pi$ for $k > 0$ (Loader, 2000); near $1 / 12 k$ from 1.
 
     With $\delta(k)$ for this error, $\delta(k) - \delta(k + 1) = (k + \tfrac12) \log(1 + 1 / k) - 1$ is a series of
     positive terms. A few such steps lead to a k for which the asymptotic series is exact. The derivative is that of
     these expressions.
     """
     steps, terms = (4, 5) if k.dtype == jnp.float32 else (15, 8)
-    total = jnp.zeros_like(k)
+    total = jnp.where(k < 1, _stirling_step(jnp.minimum(k, 1)), jnp.zeros_like(k))
+    k = jnp.where(k < 1, k + 1, k)
     for i in range(steps):
         w = 1 / jnp.square(2 * (k + i) + 1)
         total = total + w * atanh_tail(w, 1 / 9)
     inverse = 1 / (k + steps)
     return total + inverse * polynomial(inverse * inverse, _ASYMPTOTIC[:terms])
+
+
+def _stirling_step(k: jax.Array) -> jax.Array:
+    r"""$(k + \tfrac12) \log(1 + 1 / k) - 1$ for k from 0 to 1: by the series from 3/8, where the terms cancel."""
+    near = jnp.maximum(k, 3 / 8)
+    w = 1 / jnp.square(2 * near + 1)
+    return jnp.where(k < 3 / 8, (k + 0.5) * log1p(1 / k) - 1, w * atanh_tail(w, 1 / 3))
 
 
 # B_2n / (2 n (2 n - 1)) with Bernoulli's numbers B.
@@ -46,6 +54,31 @@ _ASYMPTOTIC = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1
 @jax.custom_jvp
 def log_factorial(k: jax.Array) -> jax.Array:
     r"""$\log k! = \log \Gamma(k + 1)$ for $k \ge 0$, exactly 0 at 0 and 1."""
+    return nan_unless(~(k < 0), _log_factorial(k))
+
+
+@rule(log_factorial)
+def _log_factorial_jvp(primals, tangents):
+    (k,) = primals
+    return log_factorial(k), digamma(k + 1) * tangents[0]
+
+
+@jax.custom_jvp
+def log_gamma(x: jax.Array) -> jax.Array:
+    r"""$\log \Gamma(x)$ for $x > 0$, exactly 0 at 1 and 2."""
+    below = x < 0.5
+    factorial = _log_factorial(jnp.where(below, x, x - 1))
+    return jnp.where(below, factorial - jnp.log(x), factorial)
+
+
+@rule(log_gamma)
+def _log_gamma_jvp(primals, tangents):
+    (x,) = primals
+    return log_gamma(x), digamma(x) * tangents[0]
+
+
+def _log_factorial(k: jax.Array) -> jax.Array:
+    """The logarithm of the factorial from -1/2."""
     # log Gamma(2 + j) for j from -1/2 to 1/2 by its Taylor series, and by the recurrence to either side of that.
     j = jnp.where(k < 0.5, k, jnp.where(k < 1.5, k - 1, jnp.where(k < 2.5, k - 2, jnp.zeros_like(k))))
     terms = 14 if k.dtype == jnp.float32 else len(_ZETA)
@@ -53,13 +86,7 @@ def log_factorial(k: jax.Array) -> jax.Array:
     small = jnp.where(k < 0.5, middle - log1p(j), jnp.where(k < 1.5, middle, middle + jnp.log(k)))
     large = jnp.where(k < 1, jnp.ones_like(k), k)
     stirling = xlogx(large) - large + (0.5 * jnp.log(large) + HALF_LOG_2PI + stirling_error(large))
-    return nan_unless(~(k < 0), jnp.where(k < 2.5, small, stirling))
-
-
-@rule(log_factorial)
-def _log_factorial_jvp(primals, tangents):
-    (k,) = primals
-    return log_factorial(k), lax.digamma(k + 1) * tangents[0]
+    return jnp.where(k < 2.5, small, stirling)
 
 
 def log_peak(k: jax.Array) -> jax.Array:

@@ -9,7 +9,6 @@ The first, half the deviance, is 0 where the rate equals the count. The second d
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
@@ -25,6 +24,7 @@ from jaxloss.numerics.elementary import (
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import clip_positive_infinity, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
+from jaxloss.numerics.polygamma import digamma
 
 
 @jax.custom_jvp
@@ -139,7 +139,7 @@ def poisson_exact_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_exact_log_rate_jvp(primals, tangents):
     x, k = primals
     value = poisson_exact_log_rate(x, k)
-    slope_k = lambda: lax.digamma(k + 1) - _log_rate_if_any(x, k)  # noqa: E731
+    slope_k = lambda: digamma(k + 1) - _log_rate_if_any(x, k)  # noqa: E731
     return value, tangent(value, (lambda: jnp.exp(x) - k, tangents[0]), (slope_k, tangents[1]))
 
 
@@ -153,7 +153,7 @@ def poisson_exact_rate(r: jax.Array, k: jax.Array) -> jax.Array:
 def _poisson_exact_rate_jvp(primals, tangents):
     r, k = primals
     value = poisson_exact_rate(r, k)
-    slope_k = lambda: lax.digamma(k + 1) - log_if_any(k, r)  # noqa: E731
+    slope_k = lambda: digamma(k + 1) - log_if_any(k, r)  # noqa: E731
     return value, tangent(value, (lambda: _rate_slope(r, k), tangents[0]), (slope_k, tangents[1]))
 
 

@@ -1,0 +1,103 @@
+r"""Differences of the gamma function's logarithm and of its derivatives between a and a + b, for a > 0 and $b \ge 0$.
+
+Nothing cancels, neither where b is small against a, nor where a is small against b. For b much smaller than a they are
+b times a derivative. With $u = 1 / a$ and $v = 1 / (a + b)$, u - v is b u v, and the difference of two values of a
+polynomial is u - v times its divided difference, which is summed beside its value.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import log1p
+from jaxloss.numerics.growth import log_growth, log_growth_excess
+from jaxloss.numerics.polygamma import digamma, of_inverse, shifted, trigamma, trigamma_gap, where_small
+
+
+@jax.custom_jvp
+def log_gamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\log \Gamma(a + b) - \log \Gamma(a)$."""
+    small, numbers, reached = shifted(a)
+    end = reached + b
+    # log Gamma is (x - 1/2) log x - x plus a constant plus the error of Stirling's formula, of which the drop is taken.
+    rise = b * jnp.log(end) - log_growth_excess(b, reached, end) - 0.5 * log_growth(reached, b)
+    return (rise - _drop("stirling", reached, b, 1)) - where_small(small, [log_growth(x, b) for x in numbers])
+
+
+@rule(log_gamma_difference)
+def _log_gamma_difference_jvp(primals, tangents):
+    a, b = primals
+    value = log_gamma_difference(a, b)
+    return value, tangent(value, (lambda: digamma_difference(a, b), tangents[0]), (lambda: digamma(a + b), tangents[1]))
+
+
+@jax.custom_jvp
+def digamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\psi(a + b) - \psi(a)$."""
+    return log_growth(a, b) + digamma_gap_drop(a, b)
+
+
+@rule(digamma_difference)
+def _digamma_difference_jvp(primals, tangents):
+    a, b = primals
+    value = digamma_difference(a, b)
+    return value, tangent(
+        value, (lambda: trigamma_difference(a, b), tangents[0]), (lambda: trigamma(a + b), tangents[1])
+    )
+
+
+def trigamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\psi'(a + b) - \psi'(a)$; its derivatives are those of the expression."""
+    return -((b / (a + b)) / a + trigamma_gap_drop(a, b))
+
+
+def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\delta(a) - \delta(a + b)$ with $\delta$ the error of Stirling's formula. For values, not for slopes.
+
+    Below a = 1 it is exact to a few units in the last place of b / (a + b); in float64 to ten of them, below a = 10.
+    """
+    small, numbers, reached = shifted(a)
+    # One step of the recurrence is (x + 1/2) log(1 + 1 / x) - 1, and this is its drop.
+    steps = [(x + 0.5) * log1p((b / (x + b + 1)) / x) - b * log1p(1 / (x + b)) for x in numbers]
+    return _drop("stirling", reached, b, 1) + where_small(small, steps)
+
+
+@jax.custom_jvp
+def digamma_gap_drop(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$g(a) - g(a + b)$ with the digamma gap $g(x) = \log x - \psi(x)$."""
+    small, numbers, reached = shifted(a)
+    steps = [(b / (x + b)) / x - log1p((b / (x + b + 1)) / x) for x in numbers]
+    return _drop("digamma", reached, b, 1) + where_small(small, steps)
+
+
+@rule(digamma_gap_drop)
+def _digamma_gap_drop_jvp(primals, tangents):
+    a, b = primals
+    value = digamma_gap_drop(a, b)
+    return value, tangent(
+        value, (lambda: -trigamma_gap_drop(a, b), tangents[0]), (lambda: trigamma_gap(a + b), tangents[1])
+    )
+
+
+def trigamma_gap_drop(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$t(a) - t(a + b)$ with the trigamma gap $t(x) = \psi'(x) - 1 / x$; its derivatives are the expression's."""
+    small, numbers, reached = shifted(a)
+    return _drop("trigamma", reached, b, 2) + where_small(small, [_trigamma_step(x, b) for x in numbers])
+
+
+def _trigamma_step(x: jax.Array, b: jax.Array) -> jax.Array:
+    r"""The drop of $1 / x^2 (x + 1)$ over b, as a sum of positive terms."""
+    end = x + b
+    inverse, last, share = 1 / x, 1 / end, b / end
+    following, following_last = 1 / (x + 1), 1 / (end + 1)
+    return following * (inverse * (share * (inverse + last)) + last * (share * following_last))
+
+
+def _drop(name: str, a: jax.Array, b: jax.Array, power: int) -> jax.Array:
+    """The value at 1 / a less that at 1 / (a + b) of a polynomial times this power of its argument."""
+    u, v = 1 / a, 1 / (a + b)
+    value = divided = jnp.zeros_like(u)
+    for coefficient in reversed([0.0] * power + of_inverse(name, a)):
+        divided = divided * v + value
+        value = value * u + coefficient
+    return (b * v) * (u * divided)
