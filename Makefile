@@ -28,11 +28,12 @@ test-all: $(BIN)/test.installed  ## every program of every loss
 demo: $(BIN)/examples.installed  ## train on real data, beside statsmodels
 	$(BIN)/python notebooks/doctor_visits.py
 
-notebooks: $(BIN)/examples.installed  ## execute every notebook
-	for notebook in notebooks/*.ipynb; do $(BIN)/jupyter execute $$notebook || exit 1; done
+notebooks: $(BIN)/examples.installed  ## execute every notebook, and compare with the outputs that it has; STORE=1 keeps the new ones
+	$(BIN)/python notebooks/run.py $(if $(STORE),--store)
 
 pages: $(BIN)/test.installed  ## write the generated pages, and run the examples of all of them
 	$(BIN)/python docs/catalogue.py
+	$(BIN)/python docs/errors.py
 	$(BIN)/python -m pytest --every tests/test_structure.py -k page
 
 docs: $(BIN)/docs.installed  ## the site, into build/site
