@@ -100,6 +100,19 @@ PLOTS = {
     "squared_log_error": Plot(_elements(jaxloss.squared_log_error, 2.0), -0.5, 8, "prediction, target 2"),
     "poisson_nll": Plot(_elements(jaxloss.poisson_nll, 3.0, full="exact"), *COUNT),
     "poisson_deviance": Plot(_elements(jaxloss.poisson_deviance, 3.0), *COUNT),
+    "negative_binomial_nll": Plot(
+        _elements(jaxloss.negative_binomial_nll, 3.0, concentration=2.0), -2, 3, "log-mean, count 3, concentration 2"
+    ),
+    "negative_binomial_nll_from_logits": Plot(
+        _elements(jaxloss.negative_binomial_nll_from_logits, 3.0, total_count=2.0), -4, 4, "logit, count 3 before 2"
+    ),
+    "binomial_nll": Plot(_elements(jaxloss.binomial_nll, 3.0, total_count=5.0), -4, 4, "logit, count 3 of 5"),
+    "beta_binomial_nll": Plot(
+        _elements(jaxloss.beta_binomial_nll, 3.0, total_count=5.0, concentration=2.0),
+        -4,
+        4,
+        "logit, count 3 of 5, concentration 2",
+    ),
     "gaussian_nll": Plot(
         lambda x: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=jnp.full_like(x, 0.5)),
         -4,
@@ -110,6 +123,12 @@ PLOTS = {
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),
     "sparsemax_loss": Plot(_elements(jaxloss.sparsemax_loss, 1.0), -3, 3, "score, label 1"),
+    "multinomial_nll": Plot(
+        _distributed(jaxloss.multinomial_nll, [3.0, 1.0, 2.0]),
+        -6,
+        6,
+        "logit of the first class, counts 3, 1, 2",
+    ),
     "softmax_cross_entropy": Plot(_distributed(jaxloss.softmax_cross_entropy, HALF), *MIXED),
     "safe_softmax_cross_entropy": Plot(_distributed(jaxloss.safe_softmax_cross_entropy, HALF), *MIXED),
     "poly_loss_cross_entropy": Plot(_distributed(jaxloss.poly_loss_cross_entropy, ONE), *CLASS),

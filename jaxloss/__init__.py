@@ -37,7 +37,10 @@ from jaxloss.losses.embedding.circle import *
 from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
+from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.gaussian import *
+from jaxloss.losses.likelihood.multinomial import *
+from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
@@ -79,10 +82,20 @@ __all__ = [
     "squared_error",
     "squared_log_error",
     # Likelihoods
+    "BetaBinomialNLL",
+    "BinomialNLL",
     "GaussianNLL",
+    "MultinomialNLL",
+    "NegativeBinomialNLL",
+    "NegativeBinomialNLLFromLogits",
     "PoissonDeviance",
     "PoissonNLL",
+    "beta_binomial_nll",
+    "binomial_nll",
     "gaussian_nll",
+    "multinomial_nll",
+    "negative_binomial_nll",
+    "negative_binomial_nll_from_logits",
     "poisson_deviance",
     "poisson_nll",
     # Classification

@@ -5,6 +5,8 @@ depend on the original value; an element outside the domain keeps its value, but
 the loss of a masked element is 0, and that of an element outside the domain is nan.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -50,6 +52,12 @@ class Elements(NamedTuple):
             return value
         along = jnp.broadcast_to(value, self.inside.shape)
         return numerics.gated(numerics.sharded_like(self.arrays[0], along), self.inside)
+
+    def within(self, name: str, inside: Array, rule: str) -> Elements:
+        """The same with a domain that is one of several arrays together, such as a count of at most its total."""
+        required(name, inside, rule)
+        arrays = tuple(numerics.gated(a, inside) for a in self.arrays)
+        return Elements(arrays, inside if self.inside is None else self.inside & inside, self.where)
 
     def finish(self, losses: Array) -> Array:
         """0 where an element is masked, nan with gradient 0 where it is outside the domain."""

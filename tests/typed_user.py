@@ -32,6 +32,10 @@ def of_elements() -> list[jax.Array]:
         jaxloss.PoissonNLL(full="exact")(X, Y),
         jaxloss.PoissonDeviance()(X, Y),
         jaxloss.GaussianNLL()(X, Y, variance=X + 1),
+        jaxloss.NegativeBinomialNLL(log_input=True)(X, Y, log_concentration=X, offset=Y),
+        jaxloss.NegativeBinomialNLLFromLogits()(X, Y, total_count=X + 1),
+        jaxloss.BinomialNLL()(X, WHERE, total_count=3),
+        jaxloss.BetaBinomialNLL()(X, WHERE, total_count=3, concentration=X + 1),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),
         jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),
@@ -50,6 +54,7 @@ def of_rows() -> list[jax.Array]:
     log = jaxloss.log_softmax(ROW)
     return [
         jaxloss.SoftmaxCrossEntropyWithIntegerLabels(label_smoothing=0.1, ignore_index=-100)(ROW, LABELS),
+        jaxloss.MultinomialNLL(axis=-1)(ROW, BITS),
         jaxloss.SoftmaxCrossEntropy(class_weights=jnp.array([1.0, 2.0, 1.0]))(ROW, SHARES),
         jaxloss.SparseCategoricalCrossEntropy()(SHARES, LABELS),
         jaxloss.CategoricalCrossEntropy()(SHARES, BITS),

@@ -19,9 +19,11 @@ from jaxloss.numerics._mesh import (
 )
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
+from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
+from jaxloss.numerics.count_divergence import binomial_nll, negative_binomial_from_logits
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.ctc_sums import ctc_forward
 from jaxloss.numerics.divergence import (
@@ -55,6 +57,8 @@ from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, soft
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
+from jaxloss.numerics.multinomial import multinomial_nll
+from jaxloss.numerics.negative_binomial import negative_binomial_log_mean, negative_binomial_mean
 from jaxloss.numerics.norms import minkowski
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
@@ -83,7 +87,9 @@ __all__ = [
     "aligned_labels",
     "automatic",
     "bernoulli_nll",
+    "beta_binomial_nll",
     "binary_sparsemax_nll",
+    "binomial_nll",
     "bounded_bernoulli_nll",
     "box_cox",
     "by_platform",
@@ -128,7 +134,11 @@ __all__ = [
     "max_of_shards",
     "minkowski",
     "multilabel_margin",
+    "multinomial_nll",
     "nan_unless",
+    "negative_binomial_from_logits",
+    "negative_binomial_log_mean",
+    "negative_binomial_mean",
     "of_rows",
     "on_mesh",
     "poisson_exact_log_rate",

@@ -48,7 +48,7 @@ def _digamma_difference_jvp(primals, tangents):
 
 def trigamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\psi'(a + b) - \psi'(a)$; its derivatives are those of the expression."""
-    return -((b / (a + b)) / a + trigamma_gap_drop(a, b))
+    return -((b / (a + b)) * (1 / a) + trigamma_gap_drop(a, b))
 
 
 def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -57,8 +57,9 @@ def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:
     Below a = 1 it is exact to a few units in the last place of b / (a + b); in float64 to ten of them, below a = 10.
     """
     small, numbers, reached = shifted(a)
-    # One step of the recurrence is (x + 1/2) log(1 + 1 / x) - 1, and this is its drop.
-    steps = [(x + 0.5) * log1p((b / (x + b + 1)) / x) - b * log1p(1 / (x + b)) for x in numbers]
+    # One step of the recurrence is (x + 1/2) log(1 + 1 / x) - 1, and this is its drop. Nothing is divided twice: XLA
+    # would divide by a product, which may underflow.
+    steps = [(x + 0.5) * log1p((b / (x + b + 1)) * (1 / x)) - b * log1p(1 / (x + b)) for x in numbers]
     return _drop("stirling", reached, b, 1) + where_small(small, steps)
 
 
@@ -66,7 +67,7 @@ def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:
 def digamma_gap_drop(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$g(a) - g(a + b)$ with the digamma gap $g(x) = \log x - \psi(x)$."""
     small, numbers, reached = shifted(a)
-    steps = [(b / (x + b)) / x - log1p((b / (x + b + 1)) / x) for x in numbers]
+    steps = [(b / (x + b)) * (1 / x) - log1p((b / (x + b + 1)) * (1 / x)) for x in numbers]
     return _drop("digamma", reached, b, 1) + where_small(small, steps)
 
 

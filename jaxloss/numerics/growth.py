@@ -23,19 +23,20 @@ def _log_growth_jvp(primals, tangents):
     a, b = primals
     value = log_growth(a, b)
     inverse = 1 / (a + b)
-    return value, tangent(value, (lambda: -(b * inverse) / a, tangents[0]), (lambda: inverse, tangents[1]))
+    return value, tangent(value, (lambda: -(b * inverse) * (1 / a), tangents[0]), (lambda: inverse, tangents[1]))
 
 
-def log_growth_excess(growth: jax.Array, a: jax.Array, grown: jax.Array) -> jax.Array:
+def log_growth_excess(growth: jax.Array, a: jax.Array, grown: jax.Array, log: jax.Array | None = None) -> jax.Array:
     r"""$g - a \log(c / a) \ge 0$ for a growth g from a > 0 to c = a + g > 0. For values, not for slopes.
 
     For a small growth it is near $g^2 / 2 a$. With $s = g / (a + c)$, $\log(c / a) = 2 \operatorname{atanh}(s)$, and
     up to half and three times the size it is $s (g - 2 a s^2 t)$ with t the tail of the series of atanh. The growth is
-    given beside both numbers since it may be known to more digits than their difference has.
+    given beside both numbers since it may be known to more digits than their difference has, and the logarithm of c / a
+    where c may underflow.
     """
     s = growth / (a + grown)
     close = jnp.abs(s) <= 1 / 2
     near = jnp.where(close, s, jnp.zeros_like(s))
     w = near * near
-    far = growth - a * log_ratio(jnp.where(close, a, grown), a)
+    far = growth - a * (log_ratio(jnp.where(close, a, grown), a) if log is None else log)
     return jnp.where(close, near * (growth - 2 * a * (w * atanh_tail(w, 1 / 4))), far)

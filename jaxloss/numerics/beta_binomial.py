@@ -1,0 +1,84 @@
+r"""The negative log-likelihood of a beta-binomial law, from log-odds and a concentration, free of cancellation.
+
+With $\alpha = c \, \sigma(x)$ and $\beta = c \, \sigma(-x)$, the share of all successes, those of the concentration
+too, is $s = (k + \alpha) / (n + c)$. The negative log-likelihood is the divergence of the counts from the share s, as
+in `count_divergence.py`, and that of $\alpha$ and $\beta$ from it, and a part that depends on Stirling's errors. As c
+grows, s becomes $\sigma(x)$, and the law the binomial one, term by term.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.count_divergence import (
+    FAR,
+    expected_beyond,
+    log_binomial_peak,
+    times_log_growth_excess,
+)
+from jaxloss.numerics.elementary import from_tiny
+from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop
+from jaxloss.numerics.growth import log_growth, log_growth_excess
+from jaxloss.numerics.logistic import miss, sigmoid
+from jaxloss.numerics.polygamma import digamma
+
+
+@jax.custom_jvp
+def beta_binomial_nll(x: jax.Array, k: jax.Array, n: jax.Array, c: jax.Array) -> jax.Array:
+    r"""$-\log \binom{n}{k} - \log \frac{B(k + \alpha, n - k + \beta)}{B(\alpha, \beta)}$ for k from 0 to n."""
+    m, whole = n - k, n + c
+    near, _, _, a, b = _weights(x, k, m, c)
+    up, down = (k + a) / whole, (m + b) / whole
+    # What the counts that are expected of the share exceed k by; alpha exceeds those of it by as much.
+    e = expected_beyond(near, k, m) * (c / whole)
+    counts = times_log_growth_excess(e, k, n * up) + times_log_growth_excess(-e, m, n * down)
+    in_a, in_b, in_c = log_growth(a, k), log_growth(b, m), log_growth(c, n)
+    weights = log_growth_excess(-e, a, c * up, in_a - in_c) + log_growth_excess(e, b, c * down, in_b - in_c)
+    roots = 0.5 * (in_a + in_b - in_c)
+    drops = stirling_drop(a, k) + stirling_drop(b, m) - stirling_drop(c, n)
+    # Beyond, the loss is linear in the log-odds: the first success of them costs -log alpha.
+    none = jnp.zeros_like(x)
+    far = jnp.where(k > 0, jnp.maximum(-FAR - x, 0), none) + jnp.where(m > 0, jnp.maximum(x - FAR, 0), none)
+    return counts + weights + (log_binomial_peak(k, m) + (roots + drops)) + far
+
+
+@rule(beta_binomial_nll)
+def _beta_binomial_nll_jvp(primals, tangents):
+    x, k, n, c = primals
+    value, m = beta_binomial_nll(x, k, n, c), n - k
+    return value, tangent(
+        value,
+        (lambda: _odds_slope(x, k, m, c), tangents[0]),
+        (lambda: _count_slope(x, k, m, c), tangents[1]),
+        (lambda: _total_slope(x, k, m, c), tangents[2]),
+        (lambda: _concentration_slope(x, k, m, c), tangents[3]),
+    )
+
+
+def _weights(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
+    """The log-odds up to where the loss is linear in them, both probabilities, and what c gives to either."""
+    near = jnp.where(m > 0, jnp.minimum(x, FAR), x)
+    near = jnp.where(k > 0, jnp.maximum(near, -FAR), near)
+    p, q = sigmoid(near), miss(near)
+    return near, p, q, from_tiny(c * p), from_tiny(c * q)
+
+
+def _odds_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    r"""$\beta p (\psi(\beta + m) - \psi(\beta)) - \alpha q (\psi(\alpha + k) - \psi(\alpha))$."""
+    _, p, q, a, b = _weights(x, k, m, c)
+    return p * (b * digamma_difference(b, m)) - q * (a * digamma_difference(a, k))
+
+
+def _count_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    _, _, _, a, b = _weights(x, k, m, c)
+    return (digamma(k + 1) - digamma(m + 1)) - (digamma(k + a) - digamma(m + b))
+
+
+def _total_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    _, _, _, a, b = _weights(x, k, m, c)
+    return digamma_difference(m + b, k + a) - digamma_difference(m + 1, k)
+
+
+def _concentration_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    _, p, q, a, b = _weights(x, k, m, c)
+    return digamma_difference(c, k + m) - (p * digamma_difference(a, k) + q * digamma_difference(b, m))

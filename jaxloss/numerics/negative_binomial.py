@@ -1,0 +1,164 @@
+r"""The negative log-likelihood of a negative binomial law of mean $\mu$ and concentration r, free of cancellation.
+
+$$-\log \frac{\Gamma(k + r)}{k! \, \Gamma(r)} - r \log \frac{r}{r + \mu} - k \log \frac{\mu}{r + \mu}$$
+
+It is a sum of terms of at least 0 (Loader, 2000, for the binomial law of k of k + r): with
+$\phi(y) = y - \log(1 + y)$ it is
+
+$$r \, \phi\left(\frac{k - \mu}{r + \mu}\right) + k \, \phi\left(\frac{r (\mu - k)}{k (r + \mu)}\right)
+    + (\log k! - k \log k + k) + \tfrac12 \log(1 + k / r) + \delta(r) - \delta(r + k)$$
+
+with the error of Stirling's formula $\delta$. As r grows it becomes that of Poisson's law, term by term.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.count_divergence import FAR, log_negative_binomial_peak, times_log_growth_excess
+from jaxloss.numerics.elementary import expm1, log_ratio, minus_log
+from jaxloss.numerics.gamma_ratio import digamma_gap_drop, trigamma_gap_drop
+from jaxloss.numerics.growth import log_growth_excess
+from jaxloss.numerics.guarded import one_if_zero, times
+from jaxloss.numerics.log_products import log_if_any
+from jaxloss.numerics.polygamma import digamma, digamma_gap, trigamma_gap
+from jaxloss.numerics.ratios import fraction
+
+_HIGH = 80.0
+"""A log-mean beyond which the loss is linear in it; `FAR` is that on the other side."""
+
+
+@jax.custom_jvp
+def negative_binomial_log_mean(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    """The negative log-likelihood from the log-mean x."""
+    counted, near = k > 0, jnp.minimum(x, _HIGH)
+    near = jnp.where(counted, jnp.maximum(near, -FAR), near)
+    mean = jnp.exp(near)
+    # Near the count the mean exceeds it by k (e^d - 1), with d = x - log k to its last bit.
+    d = jnp.where(counted, minus_log(near, one_if_zero(k)), jnp.full_like(k, 2))
+    excess = jnp.where(jnp.abs(d) < 1, k * expm1(jnp.clip(d, -1, 1)), mean - k)
+    linear = times(r, jnp.maximum(x - _HIGH, 0)) + times(k, jnp.maximum(-FAR - x, 0))
+    return _of_excess(excess, mean, k, r) + linear
+
+
+@rule(negative_binomial_log_mean)
+def _negative_binomial_log_mean_jvp(primals, tangents):
+    x, k, r = primals
+    value, near = negative_binomial_log_mean(x, k, r), jnp.minimum(x, _HIGH)
+
+    def in_k():
+        certain = (k == 0) & (x == -jnp.inf)
+        return _count_slope(jnp.exp(near), k, r) - jnp.where(certain, jnp.zeros_like(x), near)
+
+    def in_r():
+        return _concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - _HIGH, 0)
+
+    in_x = lambda: _log_mean_slope(near, k, r)  # noqa: E731
+    return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
+
+
+@jax.custom_jvp
+def negative_binomial_mean(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    """The negative log-likelihood from the mean itself, which is at least 0."""
+    infinite = mean == jnp.inf
+    finite = jnp.where(infinite, jnp.ones_like(mean), mean)
+    return jnp.where(infinite, mean, _of_excess(finite - k, finite, k, r))
+
+
+@rule(negative_binomial_mean)
+def _negative_binomial_mean_jvp(primals, tangents):
+    mean, k, r = primals
+    value = negative_binomial_mean(mean, k, r)
+    finite = jnp.minimum(mean, 1e30)
+    return value, tangent(
+        value,
+        (lambda: _mean_slope(finite, k, r), tangents[0]),
+        (lambda: _count_slope(finite, k, r) - log_if_any(k, finite), tangents[1]),
+        (lambda: _concentration_slope(finite, k, r), tangents[2]),
+    )
+
+
+def _of_excess(excess: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    """The negative log-likelihood from what the mean exceeds the count by, and the mean."""
+    whole, counts = r + mean, r + k
+    of_concentration = r * (log_growth_excess(-excess, whole, counts) / whole)
+    of_count = times_log_growth_excess(_shared(excess, mean, r), k, mean * (counts / whole))
+    return of_concentration + of_count + log_negative_binomial_peak(k, r)
+
+
+def _shared(excess: jax.Array, mean: jax.Array, r: jax.Array) -> jax.Array:
+    r"""$(\mu - k) r / (r + \mu)$ from the difference: the quotient that cannot underflow is formed first."""
+    whole = r + mean
+    small = r < mean
+    return jnp.where(small, r, excess) * (jnp.where(small, excess, r) / whole)
+
+
+@jax.custom_jvp
+def _log_mean_slope(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""$r (\mu - k) / (r + \mu)$."""
+    mean = jnp.exp(x)
+    return _shared(mean - k, mean, r)
+
+
+@rule(_log_mean_slope)
+def _log_mean_slope_jvp(primals, tangents):
+    x, k, r = primals
+    mean = jnp.exp(x)
+    share, rest = fraction(r, mean), fraction(mean, r)
+    return _log_mean_slope(x, k, r), tangent(
+        x,
+        (lambda: ((r + k) * share) * rest, tangents[0]),
+        (lambda: -share, tangents[1]),
+        (lambda: ((mean - k) / (r + mean)) * rest, tangents[2]),
+    )
+
+
+@jax.custom_jvp
+def _mean_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""$\frac{\mu - k}{\mu} \cdot \frac{r}{r + \mu}$; for a count of 0 without the first factor, at a mean of 0 too."""
+    some = jnp.where(k == 0, jnp.ones_like(mean), mean)
+    return ((some - k) / some) * fraction(r, mean)
+
+
+@rule(_mean_slope)
+def _mean_slope_jvp(primals, tangents):
+    mean, k, r = primals
+    share, rest = fraction(r, mean), fraction(mean, r)
+    inverse = jnp.where((k == 0) & (mean == 0), jnp.zeros_like(mean), 1 / mean)
+    whole = 1 / (r + mean)
+    some = (jnp.where(k == 0, jnp.ones_like(mean), mean) - k) / jnp.where(k == 0, jnp.ones_like(mean), mean)
+
+    def in_mean():
+        return (k * inverse) * (inverse * share) - (some * share) * whole
+
+    return _mean_slope(mean, k, r), tangent(
+        mean,
+        (in_mean, tangents[0]),
+        (lambda: -inverse * share, tangents[1]),
+        (lambda: (some * rest) * whole, tangents[2]),
+    )
+
+
+def _count_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""The slope in the count but for $-\log \mu$: $\log(r + \mu) - \psi(r + k) + \psi(k + 1)$."""
+    return log_ratio(r + mean, r + k) + digamma_gap(r + k) + digamma(k + 1)
+
+
+@jax.custom_jvp
+def _concentration_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""$\phi((k - \mu) / (r + \mu)) - (g(r) - g(r + k))$ with the digamma gap $g(x) = \log x - \psi(x)$."""
+    whole = r + mean
+    return log_growth_excess(k - mean, whole, r + k) / whole - digamma_gap_drop(r, k)
+
+
+@rule(_concentration_slope)
+def _concentration_slope_jvp(primals, tangents):
+    mean, k, r = primals
+    inverse, counts = 1 / (r + mean), r + k
+    gap = (k - mean) * inverse
+    return _concentration_slope(mean, k, r), tangent(
+        mean,
+        (lambda: -gap * inverse, tangents[0]),
+        (lambda: gap / counts - trigamma_gap(counts), tangents[1]),
+        (lambda: trigamma_gap_drop(r, k) - (gap * gap) / counts, tangents[2]),
+    )
