@@ -15,6 +15,7 @@ from jaxloss.numerics.count_divergence import (
     expected_beyond,
     log_binomial_peak,
     times_log_growth_excess,
+    unsettled,
 )
 from jaxloss.numerics.elementary import from_tiny
 from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop
@@ -34,12 +35,25 @@ def beta_binomial_nll(x: jax.Array, k: jax.Array, n: jax.Array, c: jax.Array) ->
     counts = times_log_growth_excess(e, k, n * up) + times_log_growth_excess(-e, m, n * down)
     in_a, in_b, in_c = log_growth(a, k), log_growth(b, m), log_growth(c, n)
     weights = log_growth_excess(-e, a, c * up, in_a - in_c) + log_growth_excess(e, b, c * down, in_b - in_c)
-    roots = 0.5 * (in_a + in_b - in_c)
-    drops = stirling_drop(a, k) + stirling_drop(b, m) - stirling_drop(c, n)
     # Beyond, the loss is linear in the log-odds: the first success of them costs -log alpha.
     none = jnp.zeros_like(x)
     far = jnp.where(k > 0, jnp.maximum(-FAR - x, 0), none) + jnp.where(m > 0, jnp.maximum(x - FAR, 0), none)
-    return counts + weights + (log_binomial_peak(k, m) + (roots + drops)) + far
+    return counts + weights + (log_binomial_peak(k, m) + _stirling_part(a, b, k, m)) + far
+
+
+def _stirling_part(a: jax.Array, b: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
+    r"""$f(a, k) + f(b, m) - f(a + b, k + m)$ with $f(s, t) = \tfrac12 \log(1 + t / s) + \delta(s) - \delta(s + t)$.
+
+    The last two nearly cancel where a and k are small against b and m: they are computed as the growth of f from b to
+    a + b, less that from b + m. For values, not for slopes.
+    """
+    less = a <= b
+    a, b, k, m = (jnp.where(less, *pair) for pair in ((a, b), (b, a), (k, m), (m, k)))
+    return _stirling_terms(a, k) + (_stirling_terms(b, a) - _stirling_terms(b + m, a + k))
+
+
+def _stirling_terms(a: jax.Array, b: jax.Array) -> jax.Array:
+    return 0.5 * log_growth(a, b) + stirling_drop(a, b)
 
 
 @rule(beta_binomial_nll)
@@ -70,12 +84,12 @@ def _odds_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.A
 
 
 def _count_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
-    _, _, _, a, b = _weights(x, k, m, c)
+    _, _, _, a, b = _weights(unsettled(x, k, m), k, m, c)
     return (digamma(k + 1) - digamma(m + 1)) - (digamma(k + a) - digamma(m + b))
 
 
 def _total_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
-    _, _, _, a, b = _weights(x, k, m, c)
+    _, _, _, a, b = _weights(unsettled(x, jnp.ones_like(k), m), k, m, c)
     return digamma_difference(m + b, k + a) - digamma_difference(m + 1, k)
 
 

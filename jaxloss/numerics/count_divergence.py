@@ -76,7 +76,7 @@ def _binomial_nll_jvp(primals, tangents):
     value = binomial_nll(x, k, n)
     in_x = lambda: _balance(x, k, m)  # noqa: E731
     in_k = lambda: digamma(k + 1) - digamma(m + 1) - unsettled(x, k, m)  # noqa: E731
-    in_n = lambda: softplus(unsettled(x, k, m)) - digamma_difference(m + 1, k)  # noqa: E731
+    in_n = lambda: softplus(unsettled(x, jnp.ones_like(k), m)) - digamma_difference(m + 1, k)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_n, tangents[2]))
 
 

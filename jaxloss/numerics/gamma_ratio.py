@@ -34,7 +34,9 @@ def _log_gamma_difference_jvp(primals, tangents):
 @jax.custom_jvp
 def digamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\psi(a + b) - \psi(a)$."""
-    return log_growth(a, b) + digamma_gap_drop(a, b)
+    small, numbers, reached = shifted(a)
+    steps = where_small(small, [(b / (x + b)) * (1 / x) for x in numbers])
+    return (log_growth(reached, b) + _drop("digamma", reached, b, 1)) + steps
 
 
 @rule(digamma_difference)
@@ -48,7 +50,11 @@ def _digamma_difference_jvp(primals, tangents):
 
 def trigamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\psi'(a + b) - \psi'(a)$; its derivatives are those of the expression."""
-    return -((b / (a + b)) * (1 / a) + trigamma_gap_drop(a, b))
+    small, numbers, reached = shifted(a)
+    # 1 / x^2 - 1 / y^2 with y = x + b is (b / x y) (1 / x + 1 / y).
+    steps = where_small(small, [((b / (x + b)) * (1 / x)) * (1 / x + 1 / (x + b)) for x in numbers])
+    series = (b / (reached + b)) * (1 / reached) + _drop("trigamma", reached, b, 2)
+    return -(series + steps)
 
 
 def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -47,7 +47,7 @@ ROWS = [
     (digamma_difference, _difference(psi), _itself, 4),
     (trigamma_difference, _difference(lambda x: mp.psi(1, x)), _itself, 4),
     (stirling_drop, _drop(_stirling_error), lambda a, b: b / (a + b) if a < 10 else mp.mpf(0), 10),
-    (digamma_gap_drop, _drop(gap), _itself, 5),
+    (digamma_gap_drop, _drop(gap), _itself, 6),
     (trigamma_gap_drop, _drop(trigamma_less_inverse), _itself, 5),
 ]
 

@@ -53,9 +53,9 @@ def negative_binomial_nll(
         TypeError: Predictions that are not floats.
 
     Example:
-        >>> counts = jnp.array([0.0, 4.0])
-        >>> print(negative_binomial_nll(jnp.array([0.0, 1.0]), counts, concentration=2.0).round(4))
-        [0.8109 2.3404]
+        >>> losses = negative_binomial_nll(jnp.array([0.0, 1.0]), jnp.array([0.0, 4.0]), concentration=2.0)
+        >>> print(f"{losses[0]:.4f} {losses[1]:.4f}")
+        0.8109 2.3129
 
     Source: Lawless, "Negative binomial and mixed Poisson regression", 1987; Loader, "Fast and accurate computation of
     binomial probabilities", 2000, for the form without cancellation.
