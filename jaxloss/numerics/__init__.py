@@ -58,7 +58,11 @@ from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softp
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.multinomial import multinomial_nll
-from jaxloss.numerics.negative_binomial import negative_binomial_log_mean, negative_binomial_mean
+from jaxloss.numerics.negative_binomial import (
+    negative_binomial_exposed,
+    negative_binomial_log_mean,
+    negative_binomial_mean,
+)
 from jaxloss.numerics.norms import minkowski
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
@@ -136,6 +140,7 @@ __all__ = [
     "multilabel_margin",
     "multinomial_nll",
     "nan_unless",
+    "negative_binomial_exposed",
     "negative_binomial_from_logits",
     "negative_binomial_log_mean",
     "negative_binomial_mean",

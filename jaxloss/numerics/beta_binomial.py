@@ -18,10 +18,10 @@ from jaxloss.numerics.count_divergence import (
     unsettled,
 )
 from jaxloss.numerics.elementary import from_tiny
-from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop
+from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop, weighted_rise
 from jaxloss.numerics.growth import log_growth, log_growth_excess
 from jaxloss.numerics.logistic import miss, sigmoid
-from jaxloss.numerics.polygamma import digamma
+from jaxloss.numerics.polygamma import digamma, trigamma, weighted_trigamma
 
 
 @jax.custom_jvp
@@ -63,8 +63,8 @@ def _beta_binomial_nll_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _odds_slope(x, k, m, c), tangents[0]),
-        (lambda: _count_slope(x, k, m, c), tangents[1]),
-        (lambda: _total_slope(x, k, m, c), tangents[2]),
+        (lambda: _count_slope(unsettled(x, k, m), k, m, c), tangents[1]),
+        (lambda: _total_slope(unsettled(x, jnp.ones_like(k), m), k, m, c), tangents[2]),
         (lambda: _concentration_slope(x, k, m, c), tangents[3]),
     )
 
@@ -80,19 +80,51 @@ def _weights(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> tuple[ja
 def _odds_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
     r"""$\beta p (\psi(\beta + m) - \psi(\beta)) - \alpha q (\psi(\alpha + k) - \psi(\alpha))$."""
     _, p, q, a, b = _weights(x, k, m, c)
-    return p * (b * digamma_difference(b, m)) - q * (a * digamma_difference(a, k))
-
-
-def _count_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
-    _, _, _, a, b = _weights(unsettled(x, k, m), k, m, c)
-    return (digamma(k + 1) - digamma(m + 1)) - (digamma(k + a) - digamma(m + b))
-
-
-def _total_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
-    _, _, _, a, b = _weights(unsettled(x, jnp.ones_like(k), m), k, m, c)
-    return digamma_difference(m + b, k + a) - digamma_difference(m + 1, k)
+    return p * weighted_rise(b, m) - q * weighted_rise(a, k)
 
 
 def _concentration_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    _, _, _, a, b = _weights(x, k, m, c)
+    return (weighted_rise(c, k + m) - (weighted_rise(a, k) + weighted_rise(b, m))) / c
+
+
+@jax.custom_jvp
+def _count_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    r"""$\psi(k + 1) - \psi(m + 1) - \psi(k + \alpha) + \psi(m + \beta)$."""
+    _, _, _, a, b = _weights(x, k, m, c)
+    return (digamma(k + 1) - digamma(m + 1)) - (digamma(k + a) - digamma(m + b))
+
+
+@rule(_count_slope)
+def _count_slope_jvp(primals, tangents):
+    x, k, m, c = primals
     _, p, q, a, b = _weights(x, k, m, c)
-    return digamma_difference(c, k + m) - (p * digamma_difference(a, k) + q * digamma_difference(b, m))
+    return _count_slope(x, k, m, c), tangent(
+        x,
+        (lambda: -(q * weighted_trigamma(a, k) + p * weighted_trigamma(b, m)), tangents[0]),
+        (lambda: trigamma(k + 1) - trigamma(k + a), tangents[1]),
+        (lambda: trigamma(m + b) - trigamma(m + 1), tangents[2]),
+        (lambda: (weighted_trigamma(b, m) - weighted_trigamma(a, k)) / c, tangents[3]),
+    )
+
+
+@jax.custom_jvp
+def _total_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
+    r"""$\psi(n + c) - \psi(m + \beta) - \psi(n + 1) + \psi(m + 1)$."""
+    _, _, _, a, b = _weights(x, k, m, c)
+    return digamma_difference(m + b, k + a) - digamma_difference(m + 1, k)
+
+
+@rule(_total_slope)
+def _total_slope_jvp(primals, tangents):
+    x, k, m, c = primals
+    _, p, _, _, b = _weights(x, k, m, c)
+    n = k + m
+    in_k = lambda: trigamma(n + c) - trigamma(n + 1)  # noqa: E731
+    return _total_slope(x, k, m, c), tangent(
+        x,
+        (lambda: p * weighted_trigamma(b, m), tangents[0]),
+        (in_k, tangents[1]),
+        (lambda: in_k() + (trigamma(m + 1) - trigamma(m + b)), tangents[2]),
+        (lambda: trigamma(n + c) - weighted_trigamma(b, m) / c, tangents[3]),
+    )

@@ -11,7 +11,15 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.growth import log_growth, log_growth_excess
-from jaxloss.numerics.polygamma import digamma, of_inverse, shifted, trigamma, trigamma_gap, where_small
+from jaxloss.numerics.polygamma import (
+    digamma,
+    of_inverse,
+    shifted,
+    trigamma,
+    trigamma_gap,
+    weighted_trigamma,
+    where_small,
+)
 
 
 @jax.custom_jvp
@@ -55,6 +63,30 @@ def trigamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     steps = where_small(small, [((b / (x + b)) * (1 / x)) * (1 / x + 1 / (x + b)) for x in numbers])
     series = (b / (reached + b)) * (1 / reached) + _drop("trigamma", reached, b, 2)
     return -(series + steps)
+
+
+@jax.custom_jvp
+def weighted_rise(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$a (\psi(a + b) - \psi(a))$, with a slope in a that is exact where the rise is 1 / a or b / a."""
+    return a * digamma_difference(a, b)
+
+
+@rule(weighted_rise)
+def _weighted_rise_jvp(primals, tangents):
+    a, b = primals
+
+    def in_a():
+        # From a = 1 by the logarithms and the gaps, log(1 + b / a) - b / (a + b) and what is left; below without 1 / a.
+        end, above = a + b, jnp.maximum(a, 1)
+        inverse = 1 / (above + b)
+        leading = log_growth_excess(-b, above + b, above) * inverse
+        high = leading + (digamma_gap_drop(above, b) - above * trigamma_gap_drop(above, b))
+        below = jnp.minimum(a, 1)
+        rise = digamma_difference(below + 1, b) + below * trigamma_difference(below + 1, b)
+        return jnp.where(a < 1, rise - (b / end) * (1 / end), high)
+
+    value = weighted_rise(a, b)
+    return value, tangent(value, (in_a, tangents[0]), (lambda: weighted_trigamma(a, b), tangents[1]))
 
 
 def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ with the error of Stirling's formula $\delta$. As r grows it becomes that of Poi
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.count_divergence import FAR, log_negative_binomial_peak, times_log_growth_excess
@@ -21,7 +22,7 @@ from jaxloss.numerics.gamma_ratio import digamma_gap_drop, trigamma_gap_drop
 from jaxloss.numerics.growth import log_growth_excess
 from jaxloss.numerics.guarded import one_if_zero, times
 from jaxloss.numerics.log_products import log_if_any
-from jaxloss.numerics.polygamma import digamma, digamma_gap, trigamma_gap
+from jaxloss.numerics.polygamma import digamma, digamma_gap, trigamma, trigamma_gap
 from jaxloss.numerics.ratios import fraction
 
 _HIGH = 80.0
@@ -53,7 +54,7 @@ def _negative_binomial_log_mean_jvp(primals, tangents):
     def in_r():
         return _concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - _HIGH, 0)
 
-    in_x = lambda: _log_mean_slope(near, k, r)  # noqa: E731
+    in_x = lambda: _excess_slope(jnp.exp(near), k, r)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
 
 
@@ -78,6 +79,55 @@ def _negative_binomial_mean_jvp(primals, tangents):
     )
 
 
+@jax.custom_jvp
+def negative_binomial_exposed(p: jax.Array, offset: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    """The negative log-likelihood from the mean of a unit of exposure and the logarithm of the exposure."""
+    return negative_binomial_mean(times(p, jnp.exp(offset)), k, r)
+
+
+@rule(negative_binomial_exposed)
+def _negative_binomial_exposed_jvp(primals, tangents):
+    p, offset, k, r = primals
+    value, mean = negative_binomial_exposed(p, offset, k, r), _exposed(p, offset)
+    return value, tangent(
+        value,
+        (lambda: _unit_slope(p, offset, k, r), tangents[0]),
+        (lambda: _excess_slope(mean, k, r), tangents[1]),
+        (lambda: _count_slope(mean, k, r) - _log_of_exposed(k, p, offset), tangents[2]),
+        (lambda: _concentration_slope(mean, k, r), tangents[3]),
+    )
+
+
+def _exposed(p: jax.Array, offset: jax.Array) -> jax.Array:
+    """The mean, as far as its slopes have finite terms."""
+    return jnp.minimum(times(p, jnp.exp(offset)), 1e30)
+
+
+def _log_of_exposed(k: jax.Array, p: jax.Array, offset: jax.Array) -> jax.Array:
+    """The logarithm of the mean, 0 where it is 0 and so is the count."""
+    return log_if_any(k, p) + jnp.where((k == 0) & (p == 0), jnp.zeros_like(offset), offset)
+
+
+@jax.custom_jvp
+def _unit_slope(p: jax.Array, offset: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    """The slope in the mean of a unit of exposure."""
+    return jnp.exp(offset) * _mean_slope(_exposed(p, offset), k, r)
+
+
+@rule(_unit_slope)
+def _unit_slope_jvp(primals, tangents):
+    p, offset, k, r = primals
+    exposure, mean, value = jnp.exp(offset), _exposed(p, offset), _unit_slope(p, offset, k, r)
+    # The slope in the offset is that of the offset's slope in p: by the product rule its terms would cancel.
+    _, in_p = jax.jvp(lambda mean: _mean_slope(mean, k, r), (mean,), (jnp.ones_like(p),))
+    _, in_offset = jax.jvp(lambda mean: _excess_slope(mean, k, r), (mean,), (jnp.ones_like(p),))
+    zero = jnp.zeros_like(p)
+    others = [t if not isinstance(t, SymbolicZero) else zero for t in tangents[2:]]
+    _, rest = jax.jvp(lambda k, r: exposure * _mean_slope(mean, k, r), (k, r), tuple(others))
+    slopes = (lambda: exposure * (exposure * in_p), tangents[0]), (lambda: exposure * in_offset, tangents[1])
+    return value, tangent(value, *slopes) + rest
+
+
 def _of_excess(excess: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     """The negative log-likelihood from what the mean exceeds the count by, and the mean."""
     whole, counts = r + mean, r + k
@@ -94,22 +144,20 @@ def _shared(excess: jax.Array, mean: jax.Array, r: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def _log_mean_slope(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
-    r"""$r (\mu - k) / (r + \mu)$."""
-    mean = jnp.exp(x)
+def _excess_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""The slope in the log-mean or an exposure, $r (\mu - k) / (r + \mu)$, as a function of the mean."""
     return _shared(mean - k, mean, r)
 
 
-@rule(_log_mean_slope)
-def _log_mean_slope_jvp(primals, tangents):
-    x, k, r = primals
-    mean = jnp.exp(x)
-    share, rest = fraction(r, mean), fraction(mean, r)
-    return _log_mean_slope(x, k, r), tangent(
-        x,
-        (lambda: ((r + k) * share) * rest, tangents[0]),
+@rule(_excess_slope)
+def _excess_slope_jvp(primals, tangents):
+    mean, k, r = primals
+    share, rest, inverse = fraction(r, mean), fraction(mean, r), 1 / (r + mean)
+    return _excess_slope(mean, k, r), tangent(
+        mean,
+        (lambda: ((r + k) * inverse) * share, tangents[0]),
         (lambda: -share, tangents[1]),
-        (lambda: ((mean - k) / (r + mean)) * rest, tangents[2]),
+        (lambda: ((mean - k) * inverse) * rest, tangents[2]),
     )
 
 
@@ -139,9 +187,22 @@ def _mean_slope_jvp(primals, tangents):
     )
 
 
+@jax.custom_jvp
 def _count_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""The slope in the count but for $-\log \mu$: $\log(r + \mu) - \psi(r + k) + \psi(k + 1)$."""
     return log_ratio(r + mean, r + k) + digamma_gap(r + k) + digamma(k + 1)
+
+
+@rule(_count_slope)
+def _count_slope_jvp(primals, tangents):
+    mean, k, r = primals
+    inverse, counts = 1 / (r + mean), r + k
+    return _count_slope(mean, k, r), tangent(
+        mean,
+        (lambda: inverse, tangents[0]),
+        (lambda: trigamma(k + 1) - trigamma(counts), tangents[1]),
+        (lambda: ((k - mean) * inverse) / counts - trigamma_gap(counts), tangents[2]),
+    )
 
 
 @jax.custom_jvp

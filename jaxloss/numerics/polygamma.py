@@ -112,3 +112,14 @@ def trigamma_gap(x: jax.Array) -> jax.Array:
     # 1 / y^2 - 1 / y + 1 / (y + 1) is what one step of the recurrence contributes.
     steps = [inverse * (inverse * (1 / (y + 1))) for y, inverse in ((y, 1 / y) for y in numbers)]
     return u * u * polynomial(u, of_inverse("trigamma", x)) + where_small(small, steps)
+
+
+def weighted_trigamma(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$a \psi'(a + b)$ for a > 0 and b of at least 0, where the square of a may underflow."""
+    x = a + b
+    small, numbers, reached = shifted(x)
+    u = 1 / reached
+    # x times the trigamma gap, with the quotients of x and each number that follows it.
+    steps = [(x / y) * (1 / (y * (y + 1))) for y in numbers]
+    series = ((x * u) * u) * polynomial(u, of_inverse("trigamma", x))
+    return (a / x) * (1 + (series + where_small(small, steps)))

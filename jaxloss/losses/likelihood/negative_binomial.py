@@ -83,7 +83,8 @@ def negative_binomial_nll(
     if log_input:
         x = x + exposure[0] if exposure else x
         return elements.finish(numerics.negative_binomial_log_mean(x, k, r))
-    x = numerics.times(x, jnp.exp(exposure[0])) if exposure else x
+    if exposure:
+        return elements.finish(numerics.negative_binomial_exposed(x, exposure[0], k, r))
     return elements.finish(numerics.negative_binomial_mean(x, k, r))
 
 

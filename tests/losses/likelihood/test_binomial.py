@@ -144,6 +144,7 @@ CASES = [
         terms=terms,
         gradient_terms=mixed_slope_terms,
         second_terms=mixed_curve_terms,
+        noise=1e-5,
     ),
 ]
 
