@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +73,7 @@ class Loss(_value.Value):
         self,
         predictions: Floats,
         targets: Numbers | None = None,
+        /,
         *,
         weights: Numbers | None = None,
         where: Mask | None = None,
@@ -98,6 +99,7 @@ class Loss(_value.Value):
         self,
         predictions: Floats,
         targets: Numbers | None = None,
+        /,
         *,
         weights: Numbers | None = None,
         where: Mask | None = None,
@@ -112,7 +114,8 @@ class Loss(_value.Value):
         def losses(self, *arrays: Any, **named: Any) -> Array: ...
     else:
 
-        def losses(self, predictions: Any, targets: Any, **arrays: Any) -> Array:
+        @answered
+        def losses(self, predictions: Any, targets: Any, /, **arrays: Any) -> Array:
             """One value per element or row, not reduced."""
             self._check_call(targets)
             return unreduced(type(self).fn)(predictions, targets, **self._options(), **arrays)
@@ -202,7 +205,9 @@ class LossSum(Loss):
 
     def __post_init__(self) -> None:
         _value.settle(self)
-        if len(self.terms) != len(self.coefficients) or not all(map(_is_loss, self.terms)):
+        if len(self.terms) != len(self.coefficients) or not all(
+            isinstance(term, Loss) for term in cast(Any, self.terms)
+        ):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 
     def __call__(
@@ -230,10 +235,6 @@ class LossSum(Loss):
     def losses(self, *arrays: Any, **named: Any) -> Array:
         """Not defined: the terms of a sum may have losses of different shapes."""
         raise TypeError("LossSum: the terms of a sum are reduced one by one: take the losses of each of its terms.")
-
-
-def _is_loss(term: Any) -> bool:
-    return isinstance(term, Loss)
 
 
 def _is_factor(x: Any) -> bool:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
 from traceback import walk_tb
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from jaxloss._answers import called_like_a_function, own_init, unknown_keywords
 from jaxloss._docstrings import own_lines, with_arguments
@@ -16,6 +16,9 @@ Answer = TypeVar("Answer")
 
 REDUCTION = ("reduction", "axis_name")
 """The fields that every form has; the others are options of its function."""
+
+FIRST = ("predictions", "targets")
+"""What the call of every form names its first two arrays."""
 
 
 @cache
@@ -42,10 +45,18 @@ def arrays_taken(cls: Any, own_method: bool) -> tuple[str, ...] | None:
 
 
 def answered(call: Callable[P, Answer]) -> Callable[P, Answer]:
-    """The call of a form; arrays by position, or by the names that its function gives them, are answered."""
+    """The call of a form; arrays by position, or by the names that its function gives them, are answered.
+
+    The first two arrays may be given as `predictions` and `targets`. A function that takes `targets` after two other
+    arrays has them by keyword.
+    """
 
     @wraps(call)
     def answering(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        for name in FIRST[len(args) - 1 :]:
+            if name not in kwargs:
+                break
+            args = cast(Any, (*args, kwargs.pop(name)))
         try:
             return call(*args, **kwargs)
         except TypeError as error:
@@ -87,11 +98,17 @@ def _keywords(cls: Any) -> list[str]:
 
 def refused_keywords(cls: Any, given: Iterable[str]) -> str:
     """The message for keywords that the call of a form does not take."""
-    known, fields = ["predictions", "targets", *_keywords(cls)], [f.name for f in dataclasses.fields(cls)]
+    given, fields = list(given), [f.name for f in dataclasses.fields(cls)]
+    keywords = _keywords(cls)
+    known = [*(name for name in FIRST if name not in keywords), *keywords]
+    twice = [name for name in given if name in FIRST and name not in keywords]
+    if twice:
+        return f"{cls.__name__}: got {twice[0]} by position and by keyword: give it once."
     names = (
         list(inspect.signature(cls.losses).parameters)[1:] if _has_method(cls) else inspect.signature(cls.fn).parameters
     )
-    means = dict(zip(names, known[:2], strict=False))
+    # Where the function has targets further back, its first two arrays have no names but by position.
+    means = {} if set(FIRST) & set(keywords) else dict(zip(names, FIRST, strict=False))
     return unknown_keywords(cls.__name__, given, known, fields, means)
 
 

@@ -59,8 +59,8 @@ class Domain:
     differentiable: bool = True
     hard: Draw | None = None
     """Values where formulas lose their digits; the ordinary ones by default."""
-    impossible: float = -np.inf
-    """What an impossible class has."""
+    impossible: float | None = -np.inf
+    """What an impossible class has; None of a row in which there is no such, as each element is a step or a member."""
     alone: tuple[float, ...] = ()
     """Ends that only one array of a sample may be at, such as an infinity that another's would be subtracted from."""
 
@@ -93,7 +93,7 @@ class Case:
     oracle: Callable[..., Any]
     """(one sample of each array, **options) -> mpf; arrays of one sample that have axes are (nested) lists."""
     options: dict[str, Any] = field(default_factory=dict)
-    """An option given as a `Domain` is drawn: one value for each class."""
+    """An option given as a `Domain` is drawn: one value for each class, or for each place on another axis."""
     bad_options: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """Values that an option cannot have. Every option of a loss has some, in one of its rows."""
     call: dict[str, Any] = field(default_factory=dict)
@@ -170,6 +170,11 @@ class Case:
     @property
     def per_class(self) -> list[str]:
         """The options that have one number for each class."""
+        return [name for name in self._rows_of_numbers if self.options[name].axes == "c"]
+
+    @property
+    def _rows_of_numbers(self) -> list[str]:
+        """The options that have one number for each place on an axis."""
         return [name for name, value in self.options.items() if _drawn(value) and value.differentiable]
 
     @property
@@ -194,10 +199,15 @@ class Case:
         rng, sizes = np.random.default_rng(12), SIZES | self.sizes
         return {name: value(rng, (), sizes) if _drawn(value) else value for name, value in self.options.items()}
 
+    def shaping(self) -> dict[str, Any]:
+        """The options by which arrays are shaped: a layout, or one number for each place on an axis of their own."""
+        own = {"kernel_layout", *self._rows_of_numbers} - {*self.per_class}
+        return {k: v for k, v in self.given().items() if k in own}
+
     def numeric(self) -> dict[str, np.ndarray]:
-        """The options that are numbers, or one number for each class: they can be traced and differentiated."""
+        """The options that are numbers, or one number for each place: they can be traced and differentiated."""
         given = self.given().items()
-        return {k: np.float32(v) for k, v in given if k in self.per_class or isinstance(v, float)}
+        return {k: np.float32(v) for k, v in given if k in self._rows_of_numbers or isinstance(v, float)}
 
     def parted(self, smooth: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arrays and the options, from those that are differentiated, together, and from the other arrays."""

@@ -87,18 +87,18 @@ def test_class_weights_by_class_are_answered():
 def test_a_class_form_that_is_called_as_the_function_says_how_to_call_it(form):
     call = f"{form.__name__}()(predictions, targets)"
     own = form.losses is not jaxloss.Loss.losses
-    first, second, *_ = (
+    first, second, *rest = (
         list(inspect.signature(form.losses).parameters)[1:] if own else inspect.signature(form.fn).parameters
     )
     for method in (form(), form().total):
         _answered(lambda: method(X, Y, X), f"{form.__name__}: takes ", "by position, got 3", "where", error=TypeError)
         _answered(lambda: method(targets=Y), f"{form.__name__}: the predictions are missing", error=TypeError)
+        # Of a function with targets after its first two arrays, these have no names but by position.
+        first_as, second_as = ("", "") if "targets" in rest else ("give it as predictions=", "give it as targets=")
         if first != "predictions":
-            _answered(
-                lambda: method(**{first: X, second: Y}), f"no {first}", "give it as predictions=", error=TypeError
-            )
+            _answered(lambda: method(**{first: X, second: Y}), f"no {first}", first_as, error=TypeError)
         if second != "targets":
-            _answered(lambda: method(X, **{second: Y}), f"no {second}", "give it as targets=", error=TypeError)
+            _answered(lambda: method(X, **{second: Y}), f"no {second}", second_as, error=TypeError)
     _answered(lambda: form(X, Y), form.__name__, call, form.fn.__name__, error=TypeError)
     for wrong, words in {"sample_weight": ["weights="], "mask": ["where="], "reductoin": ["reduction="]}.items():
         _answered(lambda: form(**{wrong: 1.0}), f"{form.__name__}: takes no {wrong}", *words, error=TypeError)

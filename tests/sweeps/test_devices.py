@@ -71,7 +71,7 @@ def _specs(case: Case, inputs, batch="data", classes=None):
 
     return (
         {k: of(case.arrays[k]) for k in arrays},
-        {k: P(classes) if np.ndim(v) else P() for k, v in numeric.items()},
+        {k: P(classes) if k in case.per_class else P() for k in numeric},
         {k: P(batch, *[classes] * (x.ndim - 1)) for k, x in rest.items()},
     )
 

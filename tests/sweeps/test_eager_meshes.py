@@ -32,7 +32,7 @@ def _placed(case: Case, mesh, values):
     axes = {k: domain.axes.replace("...", "b") for k, domain in case.arrays.items()}
     return (
         {k: put(x, axes[k]) for k, x in arrays.items()},
-        {k: put(x, "c" * np.ndim(x)) for k, x in numeric.items()},
+        {k: put(x, "c" if k in case.per_class else "") for k, x in numeric.items()},
         put(where, "b"),
     )
 
