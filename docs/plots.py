@@ -119,6 +119,22 @@ PLOTS = {
         4,
         "mean, target 0, variance 0.5",
     ),
+    "quantile_loss": Plot(_elements(jaxloss.quantile_loss, 0.0, quantile=0.8), *ERROR[:2], "prediction, level 0.8"),
+    "expectile_loss": Plot(_elements(jaxloss.expectile_loss, 0.0, expectile=0.8), *ERROR[:2], "prediction, level 0.8"),
+    "interval_score": Plot(
+        lambda x: jaxloss.interval_score(x, x + 2, jnp.zeros_like(x), alpha=0.5),
+        -4,
+        2,
+        "lower end of an interval of width 2, target 0, alpha 0.5",
+    ),
+    "weighted_interval_score": Plot(
+        lambda x: jaxloss.weighted_interval_score(
+            x + jnp.arange(-2.0, 3.0), jnp.zeros(()), alpha=jnp.array([0.2, 0.5])
+        ),
+        -4,
+        4,
+        "median of five quantiles at a distance of 1, target 0",
+    ),
     "hinge_embedding_loss": Plot(
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),

@@ -48,6 +48,8 @@ from jaxloss.losses.regression.relative import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
+from jaxloss.losses.score.interval import *
+from jaxloss.losses.score.quantile import *
 from jaxloss.losses.segmentation.dice import *
 from jaxloss.losses.segmentation.generalized import *
 from jaxloss.losses.segmentation.tversky import *
@@ -98,6 +100,15 @@ __all__ = [
     "negative_binomial_nll_from_logits",
     "poisson_deviance",
     "poisson_nll",
+    # Scores
+    "ExpectileLoss",
+    "IntervalScore",
+    "QuantileLoss",
+    "WeightedIntervalScore",
+    "expectile_loss",
+    "interval_score",
+    "quantile_loss",
+    "weighted_interval_score",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

@@ -281,6 +281,8 @@ WRONG = {
     "batch_axis_name": ({}, {"a": 1}),
     "q": (0, 1.5, "robust", None),
     "eps": (-1e-3, "small", None),
+    "expectile": (-0.1, 1.5, "mean", None),
+    "quantile": (-0.1, 1.5, "median", None),
     "epsilon": ("small", np.nan, None),
     "logit_cap": (0, -1.0, "high"),
     "kernel_layout": ("dd", None),

@@ -36,6 +36,9 @@ def of_elements() -> list[jax.Array]:
         jaxloss.NegativeBinomialNLLFromLogits()(X, Y, total_count=X + 1),
         jaxloss.BinomialNLL()(X, WHERE, total_count=3),
         jaxloss.BetaBinomialNLL()(X, WHERE, total_count=3, concentration=X + 1),
+        jaxloss.QuantileLoss(quantile=0.9)(X, Y),
+        jaxloss.ExpectileLoss(expectile=0.9)(X, Y),
+        jaxloss.IntervalScore(alpha=0.2)(X, X + 1, targets=Y),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),
         jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),
@@ -78,6 +81,8 @@ def of_rows() -> list[jax.Array]:
         jaxloss.RankingSoftmaxLoss()(ROW, BITS),
         jaxloss.CosineDistance()(ROW, SHARES),
         jaxloss.CosineEmbeddingLoss()(ROW, SHARES, labels=SIGNS),
+        jaxloss.QuantileLoss(quantile=jnp.array([0.1, 0.5, 0.9]))(ROW, Y),
+        jaxloss.WeightedIntervalScore(alpha=jnp.array([0.2]))(ROW, Y),
         jaxloss.TripletMarginLoss()(ROW, ROW + 1, negatives=SHARES),
     ]
 

@@ -20,6 +20,7 @@ from jaxloss.numerics._mesh import (
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
@@ -174,6 +175,8 @@ __all__ = [
     "tanh",
     "target_nll",
     "times",
+    "uneven_absolute",
+    "uneven_square",
     "varying_alike",
     "varying_axes",
     "weighed",

@@ -1,0 +1,19 @@
+"""Errors that are weighed by their sign."""
+
+import numpy as np
+
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
+from tests.numerics.primitives import End
+
+ENDS = [
+    End(uneven_absolute, (2.0, 0.3, 0.7), 0.6, (0.3, 2, 0)),
+    End(uneven_absolute, (-2.0, 0.3, 0.7), 1.4, (-0.7, 0, 2)),
+    End(uneven_absolute, (0.0, 0.3, 0.7), 0, (-0.2, 0, 0)),
+    End(uneven_absolute, (np.inf, 0.0, 1.0), 0, (0, 0, 0)),
+    End(uneven_absolute, (-np.inf, 0.0, 1.0), np.inf, (-1, 0, np.inf)),
+    End(uneven_square, (2.0, 0.3, 0.7), 1.2, (1.2, 4, 0)),
+    End(uneven_square, (-2.0, 0.3, 0.7), 2.8, (-2.8, 0, 4)),
+    End(uneven_square, (0.0, 0.3, 0.7), 0, (0, 0, 0)),
+    End(uneven_square, (-np.inf, 1.0, 0.0), 0, (0, 0, 0)),
+    End(uneven_square, (1e30, 1e-30, 1.0), 1e30, (2, np.inf, 0)),
+]
