@@ -135,6 +135,21 @@ PLOTS = {
         4,
         "median of five quantiles at a distance of 1, target 0",
     ),
+    "crps_gaussian": Plot(_elements(jaxloss.crps_gaussian, 0.0, scale=1.0), *ERROR),
+    "crps_logistic": Plot(_elements(jaxloss.crps_logistic, 0.0, scale=1.0), *ERROR),
+    "crps_laplace": Plot(_elements(jaxloss.crps_laplace, 0.0, scale=1.0), *ERROR),
+    "crps_ensemble": Plot(
+        lambda x: jaxloss.crps_ensemble(jnp.stack([x, -2 + 0 * x, 1 + 0 * x]), jnp.zeros(())),
+        -4,
+        4,
+        "member, others -2 and 1, target 0",
+    ),
+    "energy_score": Plot(
+        lambda x: jaxloss.energy_score(jnp.array([[0.0, 1.0], [-1.0, 0.0]]) * x, jnp.array([0.5, 0.5])),
+        -4,
+        4,
+        "second number of a member and minus the first of another, target (0.5, 0.5)",
+    ),
     "hinge_embedding_loss": Plot(
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),

@@ -48,7 +48,9 @@ from jaxloss.losses.regression.relative import *
 from jaxloss.losses.regression.smooth_absolute import *
 from jaxloss.losses.regression.smooth_l1 import *
 from jaxloss.losses.regression.squared import *
+from jaxloss.losses.score.ensemble import *
 from jaxloss.losses.score.interval import *
+from jaxloss.losses.score.location_scale import *
 from jaxloss.losses.score.quantile import *
 from jaxloss.losses.segmentation.dice import *
 from jaxloss.losses.segmentation.generalized import *
@@ -101,10 +103,20 @@ __all__ = [
     "poisson_deviance",
     "poisson_nll",
     # Scores
+    "CRPSEnsemble",
+    "CRPSGaussian",
+    "CRPSLaplace",
+    "CRPSLogistic",
+    "EnergyScore",
     "ExpectileLoss",
     "IntervalScore",
     "QuantileLoss",
     "WeightedIntervalScore",
+    "crps_ensemble",
+    "crps_gaussian",
+    "crps_laplace",
+    "crps_logistic",
+    "energy_score",
     "expectile_loss",
     "interval_score",
     "quantile_loss",

@@ -16,10 +16,13 @@ _HERE = {
     "categorical_hinge": "categorical_hinge_loss",
     "circle": "circle_loss",
     "cosine_similarity": "cosine_distance",  # Keras' class: as a function, the similarity is here
+    "crps": "crps_ensemble",
+    "crps_normal": "crps_gaussian",
     "cross_entropy": "softmax_cross_entropy_with_integer_labels",
     "cross_entropy_loss": "softmax_cross_entropy_with_integer_labels",
     "ctc": "ctc_loss",
     "dice": "dice_loss",
+    "es_ensemble": "energy_score",
     "focal_loss": "softmax_focal_loss",
     "gaussian_nll_loss": "gaussian_nll",
     "hinge": "hinge_loss",

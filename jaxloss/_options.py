@@ -56,6 +56,7 @@ _RULES: dict[str, Rule] = {
     "distance_function": Function(),
     "eps": Number(low=0),
     "expectile": Number(low=0, high=1),
+    "fair": _SWITCH,
     "from_logits": _SWITCH,
     "full": _SWITCH,
     "gamma": Number(low=0),

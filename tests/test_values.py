@@ -52,6 +52,7 @@ STRUCTURE = {
     "chunk_size": (8, np.int32(8)),
     "compute_dtype": ("bfloat16", jnp.bfloat16, jnp.dtype("bfloat16")),
     "distance_function": (None,),  # JSON has no functions
+    "fair": (True, np.True_),
     "full": (True, np.True_),
     "log_input": (False, np.False_),
     "log_target": (True, np.True_),
@@ -266,6 +267,7 @@ WRONG = {
     "vocab_axis_name": ({}, {"a": 1}),
     "reduction": ("average", 1, ["mean"]),
     "zero_infinity": ("no", 1, None),
+    "fair": ("yes", 1, None),
     "full": ("stirlings", 1, None),
     "log_input": (1, "yes", None),
     "log_target": (1, "yes", None),

@@ -39,6 +39,9 @@ def of_elements() -> list[jax.Array]:
         jaxloss.QuantileLoss(quantile=0.9)(X, Y),
         jaxloss.ExpectileLoss(expectile=0.9)(X, Y),
         jaxloss.IntervalScore(alpha=0.2)(X, X + 1, targets=Y),
+        jaxloss.CRPSGaussian()(X, Y, scale=1.0),
+        jaxloss.CRPSLogistic()(X, Y, scale=X + 1),
+        jaxloss.CRPSLaplace()(X, Y, scale=X + 1),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),
         jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),
@@ -83,6 +86,8 @@ def of_rows() -> list[jax.Array]:
         jaxloss.CosineEmbeddingLoss()(ROW, SHARES, labels=SIGNS),
         jaxloss.QuantileLoss(quantile=jnp.array([0.1, 0.5, 0.9]))(ROW, Y),
         jaxloss.WeightedIntervalScore(alpha=jnp.array([0.2]))(ROW, Y),
+        jaxloss.CRPSEnsemble(fair=True)(ROW, Y),
+        jaxloss.EnergyScore()(ROW, ROW[0]),
         jaxloss.TripletMarginLoss()(ROW, ROW + 1, negatives=SHARES),
     ]
 

@@ -53,6 +53,7 @@ from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.label import is_label, label_value, look_up
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
+from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_logistic
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
@@ -65,6 +66,8 @@ from jaxloss.numerics.negative_binomial import (
     negative_binomial_mean,
 )
 from jaxloss.numerics.norms import minkowski
+from jaxloss.numerics.ordered import ensemble_score, sums_towards
+from jaxloss.numerics.pair_distances import length, sum_of_distances
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -102,10 +105,14 @@ __all__ = [
     "clip_infinite",
     "cosine_distance",
     "cosine_similarity",
+    "crps_gaussian",
+    "crps_laplace",
+    "crps_logistic",
     "ctc_forward",
     "ctc_nll",
     "directions",
     "divide",
+    "ensemble_score",
     "explicit_sharding",
     "expm1",
     "expm1_minus",
@@ -130,6 +137,7 @@ __all__ = [
     "label_nll",
     "label_value",
     "lacking",
+    "length",
     "log_cosh",
     "log_softmax",
     "logaddexp",
@@ -171,7 +179,9 @@ __all__ = [
     "softplus",
     "sparsemax_nll",
     "squared_log_gap",
+    "sum_of_distances",
     "sum_of_shards",
+    "sums_towards",
     "tanh",
     "target_nll",
     "times",

@@ -1,0 +1,101 @@
+"""Sums over rows whose elements are in an order: of ordered classes towards the label, and of the sorted members."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss.numerics._mesh import columns, filled, keep, replicated
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.guarded import absent
+
+
+def sums_towards(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    """The sum of each element and those that are further from the label on its side; 0 at the label."""
+    x = replicated(x, (axis,))
+    index, nothing = columns(x, axis, jnp.int32), jnp.zeros_like(x)
+    before, after = index < labels, index > labels
+    up = lax.cumsum(jnp.where(before, x, nothing), axis)
+    down = lax.cumsum(jnp.where(after, x, nothing), axis, reverse=True)
+    return jnp.where(before, up, jnp.where(after, down, nothing))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def ensemble_score(x: jax.Array, y: jax.Array, kept: jax.Array | None, axis: int, fair: bool) -> jax.Array:
+    r"""$\frac1n \sum_i |x_i - y| - \frac1{2 n m} \sum_{i,j} |x_i - x_j|$ with m = n, or if `fair` n - 1, at least 1.
+
+    n counts the members that are kept. The axis keeps length 1, and y has length 1 there. The differences of sorted
+    pairs sum to $2 \sum_i (2 i - n - 1) (x_i - y)$, so that the score is a sum of distances from y with weights of at
+    least 0, in which nothing cancels:
+
+    $$\frac1n \sum_i \frac{w_i}m |x_i - y|, \quad w_i = m \pm (2 i - n - 1)$$
+
+    with a plus for members below y, and 0 times an infinite distance is 0.
+    """
+    n, m = _counts(x, kept, axis, fair)
+    s = lax.sort(_members(x, kept), dimension=axis)
+    place = columns(s, axis, x.dtype) + 1
+    below = s < y
+    rank = 2 * place - n - 1
+    share = jnp.where(below, m + rank, m - rank) / m
+    share = keep(None if kept is None else place <= n, share)
+    distance = jnp.abs(s - y)
+    return jnp.sum(share * absent(share, distance), axis, keepdims=True) / n
+
+
+@rule(ensemble_score)
+def _ensemble_score_jvp(axis, fair, primals, tangents):
+    x, y, kept = primals
+
+    def in_target():
+        n, _ = _counts(x, kept, axis, fair)
+        sides = keep(kept, jnp.sign(lax.stop_gradient(y) - lax.stop_gradient(x)))
+        return jnp.sum(sides, axis, keepdims=True) / n
+
+    value = ensemble_score(x, y, kept, axis, fair)
+    along = tangent(x, (lambda: keep(kept, _member_slopes(x, y, kept, axis, fair)), tangents[0]))
+    return value, jnp.sum(along, axis, keepdims=True) + tangent(value, (in_target, tangents[1]))
+
+
+def _member_slopes(x: jax.Array, y: jax.Array, kept: jax.Array | None, axis: int, fair: bool) -> jax.Array:
+    r"""$\frac1{n m} (m \operatorname{sign}(x_i - y) - (\#\{x_j < x_i\} - \#\{x_j > x_i\}))$.
+
+    Equal members have equal slopes. All terms are integers, whose differences are exact up to $2^{24}$ members. The
+    slopes are constant between ties, and have no derivative.
+    """
+    x, y = lax.stop_gradient(x), lax.stop_gradient(y)
+    n, m = _counts(x, kept, axis, fair)
+    index = columns(x, axis, jnp.int32)
+    s, origin = lax.sort((_members(x, kept), index), dimension=axis, num_keys=1)
+    first, last = _ties(s, axis)
+    fewer = first.astype(x.dtype)
+    more = n - 1 - jnp.minimum(last.astype(x.dtype), n - 1)
+    slopes = (m * jnp.sign(s - y) - (fewer - more)) / (n * m)
+    # Sorted back, which runs wherever a sort does: JAX refuses a gather along sharded axes, and TPUs are slow at it.
+    return lax.sort((origin, slopes), dimension=axis, num_keys=1)[1]
+
+
+def _ties(s: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The first and the last index of the members that are equal to each, in sorted order."""
+    index, count = columns(s, axis, jnp.int32), s.shape[axis]
+    start, end = (lax.slice_in_dim(s, i, i + count - 1, axis=axis) for i in (0, 1))
+    differ, edge = start != end, filled(lax.slice_in_dim(s, 0, 1, axis=axis), True, jnp.bool_)
+    begins, ends = jnp.concatenate([edge, differ], axis), jnp.concatenate([differ, edge], axis)
+    first = lax.cummax(jnp.where(begins, index, 0 * index), axis)
+    last = lax.cummin(jnp.where(ends, index, filled(index, count)), axis, reverse=True)
+    return first, last
+
+
+def _members(x: jax.Array, kept: jax.Array | None) -> jax.Array:
+    """The members, with those that are left out behind all others once they are sorted."""
+    return keep(kept, x, jnp.inf)
+
+
+def _counts(x: jax.Array, kept: jax.Array | None, axis: int, fair: bool) -> tuple[jax.Array, jax.Array]:
+    """How many members there are, at least 1, and by how many a pair's differences are divided."""
+    if kept is None:
+        n = jnp.full((1,) * x.ndim, x.shape[axis], x.dtype)
+    else:
+        n = jnp.maximum(jnp.sum(kept, axis, keepdims=True, dtype=x.dtype), 1)
+    return n, jnp.maximum(n - 1, 1) if fair else n
