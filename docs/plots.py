@@ -150,6 +150,9 @@ PLOTS = {
         4,
         "second number of a member and minus the first of another, target (0.5, 0.5)",
     ),
+    "brier_score": Plot(_elements(jaxloss.brier_score, 1.0), *SHARE),
+    "multiclass_brier_score": Plot(_labelled(jaxloss.multiclass_brier_score, _shares), *SHARE),
+    "ranked_probability_score": Plot(_labelled(jaxloss.ranked_probability_score, _shares), *SHARE),
     "hinge_embedding_loss": Plot(
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),

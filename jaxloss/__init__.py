@@ -51,6 +51,7 @@ from jaxloss.losses.regression.squared import *
 from jaxloss.losses.score.ensemble import *
 from jaxloss.losses.score.interval import *
 from jaxloss.losses.score.location_scale import *
+from jaxloss.losses.score.probability import *
 from jaxloss.losses.score.quantile import *
 from jaxloss.losses.segmentation.dice import *
 from jaxloss.losses.segmentation.generalized import *
@@ -103,6 +104,7 @@ __all__ = [
     "poisson_deviance",
     "poisson_nll",
     # Scores
+    "BrierScore",
     "CRPSEnsemble",
     "CRPSGaussian",
     "CRPSLaplace",
@@ -110,8 +112,11 @@ __all__ = [
     "EnergyScore",
     "ExpectileLoss",
     "IntervalScore",
+    "MulticlassBrierScore",
     "QuantileLoss",
+    "RankedProbabilityScore",
     "WeightedIntervalScore",
+    "brier_score",
     "crps_ensemble",
     "crps_gaussian",
     "crps_laplace",
@@ -119,7 +124,9 @@ __all__ = [
     "energy_score",
     "expectile_loss",
     "interval_score",
+    "multiclass_brier_score",
     "quantile_loss",
+    "ranked_probability_score",
     "weighted_interval_score",
     # Classification
     "BinaryCrossEntropy",

@@ -42,6 +42,7 @@ def of_elements() -> list[jax.Array]:
         jaxloss.CRPSGaussian()(X, Y, scale=1.0),
         jaxloss.CRPSLogistic()(X, Y, scale=X + 1),
         jaxloss.CRPSLaplace()(X, Y, scale=X + 1),
+        jaxloss.BrierScore()(SHARES, BITS),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),
         jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),
@@ -88,6 +89,8 @@ def of_rows() -> list[jax.Array]:
         jaxloss.WeightedIntervalScore(alpha=jnp.array([0.2]))(ROW, Y),
         jaxloss.CRPSEnsemble(fair=True)(ROW, Y),
         jaxloss.EnergyScore()(ROW, ROW[0]),
+        jaxloss.MulticlassBrierScore()(SHARES, LABELS),
+        jaxloss.RankedProbabilityScore()(SHARES, LABELS),
         jaxloss.TripletMarginLoss()(ROW, ROW + 1, negatives=SHARES),
     ]
 
