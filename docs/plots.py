@@ -153,6 +153,15 @@ PLOTS = {
     "brier_score": Plot(_elements(jaxloss.brier_score, 1.0), *SHARE),
     "multiclass_brier_score": Plot(_labelled(jaxloss.multiclass_brier_score, _shares), *SHARE),
     "ranked_probability_score": Plot(_labelled(jaxloss.ranked_probability_score, _shares), *SHARE),
+    "inverse_gaussian_nll": Plot(
+        _elements(jaxloss.inverse_gaussian_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
+    ),
+    "von_mises_nll": Plot(
+        _elements(jaxloss.von_mises_nll, 0.0, concentration=2.0),
+        -2 * np.pi,
+        2 * np.pi,
+        "angle, target 0, concentration 2",
+    ),
     "hinge_embedding_loss": Plot(
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),

@@ -41,7 +41,9 @@ from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
+from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.poisson import *
+from jaxloss.losses.likelihood.von_mises import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.relative import *
@@ -128,6 +130,15 @@ __all__ = [
     "quantile_loss",
     "ranked_probability_score",
     "weighted_interval_score",
+    "InverseGaussianNLL",
+    "PoissonDeviance",
+    "PoissonNLL",
+    "VonMisesNLL",
+    "gaussian_nll",
+    "inverse_gaussian_nll",
+    "poisson_deviance",
+    "poisson_nll",
+    "von_mises_nll",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

@@ -43,6 +43,8 @@ def of_elements() -> list[jax.Array]:
         jaxloss.CRPSLogistic()(X, Y, scale=X + 1),
         jaxloss.CRPSLaplace()(X, Y, scale=X + 1),
         jaxloss.BrierScore()(SHARES, BITS),
+        jaxloss.InverseGaussianNLL()(X, Y + 1, concentration=2.0),
+        jaxloss.VonMisesNLL()(X, Y, concentration=X + 1),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),
         jaxloss.SigmoidFocalLoss(gamma=1.5)(X, WHERE),

@@ -106,3 +106,12 @@ def through_chebyshev_points(function, start, end, count: int) -> list[float]:
     points = [middle + half * mp.cos(mp.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
     powers = mp.matrix([[x**i for i in range(count)] for x in points])
     return [float(c) for c in mp.lu_solve(powers, mp.matrix([function(x) for x in points]))]
+
+
+def on_the_half_line(function, centre, count: int) -> list[float]:
+    """The first so many Chebyshev coefficients of a function from 0 to infinity, in z = (k - c) / (k + c)."""
+    points = 64
+    angles = [mp.pi * (2 * j + 1) / (2 * points) for j in range(points)]
+    values = [function(centre * (1 + mp.cos(a)) / (1 - mp.cos(a))) for a in angles]
+    of = lambda i: mp.fsum(v * mp.cos(i * a) for v, a in zip(values, angles, strict=True)) * 2 / points
+    return [float(of(i)) / (1 if i else 2) for i in range(count)]

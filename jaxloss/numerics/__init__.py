@@ -21,6 +21,8 @@ from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
+from jaxloss.numerics.angles import versine
+from jaxloss.numerics.bessel import log_scaled_i0
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
@@ -50,6 +52,7 @@ from jaxloss.numerics.guarded import (
     weighed,
 )
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
+from jaxloss.numerics.inverse_gaussian import inverse_gaussian_nll
 from jaxloss.numerics.label import is_label, label_value, look_up
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
@@ -127,6 +130,7 @@ __all__ = [
     "half_deviance_rate",
     "hinge",
     "huber",
+    "inverse_gaussian_nll",
     "is_label",
     "js_log_term",
     "js_term",
@@ -139,6 +143,7 @@ __all__ = [
     "lacking",
     "length",
     "log_cosh",
+    "log_scaled_i0",
     "log_softmax",
     "logaddexp",
     "logsumexp",
@@ -189,6 +194,7 @@ __all__ = [
     "uneven_square",
     "varying_alike",
     "varying_axes",
+    "versine",
     "weighed",
     "xlogx",
     "xlogy",
