@@ -156,6 +156,13 @@ PLOTS = {
     "inverse_gaussian_nll": Plot(
         _elements(jaxloss.inverse_gaussian_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
     ),
+    "laplace_nll": Plot(_elements(jaxloss.laplace_nll, 0.0, scale=0.5), -4, 4, "median, target 0, scale 0.5"),
+    "student_t_nll": Plot(
+        _elements(jaxloss.student_t_nll, 0.0, degrees_of_freedom=2.0, scale=0.5),
+        -4,
+        4,
+        "location, target 0, 2 degrees of freedom, scale 0.5",
+    ),
     "von_mises_nll": Plot(
         _elements(jaxloss.von_mises_nll, 0.0, concentration=2.0),
         -2 * np.pi,

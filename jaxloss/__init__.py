@@ -42,7 +42,9 @@ from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.inverse_gaussian import *
+from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.poisson import *
+from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
@@ -131,13 +133,17 @@ __all__ = [
     "ranked_probability_score",
     "weighted_interval_score",
     "InverseGaussianNLL",
+    "LaplaceNLL",
     "PoissonDeviance",
     "PoissonNLL",
+    "StudentTNLL",
     "VonMisesNLL",
     "gaussian_nll",
     "inverse_gaussian_nll",
+    "laplace_nll",
     "poisson_deviance",
     "poisson_nll",
+    "student_t_nll",
     "von_mises_nll",
     # Classification
     "BinaryCrossEntropy",

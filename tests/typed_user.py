@@ -44,6 +44,8 @@ def of_elements() -> list[jax.Array]:
         jaxloss.CRPSLaplace()(X, Y, scale=X + 1),
         jaxloss.BrierScore()(SHARES, BITS),
         jaxloss.InverseGaussianNLL()(X, Y + 1, concentration=2.0),
+        jaxloss.LaplaceNLL()(X, Y, scale=0.5),
+        jaxloss.StudentTNLL()(X, Y, degrees_of_freedom=X + 3, scale=2.0),
         jaxloss.VonMisesNLL()(X, Y, concentration=X + 1),
         jaxloss.SigmoidBinaryCrossEntropy(pos_weight=2.0)(X, WHERE),
         jaxloss.BinaryCrossEntropy()(SHARES, BITS),

@@ -57,6 +57,7 @@ from jaxloss.numerics.label import is_label, label_value, look_up
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
 from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_logistic
+from jaxloss.numerics.laplace import laplace_nll
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
@@ -87,6 +88,7 @@ from jaxloss.numerics.ratios import fraction
 from jaxloss.numerics.relative import relative_error, squared_log_gap
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
+from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
 
 __all__ = [
@@ -142,6 +144,7 @@ __all__ = [
     "label_value",
     "lacking",
     "length",
+    "laplace_nll",
     "log_cosh",
     "log_scaled_i0",
     "log_softmax",
@@ -185,6 +188,7 @@ __all__ = [
     "sparsemax_nll",
     "squared_log_gap",
     "sum_of_distances",
+    "student_t_nll",
     "sum_of_shards",
     "sums_towards",
     "tanh",

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._mesh import filled
+from jaxloss.numerics._storing import as_minimum
 
 
 def half_line_series(k: jax.Array, centre: float, coefficients: list[float]) -> jax.Array:
@@ -13,7 +14,7 @@ def half_line_series(k: jax.Array, centre: float, coefficients: list[float]) -> 
     """
     least = float(jnp.finfo(k.dtype).eps) / 8 * abs(coefficients[0])
     count = max(i for i, c in enumerate(coefficients) if abs(c) > least) + 1
-    z = 1 - (2 * centre) / (k + centre)
+    z = as_minimum(1 - (2 * centre) / (k + centre), 2)
     one, other = filled(z, coefficients[count - 1]), jnp.zeros_like(z)
     for coefficient in reversed(coefficients[1 : count - 1]):
         one, other = (2 * z) * one - other + coefficient, one
