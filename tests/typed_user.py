@@ -29,7 +29,7 @@ def of_elements() -> list[jax.Array]:
         jaxloss.HuberLoss(delta=jnp.array(2.0))(X, Y),
         jaxloss.SmoothL1Loss(beta=0.5)(X, Y),
         jaxloss.LogCosh()(X, Y),
-        jaxloss.PoissonNLL(full="exact")(X, Y),
+        jaxloss.PoissonNLL(full="exact")(X, Y, offset=Y),
         jaxloss.PoissonDeviance()(X, Y),
         jaxloss.GaussianNLL()(X, Y, variance=X + 1),
         jaxloss.NegativeBinomialNLL(log_input=True)(X, Y, log_concentration=X, offset=Y),

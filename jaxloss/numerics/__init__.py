@@ -37,6 +37,7 @@ from jaxloss.numerics.divergence import (
 )
 from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.exponential import expm1_minus
+from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.guarded import (
@@ -163,8 +164,11 @@ __all__ = [
     "negative_binomial_mean",
     "of_rows",
     "on_mesh",
+    "poisson_above",
+    "poisson_exact_exposed_rate",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
+    "poisson_exposed_rate",
     "poisson_log_rate",
     "poisson_rate",
     "positive_power",

@@ -21,6 +21,7 @@ def poisson_nll(
     log_input: bool = True,
     full: Constant = False,
     eps: Scalar = 0.0,
+    offset: Numbers | None = None,
     where: Mask | None = None,
 ) -> Array:
     r"""The negative log-likelihood of counts k under Poisson laws of rate r, from the log-rate x or the rate itself.
@@ -30,6 +31,9 @@ def poisson_nll(
     Any real log-rate, minus infinity included; rates and counts from 0, both ends included: a count of 0 at a rate of 0
     has loss 0, any other an infinite one. A rate below 0 has loss nan. Without the constant, a negative count has the
     value that the formula gives it; with it, nan. Fractional counts are taken by the gamma function.
+
+    An offset o is the logarithm of the exposure, such as the time or the area in which the events were counted: the law
+    of a count has the rate $e^{x + o}$, or $r e^o$. An offset of minus infinity is an exposure of 0.
 
     With `full="exact"` the result is the true likelihood, free of cancellation for counts from 0 to 1e8: in float32 the
     textbook form with log-gamma is off by more than 10 at a count of 1e7.
@@ -42,6 +46,8 @@ def poisson_nll(
             Stirling's formula where the count is above 1, which is what torch's `full=True` does.
         eps: Added to the rate under the logarithm, with `log_input=False`; at least 0. With eps above 0 the slope at a
             rate of 0 is finite, and the loss is another function near 0.
+        offset: The logarithms of the exposures: of the shape of `predictions`, with length 1 on axes where they do not
+            vary, or a scalar; 0 if left out.
         where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
@@ -62,25 +68,34 @@ def poisson_nll(
     name = "poisson_nll"
     option(name, "full", full)
     option(name, "log_input", log_input)
-    elements = _counted(name, predictions, targets, where, log_input=log_input, countable=bool(full))
-    x, k = elements.arrays
-    offset = elements.option(number(name, "eps", eps, x.dtype))
-    exact = full in (True, "exact")
+    exposure = () if offset is None else (Given("offset", offset, 0.0, broadcasts=True),)
+    elements = _counted(name, predictions, targets, where, *exposure, log_input=log_input, countable=bool(full))
+    x, k, *o = elements.arrays
+    least, exact = elements.option(number(name, "eps", eps, x.dtype)), full in (True, "exact")
     if log_input:
-        losses = numerics.poisson_exact_log_rate(x, k) if exact else numerics.poisson_log_rate(x, k)
-    elif is_zero(eps):
-        losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
+        log_rate = x + o[0] if o else x
+        losses = numerics.poisson_exact_log_rate(log_rate, k) if exact else numerics.poisson_log_rate(log_rate, k)
+    elif not is_zero(eps):
+        losses = numerics.poisson_above(exact, x, o[0], k, least) if o else _above(x, k, least, exact)
+    elif o:
+        nll = numerics.poisson_exact_exposed_rate if exact else numerics.poisson_exposed_rate
+        losses = nll(x, o[0], k)
     else:
-        # At an infinite rate the loss is infinite, not the difference of two infinities.
-        infinite = x == jnp.inf
-        rate = jnp.where(infinite, jnp.ones_like(x), x) + offset
-        losses = numerics.poisson_exact_rate(rate, k) - offset if exact else x - numerics.xlogy(k, rate)
-        losses = jnp.where(infinite, x, losses)
+        losses = numerics.poisson_exact_rate(x, k) if exact else numerics.poisson_rate(x, k)
     if full == "stirling":
         large = jnp.maximum(k, 1)
         stirling = numerics.xlogx(large) - large + 0.5 * jnp.log(2 * jnp.pi * large)
         losses = losses + jnp.where(k > 1, stirling, jnp.zeros_like(k))
     return elements.finish(checked_only(name, losses, lambda: k >= 0, _COUNTS))
+
+
+def _above(rate: Array, k: Array, least: Array, exact: bool) -> Array:
+    """The loss with eps added to the rate under the logarithm."""
+    # At an infinite rate the loss is infinite, not the difference of two infinities.
+    infinite = rate == jnp.inf
+    shifted = jnp.where(infinite, jnp.ones_like(rate), rate) + least
+    losses = numerics.poisson_exact_rate(shifted, k) - least if exact else rate - numerics.xlogy(k, shifted)
+    return jnp.where(infinite, rate, losses)
 
 
 def poisson_deviance(
@@ -125,14 +140,21 @@ _COUNTS = "targets must be counts of at least 0"
 
 
 def _counted(
-    name: str, predictions: Floats, targets: Numbers, where: Mask | None, *, log_input: bool, countable: bool
+    name: str,
+    predictions: Floats,
+    targets: Numbers,
+    where: Mask | None,
+    *others: Given,
+    log_input: bool,
+    countable: bool,
 ) -> Elements:
-    """Predictions and counts: rates have a domain, and so have counts if they must be at least 0."""
+    """Predictions, counts and others: rates have a domain, and so have counts if they must be at least 0."""
     inside = lambda a: a >= 0  # noqa: E731
     rates = Given(
         "predictions", predictions, 1.0, None if log_input else inside, "predictions must be rates of at least 0"
     )
-    return elementwise(name, where, rates, Given("targets", targets, 1.0, inside if countable else None, _COUNTS))
+    counts = Given("targets", targets, 1.0, inside if countable else None, _COUNTS)
+    return elementwise(name, where, rates, counts, *others)
 
 
 @dataclass(frozen=True, kw_only=True)
