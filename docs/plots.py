@@ -113,6 +113,7 @@ PLOTS = {
         4,
         "logit, count 3 of 5, concentration 2",
     ),
+    "geometric_nll": Plot(_elements(jaxloss.geometric_nll, 3.0), -5, 3, "logit of a success, 3 failures"),
     "gaussian_nll": Plot(
         lambda x: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=jnp.full_like(x, 0.5)),
         -4,

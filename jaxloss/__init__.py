@@ -43,6 +43,7 @@ from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.laplace import *
+from jaxloss.losses.likelihood.geometric import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -97,6 +98,7 @@ __all__ = [
     "MultinomialNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
+    "GeometricNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "beta_binomial_nll",
@@ -105,6 +107,7 @@ __all__ = [
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
+    "geometric_nll",
     "poisson_deviance",
     "poisson_nll",
     # Scores

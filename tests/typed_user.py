@@ -31,6 +31,7 @@ def of_elements() -> list[jax.Array]:
         jaxloss.LogCosh()(X, Y),
         jaxloss.PoissonNLL(full="exact")(X, Y, offset=Y),
         jaxloss.PoissonDeviance()(X, Y),
+        jaxloss.GeometricNLL()(X, Y),
         jaxloss.GaussianNLL()(X, Y, variance=X + 1),
         jaxloss.NegativeBinomialNLL(log_input=True)(X, Y, log_concentration=X, offset=Y),
         jaxloss.NegativeBinomialNLLFromLogits()(X, Y, total_count=X + 1),

@@ -40,6 +40,7 @@ from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gaussian import gaussian_nll
+from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -122,6 +123,7 @@ __all__ = [
     "explicit_sharding",
     "expm1",
     "expm1_minus",
+    "failures_nll",
     "filled",
     "focal_nll",
     "form",
