@@ -114,6 +114,12 @@ PLOTS = {
         "logit, count 3 of 5, concentration 2",
     ),
     "geometric_nll": Plot(_elements(jaxloss.geometric_nll, 3.0), -5, 3, "logit of a success, 3 failures"),
+    "zero_inflated_poisson_nll": Plot(
+        _elements(jaxloss.zero_inflated_poisson_nll, 0.0, gate_logits=-1.0), -2, 3, "log-rate, count 0, gate -1"
+    ),
+    "hurdle_poisson_nll": Plot(
+        _elements(jaxloss.hurdle_poisson_nll, 3.0, gate_logits=-1.0), -2, 3, "log-rate, count 3, gate -1"
+    ),
     "gaussian_nll": Plot(
         lambda x: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=jnp.full_like(x, 0.5)),
         -4,

@@ -44,9 +44,11 @@ from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.geometric import *
+from jaxloss.losses.likelihood.hurdle import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
+from jaxloss.losses.likelihood.zero_inflated import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.relative import *
@@ -99,15 +101,18 @@ __all__ = [
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
     "GeometricNLL",
+    "HurdlePoissonNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "beta_binomial_nll",
     "binomial_nll",
+    "ZeroInflatedPoissonNLL",
     "gaussian_nll",
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
     "geometric_nll",
+    "hurdle_poisson_nll",
     "poisson_deviance",
     "poisson_nll",
     # Scores
@@ -148,6 +153,7 @@ __all__ = [
     "poisson_nll",
     "student_t_nll",
     "von_mises_nll",
+    "zero_inflated_poisson_nll",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

@@ -32,6 +32,8 @@ def of_elements() -> list[jax.Array]:
         jaxloss.PoissonNLL(full="exact")(X, Y, offset=Y),
         jaxloss.PoissonDeviance()(X, Y),
         jaxloss.GeometricNLL()(X, Y),
+        jaxloss.ZeroInflatedPoissonNLL()(X, Y, gate_logits=X),
+        jaxloss.HurdlePoissonNLL(log_input=False)(X, Y, gate_logits=0.5),
         jaxloss.GaussianNLL()(X, Y, variance=X + 1),
         jaxloss.NegativeBinomialNLL(log_input=True)(X, Y, log_concentration=X, offset=Y),
         jaxloss.NegativeBinomialNLLFromLogits()(X, Y, total_count=X + 1),

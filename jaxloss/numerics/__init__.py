@@ -92,6 +92,12 @@ from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.zeros_apart import (
+    hurdle_poisson_log_rate,
+    hurdle_poisson_rate,
+    zero_inflated_poisson_log_rate,
+    zero_inflated_poisson_rate,
+)
 
 __all__ = [
     "Axes",
@@ -136,6 +142,8 @@ __all__ = [
     "hinge",
     "huber",
     "inverse_gaussian_nll",
+    "hurdle_poisson_log_rate",
+    "hurdle_poisson_rate",
     "is_label",
     "js_log_term",
     "js_term",
@@ -208,4 +216,6 @@ __all__ = [
     "weighed",
     "xlogx",
     "xlogy",
+    "zero_inflated_poisson_log_rate",
+    "zero_inflated_poisson_rate",
 ]

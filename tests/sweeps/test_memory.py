@@ -68,7 +68,14 @@ ELEMENTWISE = [case for case in cases.programs() if all(d.axes == "..." for d in
 # The power of the focal loss is computed once for value and slope, and the exponential that it is a power of.
 # The interval score is a sum of two terms, which XLA's library for CPUs is given as two arrays.
 # Student's law has two quotients in value and slope: the error in scales, and its square over the degrees of freedom.
-HELD = {"sigmoid_focal_loss": 2, "interval_score": 2, "student_t_nll": 2}
+# Others have one form near the best prediction, or for a zero, and another elsewhere, whose logarithms are stored both.
+HELD = {
+    "hurdle_poisson_nll": 2,
+    "interval_score": 2,
+    "sigmoid_focal_loss": 2,
+    "student_t_nll": 2,
+    "zero_inflated_poisson_nll": 2,
+}
 
 
 @needs_forms

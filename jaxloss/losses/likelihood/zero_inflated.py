@@ -1,0 +1,73 @@
+r"""Counts with more zeros than their law has: some zeros are structural, the other counts follow the law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxloss import numerics
+from jaxloss._elements import Given, elementwise
+from jaxloss._loss import Loss
+from jaxloss._options import option
+from jaxloss._types import Array, Floats, Mask, Numbers
+
+
+def zero_inflated_poisson_nll(
+    predictions: Floats, targets: Numbers, *, gate_logits: Numbers, log_input: bool = True, where: Mask | None = None
+) -> Array:
+    r"""The negative log-likelihood of counts k that are structural zeros, or follow a Poisson law of rate r.
+
+    $$\ell = \begin{cases} -\log \left(\sigma(g) + \sigma(-g) e^{-r}\right) & k = 0 \\
+    -\log \sigma(-g) + r - k \log r + \log k! & k > 0 \end{cases}$$
+
+    with $\sigma(g) = 1 / (1 + e^{-g})$ the probability of a structural zero, and $r = e^x$ for a log-rate x. Any real
+    log-rate and gate, all infinities included; rates and counts from 0. The loss is infinite where the outcome is
+    impossible. With a gate of minus infinity it is the Poisson law's. A negative rate or count has loss nan; fractional
+    counts are taken by the gamma function. At a count of 0 the loss jumps, and its slope in the count is 0.
+
+    Args:
+        predictions: Log-rates of the Poisson law, or rates with `log_input=False`; any shape.
+        targets: Counts, of the shape of `predictions`.
+        gate_logits: Log-odds of a structural zero: of the shape of `predictions`, with length 1 on axes where they do
+            not vary, or a scalar.
+        log_input: Whether the predictions are log-rates.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
+    Returns:
+        One value per element, in nats.
+
+    Raises:
+        ValueError: Shapes that differ.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> gates = jnp.array([0.0, -1.0])
+        >>> losses = zero_inflated_poisson_nll(jnp.array([0.0, 1.0]), jnp.array([0, 2]), gate_logits=gates)
+        >>> print("{:.4f} {:.4f}".format(*losses))
+        0.3799 1.7247
+
+    Source: Lambert, "Zero-inflated Poisson regression, with an application to defects in manufacturing", 1992.
+    """
+    name = "zero_inflated_poisson_nll"
+    option(name, "log_input", log_input)
+    inside = lambda a: a >= 0  # noqa: E731
+    rule = "predictions must be rates of at least 0"
+    elements = elementwise(
+        name,
+        where,
+        Given("predictions", predictions, 1.0, None if log_input else inside, rule),
+        Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
+        Given("gate_logits", gate_logits, 0.0, broadcasts=True),
+    )
+    nll = numerics.zero_inflated_poisson_log_rate if log_input else numerics.zero_inflated_poisson_rate
+    return elements.finish(nll(*elements.arrays))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroInflatedPoissonNLL(Loss):
+    """Zero-inflated Poisson negative log-likelihood: the class form of `zero_inflated_poisson_nll`."""
+
+    fn = staticmethod(zero_inflated_poisson_nll)
+    log_input: bool = True
+
+
+__all__ = ["ZeroInflatedPoissonNLL", "zero_inflated_poisson_nll"]
