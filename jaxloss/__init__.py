@@ -39,12 +39,12 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.gaussian import *
-from jaxloss.losses.likelihood.multinomial import *
-from jaxloss.losses.likelihood.negative_binomial import *
-from jaxloss.losses.likelihood.inverse_gaussian import *
-from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.geometric import *
 from jaxloss.losses.likelihood.hurdle import *
+from jaxloss.losses.likelihood.inverse_gaussian import *
+from jaxloss.losses.likelihood.laplace import *
+from jaxloss.losses.likelihood.multinomial import *
+from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -97,24 +97,33 @@ __all__ = [
     "BetaBinomialNLL",
     "BinomialNLL",
     "GaussianNLL",
+    "GeometricNLL",
+    "HurdlePoissonNLL",
+    "InverseGaussianNLL",
+    "LaplaceNLL",
     "MultinomialNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
-    "GeometricNLL",
-    "HurdlePoissonNLL",
     "PoissonDeviance",
     "PoissonNLL",
+    "StudentTNLL",
+    "VonMisesNLL",
+    "ZeroInflatedPoissonNLL",
     "beta_binomial_nll",
     "binomial_nll",
-    "ZeroInflatedPoissonNLL",
     "gaussian_nll",
+    "geometric_nll",
+    "hurdle_poisson_nll",
+    "inverse_gaussian_nll",
+    "laplace_nll",
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
-    "geometric_nll",
-    "hurdle_poisson_nll",
     "poisson_deviance",
     "poisson_nll",
+    "student_t_nll",
+    "von_mises_nll",
+    "zero_inflated_poisson_nll",
     # Scores
     "BrierScore",
     "CRPSEnsemble",
@@ -140,20 +149,6 @@ __all__ = [
     "quantile_loss",
     "ranked_probability_score",
     "weighted_interval_score",
-    "InverseGaussianNLL",
-    "LaplaceNLL",
-    "PoissonDeviance",
-    "PoissonNLL",
-    "StudentTNLL",
-    "VonMisesNLL",
-    "gaussian_nll",
-    "inverse_gaussian_nll",
-    "laplace_nll",
-    "poisson_deviance",
-    "poisson_nll",
-    "student_t_nll",
-    "von_mises_nll",
-    "zero_inflated_poisson_nll",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

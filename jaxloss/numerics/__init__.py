@@ -19,10 +19,10 @@ from jaxloss.numerics._mesh import (
 )
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
-from jaxloss.numerics.beta_binomial import beta_binomial_nll
-from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
 from jaxloss.numerics.angles import versine
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
 from jaxloss.numerics.bessel import log_scaled_i0
+from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
@@ -58,8 +58,8 @@ from jaxloss.numerics.inverse_gaussian import inverse_gaussian_nll
 from jaxloss.numerics.label import is_label, label_value, look_up
 from jaxloss.numerics.label_cross_entropy import label_nll
 from jaxloss.numerics.label_lists import multilabel_margin
-from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_logistic
 from jaxloss.numerics.laplace import laplace_nll
+from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_logistic
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
@@ -141,9 +141,9 @@ __all__ = [
     "half_deviance_rate",
     "hinge",
     "huber",
-    "inverse_gaussian_nll",
     "hurdle_poisson_log_rate",
     "hurdle_poisson_rate",
+    "inverse_gaussian_nll",
     "is_label",
     "js_log_term",
     "js_term",
@@ -154,8 +154,8 @@ __all__ = [
     "label_nll",
     "label_value",
     "lacking",
-    "length",
     "laplace_nll",
+    "length",
     "log_cosh",
     "log_scaled_i0",
     "log_softmax",
@@ -201,8 +201,8 @@ __all__ = [
     "softplus",
     "sparsemax_nll",
     "squared_log_gap",
-    "sum_of_distances",
     "student_t_nll",
+    "sum_of_distances",
     "sum_of_shards",
     "sums_towards",
     "tanh",
