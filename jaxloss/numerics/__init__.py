@@ -23,6 +23,7 @@ from jaxloss.numerics.angles import versine
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
 from jaxloss.numerics.bessel import log_scaled_i0
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
@@ -214,6 +215,7 @@ __all__ = [
     "varying_axes",
     "versine",
     "weighed",
+    "weighted_interval",
     "xlogx",
     "xlogy",
     "zero_inflated_poisson_log_rate",

@@ -72,3 +72,25 @@ def _uneven_jvp(primals, tangents):
         (lambda: _part(error, above), tangents[1]),
         (lambda: -_part(-error, below), tangents[2]),
     )
+
+
+@jax.custom_jvp
+def weighted_interval(low: jax.Array, high: jax.Array, t: jax.Array, share: jax.Array) -> jax.Array:
+    r"""$h (u - l) + (l - t)_+ + (t - u)_+$ with h = `share`, the pinball losses of both ends: no infinities cancel."""
+    rest = 1 - share
+    return uneven_absolute(t - low, share, rest) + uneven_absolute(t - high, rest, share)
+
+
+@rule(weighted_interval)
+def _weighted_interval_jvp(primals, tangents):
+    low, high, t, share = primals
+    rest = 1 - share
+    # The share is in no slope in the target, and its own slope is the difference of the ends: neither is left to a
+    # difference of both ends' slopes or distances, which may be much larger.
+    return weighted_interval(low, high, t, share), tangent(
+        t,
+        (lambda: -_by_sign(t - low, share, -rest), tangents[0]),
+        (lambda: -_by_sign(t - high, rest, -share), tangents[1]),
+        (lambda: 0.5 * (jnp.sign(t - low) + jnp.sign(t - high)), tangents[2]),
+        (lambda: absent(share, high - low), tangents[3]),
+    )

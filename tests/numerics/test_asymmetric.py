@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from tests.numerics.primitives import End
 
 ENDS = [
@@ -15,5 +15,9 @@ ENDS = [
     End(uneven_square, (-2.0, 0.3, 0.7), 2.8, (-2.8, 0, 4)),
     End(uneven_square, (0.0, 0.3, 0.7), 0, (0, 0, 0)),
     End(uneven_square, (-np.inf, 1.0, 0.0), 0, (0, 0, 0)),
+    End(weighted_interval, (1.0, 3.0, 2.0, 0.25), 0.5, (-0.25, 0.25, 0, 2)),
+    End(weighted_interval, (1.0, 3.0, 5.0, 0.25), 2.5, (-0.25, -0.75, 1, 2)),
+    End(weighted_interval, (np.inf, 3.0, 2.0, 0.25), np.inf, (0.75, 0.25, -0.5 - 0.5, -np.inf)),
+    End(weighted_interval, (-np.inf, np.inf, 2.0, 0.0), 0, (0, 0, 0, 0)),
     End(uneven_square, (1e30, 1e-30, 1.0), 1e30, (2, np.inf, 0)),
 ]

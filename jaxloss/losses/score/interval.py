@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
+from jaxloss._masks import masked
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
@@ -73,7 +74,7 @@ def weighted_interval_score(
     $$\ell = \frac{1}{K + 1/2} \left(\frac12 |t - m| + \sum_k \frac{\alpha_k}{2} S_k\right)$$
 
     with the `interval_score` $S_k$ of the interval of level $\alpha_k$. It is twice the mean `quantile_loss` of the
-    2K + 1 quantiles, and is computed as that. Any real predictions and targets; an infinite error has an infinite loss.
+    2K + 1 quantiles. Any real predictions and targets; an infinite error has an infinite loss.
     Where a prediction is the target, the slope is the mean of those of both sides.
 
     Args:
@@ -101,13 +102,15 @@ def weighted_interval_score(
     name = "weighted_interval_score"
     outside = level_of_each(name, "alpha", _OF_HUBS if alpha is None else alpha).reshape(-1)
     elements = along_quantiles(name, predictions, targets, 2 * outside.shape[0] + 1, where)
-    x, t = elements.arrays
-    half = 0.5 * outside.astype(x.dtype)
-    # The weights of a target above each quantile; those of one below it are the same in the opposite order.
-    above = jnp.concatenate([half, jnp.full_like(half, 0.5, shape=1), 1 - half[::-1]])
-    along = [numerics.sharded_like(x, w.reshape((1,) * (x.ndim - 1) + w.shape)) for w in (above, above[::-1])]
-    losses = 2 * jnp.mean(elements.finish(numerics.uneven_absolute(t - x, *along)), -1)
-    return rows_of(losses, None if elements.where is None else elements.where[..., :1], -1)
+    x, t = (numerics.replicated(a, (a.ndim - 1,)) for a in elements.arrays)
+    k = outside.shape[0]
+    half = 0.5 * outside.astype(x.dtype).reshape((1,) * (x.ndim - 1) + outside.shape)
+    low, median, high, t = x[..., :k], x[..., k], x[..., :k:-1], t[..., :k]
+    intervals = numerics.weighted_interval(low, high, t, numerics.sharded_like(low, half))
+    middle = jnp.full_like(half, 0.5, shape=())
+    losses = jnp.sum(intervals, -1) + numerics.uneven_absolute(t[..., 0] - median, middle, middle)
+    counting = rows_of(losses, None if elements.where is None else elements.where[..., :1], -1).counting
+    return Rows(masked(losses / (k + 0.5), counting), counting)
 
 
 @dataclass(frozen=True, kw_only=True)

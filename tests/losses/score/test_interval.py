@@ -72,7 +72,6 @@ CASES = [
         gradient={"predictions": M3, "targets": S3},
         second={"predictions": M3, "targets": M3},
         gradient_terms=lambda x, t, alpha: {"targets": (1,)},
-        noise=1.0,  # the slope in an alpha is the difference of two errors
     ),
 ]
 
@@ -135,3 +134,9 @@ def test_the_answers_are_scoringrules():
     np.testing.assert_allclose(
         jaxloss.interval_score(low, high, t, alpha=0.2), rules.interval_score(t, low, high, 0.2), rtol=1e-4
     )
+    x, t = rows()
+    x, alpha = np.sort(x, -1), np.float32([0.2, 0.5])
+    # Without its term of the median, which in version 0.10 is half the median, not half its distance from the target.
+    expected = rules.weighted_interval_score(t, x[:, 2], x[:, :2], x[:, :2:-1], alpha, w_median=0.0)
+    expected += abs(t - x[:, 2]) / 2 / 2.5
+    np.testing.assert_allclose(jaxloss.weighted_interval_score(x, t, alpha=alpha), expected, rtol=1e-4)
