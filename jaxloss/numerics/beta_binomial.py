@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.count_divergence import (
     FAR,
+    both_shares,
     expected_beyond,
     log_binomial_peak,
     times_log_growth_excess,
@@ -20,7 +22,6 @@ from jaxloss.numerics.count_divergence import (
 from jaxloss.numerics.elementary import from_tiny
 from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop, weighted_rise
 from jaxloss.numerics.growth import log_growth, log_growth_excess
-from jaxloss.numerics.logistic import miss, sigmoid
 from jaxloss.numerics.polygamma import digamma, trigamma, weighted_trigamma
 
 
@@ -29,26 +30,28 @@ def beta_binomial_nll(x: jax.Array, k: jax.Array, n: jax.Array, c: jax.Array) ->
     r"""$-\log \binom{n}{k} - \log \frac{B(k + \alpha, n - k + \beta)}{B(\alpha, \beta)}$ for k from 0 to n."""
     m, whole = n - k, n + c
     near, _, _, a, b = _weights(x, k, m, c)
-    up, down = (k + a) / whole, (m + b) / whole
+    up, down = as_minimum((k + a) / whole, 2), as_minimum((m + b) / whole, 2)
     # What the counts that are expected of the share exceed k by; alpha exceeds those of it by as much.
-    e = expected_beyond(near, k, m) * (c / whole)
+    e = expected_beyond(near, k, m) * as_minimum(c / whole, 2)
     counts = times_log_growth_excess(e, k, n * up) + times_log_growth_excess(-e, m, n * down)
-    in_a, in_b, in_c = log_growth(a, k), log_growth(b, m), log_growth(c, n)
+    in_a, in_b, in_c = (as_minimum(log_growth(*pair), 1e4) for pair in ((a, k), (b, m), (c, n)))
     weights = log_growth_excess(-e, a, c * up, in_a - in_c) + log_growth_excess(e, b, c * down, in_b - in_c)
     # Beyond, the loss is linear in the log-odds: the first success of them costs -log alpha.
     none = jnp.zeros_like(x)
     far = jnp.where(k > 0, jnp.maximum(-FAR - x, 0), none) + jnp.where(m > 0, jnp.maximum(x - FAR, 0), none)
-    return counts + weights + (log_binomial_peak(k, m) + _stirling_part(a, b, k, m)) + far
+    return counts + weights + (log_binomial_peak(k, m) + _stirling_part(near, k, m, c)) + far
 
 
-def _stirling_part(a: jax.Array, b: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
+def _stirling_part(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
     r"""$f(a, k) + f(b, m) - f(a + b, k + m)$ with $f(s, t) = \tfrac12 \log(1 + t / s) + \delta(s) - \delta(s + t)$.
 
-    The last two nearly cancel where a and k are small against b and m: they are computed as the growth of f from b to
-    a + b, less that from b + m. For values, not for slopes.
+    a and b are what c gives to either outcome. The last two nearly cancel where a and k are small against b and m: they
+    are computed as the growth of f from b to a + b, less that from b + m, for a of at most b.
     """
-    less = a <= b
-    a, b, k, m = (jnp.where(less, *pair) for pair in ((a, b), (b, a), (k, m), (m, k)))
+    # XLA on CPU would store the larger and the smaller of a and b, if they were selected.
+    less = x <= 0
+    p, q = both_shares(-jnp.abs(x))
+    a, b, k, m = from_tiny(c * p), c * q, jnp.where(less, k, m), jnp.where(less, m, k)
     return _stirling_terms(a, k) + (_stirling_terms(b, a) - _stirling_terms(b + m, a + k))
 
 
@@ -73,7 +76,7 @@ def _weights(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> tuple[ja
     """The log-odds up to where the loss is linear in them, both probabilities, and what c gives to either."""
     near = jnp.where(m > 0, jnp.minimum(x, FAR), x)
     near = jnp.where(k > 0, jnp.maximum(near, -FAR), near)
-    p, q = sigmoid(near), miss(near)
+    p, q = both_shares(near)
     return near, p, q, from_tiny(c * p), from_tiny(c * q)
 
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import expm1, leading_half, minus_log
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop
@@ -29,16 +30,21 @@ def times_log_growth_excess(growth: jax.Array, k: jax.Array, grown: jax.Array) -
     return jnp.where(counted, log_growth_excess(growth, jnp.where(counted, k, jnp.ones_like(k)), grown), growth)
 
 
+def both_shares(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    r"""$\sigma(x)$ and $\sigma(-x)$."""
+    return as_minimum(sigmoid(x), 2), as_minimum(miss(x), 2)
+
+
 def expected_beyond(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
     r"""$n p - k = m p - k q$, to the last bits also where it is small. For values, not for slopes."""
-    p, q = sigmoid(x), miss(x)
+    p, q = both_shares(x)
     some = (k > 0) & (m > 0)
     k_, m_ = (jnp.where(some, count, jnp.ones_like(count)) for count in (k, m))
     # It is k q (e^d - 1) with d = x - log(k / m). The quotient is rounded, and what it loses is put back.
-    ratio = k_ / m_
+    ratio = as_minimum(k_ / m_, 1e38)
     high, m_high = leading_half(ratio), leading_half(m_)
     lost = ((k_ - high * m_high) - high * (m_ - m_high)) - (ratio - high) * m_
-    d = minus_log(x, ratio) - lost / k_
+    d = minus_log(x, ratio) - as_minimum(lost / k_, 2)
     return jnp.where(some & (jnp.abs(d) < 1), (k * q) * expm1(jnp.clip(d, -1, 1)), m * p - k * q)
 
 
@@ -47,8 +53,8 @@ def divergence_from_logits(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Arra
     n = k + m
     near = jnp.where(m > 0, jnp.minimum(x, FAR), x)
     near = jnp.where(k > 0, jnp.maximum(near, -FAR), near)
-    e = expected_beyond(near, k, m)
-    both = times_log_growth_excess(e, k, n * sigmoid(near)) + times_log_growth_excess(-e, m, n * miss(near))
+    e, (p, q) = expected_beyond(near, k, m), both_shares(near)
+    both = times_log_growth_excess(e, k, n * p) + times_log_growth_excess(-e, m, n * q)
     return both + beyond_far(x, k, m)
 
 

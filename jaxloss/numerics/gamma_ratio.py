@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.growth import log_growth, log_growth_excess
 from jaxloss.numerics.polygamma import (
@@ -97,15 +98,20 @@ def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:
     small, numbers, reached = shifted(a)
     # One step of the recurrence is (x + 1/2) log(1 + 1 / x) - 1, and this is its drop. Nothing is divided twice: XLA
     # would divide by a product, which may underflow.
-    steps = [(x + 0.5) * log1p((b / (x + b + 1)) * (1 / x)) - b * log1p(1 / (x + b)) for x in numbers]
+    steps = [(x + 0.5) * log1p(_ratio(b, x)) - b * log1p(as_minimum(1 / (x + b), 1e38)) for x in numbers]
     return _drop("stirling", reached, b, 1) + where_small(small, steps)
+
+
+def _ratio(b: jax.Array, x: jax.Array) -> jax.Array:
+    r"""$b / x (x + b + 1)$: by how much 1 + 1 / x is larger than 1 + 1 / (x + b)."""
+    return as_minimum((b / (x + b + 1)) * (1 / x), 1e38)
 
 
 @jax.custom_jvp
 def digamma_gap_drop(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$g(a) - g(a + b)$ with the digamma gap $g(x) = \log x - \psi(x)$."""
     small, numbers, reached = shifted(a)
-    steps = [(b / (x + b)) * (1 / x) - log1p((b / (x + b + 1)) * (1 / x)) for x in numbers]
+    steps = [(b / (x + b)) * (1 / x) - log1p(_ratio(b, x)) for x in numbers]
     return _drop("digamma", reached, b, 1) + where_small(small, steps)
 
 
@@ -134,7 +140,7 @@ def _trigamma_step(x: jax.Array, b: jax.Array) -> jax.Array:
 
 def _drop(name: str, a: jax.Array, b: jax.Array, power: int) -> jax.Array:
     """The value at 1 / a less that at 1 / (a + b) of a polynomial times this power of its argument."""
-    u, v = 1 / a, 1 / (a + b)
+    u, v = as_minimum(1 / a, 2), as_minimum(1 / (a + b), 2)
     value = divided = jnp.zeros_like(u)
     for coefficient in reversed([0.0] * power + of_inverse(name, a)):
         divided = divided * v + value

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import atanh_tail, log1p_near, log_ratio
 
 
@@ -14,7 +15,7 @@ from jaxloss.numerics.elementary import atanh_tail, log1p_near, log_ratio
 def log_growth(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log(1 + b / a)$ for $a > 0$ and $b \ge 0$, where the quotient may overflow."""
     small = b <= a
-    near = jnp.where(small, b, jnp.zeros_like(b)) / a
+    near = as_minimum(jnp.where(small, b, jnp.zeros_like(b)) / a, 2)
     return jnp.where(small, log1p_near(near), log_ratio(a + b, a))
 
 
@@ -34,7 +35,7 @@ def log_growth_excess(growth: jax.Array, a: jax.Array, grown: jax.Array, log: ja
     given beside both numbers since it may be known to more digits than their difference has, and the logarithm of c / a
     where c may underflow.
     """
-    s = growth / (a + grown)
+    s = as_minimum(growth / (a + grown), 2)
     close = jnp.abs(s) <= 1 / 2
     near = jnp.where(close, s, jnp.zeros_like(s))
     w = near * near

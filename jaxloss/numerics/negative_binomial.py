@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.count_divergence import FAR, log_negative_binomial_peak, times_log_growth_excess
 from jaxloss.numerics.elementary import expm1, log_ratio, minus_log
 from jaxloss.numerics.gamma_ratio import digamma_gap_drop, trigamma_gap_drop
@@ -34,7 +35,7 @@ def negative_binomial_log_mean(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.
     """The negative log-likelihood from the log-mean x."""
     counted, near = k > 0, jnp.minimum(x, _HIGH)
     near = jnp.where(counted, jnp.maximum(near, -FAR), near)
-    mean = jnp.exp(near)
+    mean = as_minimum(jnp.exp(near), 1e36)
     # Near the count the mean exceeds it by k (e^d - 1), with d = x - log k to its last bit.
     d = jnp.where(counted, minus_log(near, one_if_zero(k)), jnp.full_like(k, 2))
     excess = jnp.where(jnp.abs(d) < 1, k * expm1(jnp.clip(d, -1, 1)), mean - k)
@@ -132,7 +133,7 @@ def _of_excess(excess: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -
     """The negative log-likelihood from what the mean exceeds the count by, and the mean."""
     whole, counts = r + mean, r + k
     of_concentration = r * (log_growth_excess(-excess, whole, counts) / whole)
-    of_count = times_log_growth_excess(_shared(excess, mean, r), k, mean * (counts / whole))
+    of_count = times_log_growth_excess(_shared(excess, mean, r), k, mean * as_minimum(counts / whole, 1e38))
     return of_concentration + of_count + log_negative_binomial_peak(k, r)
 
 
@@ -140,7 +141,7 @@ def _shared(excess: jax.Array, mean: jax.Array, r: jax.Array) -> jax.Array:
     r"""$(\mu - k) r / (r + \mu)$ from the difference: the quotient that cannot underflow is formed first."""
     whole = r + mean
     small = r < mean
-    return jnp.where(small, r, excess) * (jnp.where(small, excess, r) / whole)
+    return jnp.where(small, r, excess) * as_minimum(jnp.where(small, excess, r) / whole, 1e38)
 
 
 @jax.custom_jvp
