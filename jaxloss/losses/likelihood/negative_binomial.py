@@ -40,7 +40,7 @@ def negative_binomial_nll(
         targets: Counts, of the shape of `predictions`.
         concentration: The concentrations r, above 0: of the shape of `predictions`, with length 1 on axes where they
             do not vary, or a scalar. Give either them or their logarithms.
-        log_concentration: The logarithms of the concentrations, from -80 to 80; their shape is as that of those.
+        log_concentration: The logarithms of the concentrations, from -40 to 40; their shape is as that of those.
         offset: The logarithm of the exposure, which is added to the log-mean; a scalar, or as the concentration.
         log_input: Whether the predictions are the logarithms of the means.
         where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
@@ -73,7 +73,7 @@ def negative_binomial_nll(
         Given("targets", targets, 1.0, at_least_0, "targets must be counts of at least 0"),
         Given("concentration", concentration, 1.0, lambda r: (r > 0) & (r < jnp.inf), _POSITIVE, broadcasts=True)
         if log_concentration is None
-        else Given("log_concentration", log_concentration, 0.0, lambda a: jnp.abs(a) <= 80, _BOUNDED, broadcasts=True),
+        else Given("log_concentration", log_concentration, 0.0, lambda a: jnp.abs(a) <= 40, _BOUNDED, broadcasts=True),
     ]
     if offset is not None:
         further.append(Given("offset", offset, 0.0, broadcasts=True))
@@ -89,7 +89,7 @@ def negative_binomial_nll(
 
 
 _POSITIVE = "concentration must be above 0 and finite"
-_BOUNDED = "log_concentration must be in [-80, 80]"
+_BOUNDED = "log_concentration must be in [-40, 40]"
 
 
 def negative_binomial_nll_from_logits(

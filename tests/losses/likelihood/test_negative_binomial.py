@@ -12,7 +12,7 @@ from tests.compiling import jit, optimized
 
 CONCENTRATIONS = replace(SCALES, hard=choice(lambda: R), outside=(0.0, -1.0, INF))
 LOG_CONCENTRATIONS = Domain(
-    normal, hard=choice(lambda: np.log(R)), ends=(0.0, -23.0, 23.0, 80.0, -80.0), outside=(-81.0, INF)
+    normal, hard=choice(lambda: np.log(R)), ends=(0.0, -23.0, 23.0, 40.0, -40.0), outside=(-41.0, INF)
 )
 OFFSETS = replace(REALS, hard=choice(lambda: [-20, -3, 0, 1e-3, 0.7, 10]), ends=(0.0, 1e-30, 20.0))
 FINITE_OFFSETS = replace(OFFSETS, alone=())
