@@ -125,6 +125,8 @@ class Case:
     """Whether it is a mean over the classes, which absent classes lower."""
     nonnegative: bool = True
     """Whether no loss is below 0."""
+    held: int = 1
+    """How many arrays of the size of the predictions XLA on CPU stores for value and slope of an elementwise loss."""
     name: str = ""
     sizes: Sizes = field(default_factory=dict)
     """The lengths of axes that are not those of `SIZES`."""

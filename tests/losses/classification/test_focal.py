@@ -57,6 +57,7 @@ def _sigmoid(gamma, value, gradient, second, labels=BITS, **options):
     return Case(
         fn=jaxloss.sigmoid_focal_loss,
         form=jaxloss.SigmoidFocalLoss,
+        held=2,  # the power, and the exponential that it is a power of, each for value and slope
         arrays={"logits": LOG_ODDS, "labels": labels},
         oracle=sigmoid_focal,
         options={"gamma": gamma, **options},
