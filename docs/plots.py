@@ -160,6 +160,15 @@ PLOTS = {
     "brier_score": Plot(_elements(jaxloss.brier_score, 1.0), *SHARE),
     "multiclass_brier_score": Plot(_labelled(jaxloss.multiclass_brier_score, _shares), *SHARE),
     "ranked_probability_score": Plot(_labelled(jaxloss.ranked_probability_score, _shares), *SHARE),
+    "gamma_nll": Plot(
+        _elements(jaxloss.gamma_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
+    ),
+    "mixture_nll": Plot(
+        lambda x: jaxloss.mixture_nll(jnp.stack([x, jnp.ones_like(x)]), jnp.zeros(2)),
+        -4,
+        8,
+        "loss of one of two components, other 1",
+    ),
     "inverse_gaussian_nll": Plot(
         _elements(jaxloss.inverse_gaussian_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
     ),

@@ -38,6 +38,7 @@ from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.binomial import *
+from jaxloss.losses.likelihood.gamma import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.geometric import *
 from jaxloss.losses.likelihood.hurdle import *
@@ -45,6 +46,7 @@ from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
+from jaxloss.losses.likelihood.mixture import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -96,6 +98,7 @@ __all__ = [
     # Likelihoods
     "BetaBinomialNLL",
     "BinomialNLL",
+    "GammaNLL",
     "GaussianNLL",
     "GeometricNLL",
     "HurdlePoissonNLL",
@@ -104,6 +107,7 @@ __all__ = [
     "MultinomialNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
+    "MixtureNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "StudentTNLL",
@@ -111,6 +115,7 @@ __all__ = [
     "ZeroInflatedPoissonNLL",
     "beta_binomial_nll",
     "binomial_nll",
+    "gamma_nll",
     "gaussian_nll",
     "geometric_nll",
     "hurdle_poisson_nll",
@@ -119,6 +124,7 @@ __all__ = [
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
+    "mixture_nll",
     "poisson_deviance",
     "poisson_nll",
     "student_t_nll",

@@ -40,6 +40,7 @@ from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.focal import focal_nll
+from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.guarded import (
@@ -65,6 +66,7 @@ from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
+from jaxloss.numerics.mixture import mixture_nll
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.multinomial import multinomial_nll
 from jaxloss.numerics.negative_binomial import (
@@ -135,6 +137,7 @@ __all__ = [
     "focal_nll",
     "form",
     "fraction",
+    "gamma_nll",
     "gated",
     "gaussian_nll",
     "generalized_relative_entropy",
@@ -166,6 +169,7 @@ __all__ = [
     "matrix_product",
     "max_of_shards",
     "minkowski",
+    "mixture_nll",
     "multilabel_margin",
     "multinomial_nll",
     "nan_unless",
