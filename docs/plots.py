@@ -120,6 +120,13 @@ PLOTS = {
     "hurdle_poisson_nll": Plot(
         _elements(jaxloss.hurdle_poisson_nll, 3.0, gate_logits=-1.0), -2, 3, "log-rate, count 3, gate -1"
     ),
+    "tweedie_deviance": Plot(
+        _elements(jaxloss.tweedie_deviance, 3.0, power=1.5), -2, 3, "log-mean, target 3, power 1.5"
+    ),
+    "gamma_deviance": Plot(_elements(jaxloss.gamma_deviance, 3.0), -1, 3, "log-mean, target 3"),
+    "binomial_deviance": Plot(
+        _elements(jaxloss.binomial_deviance, 3.0, total_count=4.0), -4, 4, "logit, 3 successes of 4"
+    ),
     "gaussian_nll": Plot(
         lambda x: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=jnp.full_like(x, 0.5)),
         -4,

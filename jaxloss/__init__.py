@@ -39,6 +39,7 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.gamma import *
+from jaxloss.losses.likelihood.deviances import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.geometric import *
 from jaxloss.losses.likelihood.hurdle import *
@@ -99,6 +100,8 @@ __all__ = [
     "BetaBinomialNLL",
     "BinomialNLL",
     "GammaNLL",
+    "BinomialDeviance",
+    "GammaDeviance",
     "GaussianNLL",
     "GeometricNLL",
     "HurdlePoissonNLL",
@@ -116,6 +119,10 @@ __all__ = [
     "beta_binomial_nll",
     "binomial_nll",
     "gamma_nll",
+    "TweedieDeviance",
+    "ZeroInflatedPoissonNLL",
+    "binomial_deviance",
+    "gamma_deviance",
     "gaussian_nll",
     "geometric_nll",
     "hurdle_poisson_nll",
@@ -129,6 +136,7 @@ __all__ = [
     "poisson_nll",
     "student_t_nll",
     "von_mises_nll",
+    "tweedie_deviance",
     "zero_inflated_poisson_nll",
     # Scores
     "BrierScore",

@@ -68,6 +68,22 @@ class Number(NamedTuple):
         return low + ("" if self.high == math.inf else f", at most {self.high:g}")
 
 
+class Apart(NamedTuple):
+    """Numbers that are not between two. Traced values and arrays on a device are not checked."""
+
+    low: float
+    high: float
+
+    def settled(self, name: str, argument: str, value: Any) -> Any:
+        known = Number().settled(name, argument, value)
+        if not isinstance(value, jax.Array) and np.any(
+            (np.asarray(value) > self.low) & (np.asarray(value) < self.high)
+        ):
+            rule = f"at most {self.low:g} or at least {self.high:g}"
+            raise ValueError(f"{name}: {argument} must be {rule}, got {value!r}.")
+        return known
+
+
 class Choice(NamedTuple):
     """One of a few values."""
 
@@ -155,4 +171,4 @@ class FloatingDtype:
         return dtype.name
 
 
-__all__ = ["Anything", "Axis", "AxisNames", "Booleans", "Choice", "FloatingDtype", "Integer", "Number", "Rule"]
+__all__ = ["Anything", "Apart", "Axis", "AxisNames", "Booleans", "Choice", "FloatingDtype", "Integer", "Number", "Rule"]

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxloss._arrays import real
 from jaxloss._option_kinds import (
     Anything,
+    Apart,
     Axis,
     AxisNames,
     Booleans,
@@ -89,6 +90,7 @@ _RULES: dict[str, Rule] = {
     "triplet_margin_loss.margin": Number(low=0),
     "triplet_margin_loss.p": Number(low=0, open_low=True),
     "triplet_margin_with_distance_loss.margin": Number(low=0),
+    "tweedie_deviance.power": Apart(low=0, high=1),
     "var": Number(low=0),
     "vocab_axis_name": AxisNames(),
     "weight": Number(),

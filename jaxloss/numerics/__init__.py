@@ -25,6 +25,7 @@ from jaxloss.numerics.bessel import log_scaled_i0
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.binary_focal import sigmoid_focal
+from jaxloss.numerics.binomial_deviance import half_binomial_deviance
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
 from jaxloss.numerics.count_divergence import binomial_nll, negative_binomial_from_logits
@@ -41,6 +42,7 @@ from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gamma import gamma_nll
+from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.guarded import (
@@ -95,6 +97,7 @@ from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.tweedie import half_tweedie
 from jaxloss.numerics.zeros_apart import (
     hurdle_poisson_log_rate,
     hurdle_poisson_rate,
@@ -141,8 +144,12 @@ __all__ = [
     "gated",
     "gaussian_nll",
     "generalized_relative_entropy",
+    "half_binomial_deviance",
     "half_deviance_log_rate",
     "half_deviance_rate",
+    "half_gamma_log_mean",
+    "half_gamma_mean",
+    "half_tweedie",
     "hinge",
     "huber",
     "hurdle_poisson_log_rate",

@@ -106,3 +106,15 @@ def _log_gap_jvp(primals, tangents):
     x, t = primals
     gap = _log_gap(x, t)
     return gap, tangent(gap, (lambda: 1 / (1 + x), tangents[0]), (lambda: -1 / (1 + t), tangents[1]))
+
+
+def log_quotient(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$\log(a / b)$ for $a \ge 0$ and $b > 0$, relatively exact where they are close. For values, not for slopes."""
+    # 2 atanh(s) with s = (a - b) / (a + b), where the difference is exact. Half of the sum is taken by it, as above.
+    half = 0.5 * (jnp.where(a == jnp.inf, b, a) - b)
+    s = as_minimum(half / (b + half), 2)
+    close = (jnp.abs(s) <= 1 / 2) & (a < jnp.inf)
+    near, one = jnp.where(close, s, jnp.zeros_like(s)), jnp.ones_like(a)
+    w = near * near
+    far = log_ratio(jnp.where(close, one, a), jnp.where(close, one, b))
+    return jnp.where(close, 2 * (near + near * w * atanh_tail(w, 1 / 4)), far)

@@ -1,0 +1,148 @@
+r"""Half the unit deviance of y successes among n trials under a binomial law, from the logit x of a success.
+
+With $e = n \sigma(x) - y$, the expected successes less those that were, and the failures n - y it is the sum
+
+$$F = \left(e - y \log \frac{y + e}{y}\right) + \left(-e - (n - y) \log \frac{n - y - e}{n - y}\right)$$
+
+of two half Poisson deviances, none of which is negative. Near the best logit $\log(y / (n - y))$, e and both of them
+come from the difference d of the logits, which is known to its last bit.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics.elementary import (
+    atanh_tail,
+    expm1,
+    from_tiny,
+    leading_half,
+    log1p,
+    log_ratio,
+    minus_log,
+    two_sum,
+)
+from jaxloss.numerics.guarded import either_zero, one_if_zero, times
+from jaxloss.numerics.logistic import sigmoid, softplus, softplus_minus
+
+
+@jax.custom_jvp
+def half_binomial_deviance(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    """F for y from 0 to n."""
+    e = _excess_of(x, y, n)
+    return _part(y, e, n, x) + _part(n - y, -e, n, -x)
+
+
+@rule(half_binomial_deviance)
+def _half_binomial_deviance_jvp(primals, tangents):
+    x, y, n = primals
+    return half_binomial_deviance(x, y, n), tangent(
+        x,
+        (lambda: _excess(x, y, n), tangents[0]),
+        (lambda: -_gap(x, y, n), tangents[1]),
+        (lambda: _in_trials(x, y, n), tangents[2]),
+    )
+
+
+def _excess_of(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    """The expected successes less those that were: near the best logit by d, elsewhere by the rarer outcome."""
+    d = _difference(x, y, n)
+    close = (jnp.abs(d) <= 0.5) & (y > 0) & (y < n)
+    share = jnp.where(close, y, jnp.zeros_like(y)) / one_if_zero(n)
+    growth = share * expm1(jnp.where(close, d, jnp.zeros_like(d)))
+    # The number of trials comes between two roots of the exponential, which alone may be too small for a float.
+    root = jnp.exp(-0.5 * jnp.abs(x))
+    rarer = (n * root) * (root / (1 + root * root))
+    return jnp.where(close, ((n - y) * growth) / (1 + growth), jnp.where(x > 0, (n - y) - rarer, rarer - y))
+
+
+def _difference(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    """The logit less that of the best law; the numbers of both outcomes count as at least the smallest normal one."""
+    m, of_sum = two_sum(n, -y)
+    y, m = from_tiny(y), from_tiny(m)
+    ratio = y / m
+    held = (ratio > 1e-30) & (ratio < 1e30)
+    ratio, one = jnp.where(held, ratio, jnp.ones_like(y)), jnp.ones_like(y)
+    # What the rounded quotient lacks, from products of halves, which are exact.
+    high, of_m = leading_half(ratio), leading_half(m)
+    low, rest = ratio - high, m - of_m
+    lost = ((y - high * of_m) - (high * rest + low * of_m)) - low * rest
+    return jnp.where(
+        held, minus_log(x, ratio) - jnp.where(held, lost / y - of_sum / m, 0 * one), x - (jnp.log(y) - jnp.log(m))
+    )
+
+
+def _part(k: jax.Array, e: jax.Array, n: jax.Array, x: jax.Array) -> jax.Array:
+    r"""$e - k \log(1 + e / k)$, where the k + e are $n \sigma(x)$; near k by Loader's form."""
+    s = e / one_if_zero(2 * k + e)
+    close, some = (jnp.abs(s) <= 0.5) & (k > 0), k > 0
+    s = jnp.where(close, s, jnp.zeros_like(s))
+    share = log_ratio(jnp.where(some, k, one_if_zero(n)), one_if_zero(n))
+    near = s * (e - 2 * k * (s * s) * atanh_tail(s * s, 1 / 4))
+    return jnp.where(close, near, times(k, share + softplus_minus(x)) + e)
+
+
+@jax.custom_jvp
+def _excess(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    return _excess_of(x, y, n)
+
+
+@rule(_excess)
+def _excess_jvp(primals, tangents):
+    x, y, n = primals
+    root = jnp.exp(-0.5 * jnp.abs(x))
+    half = root / (1 + root * root)
+    return _excess(x, y, n), tangent(
+        x,
+        (lambda: (n * half) * half, tangents[0]),
+        (lambda: -jnp.ones_like(y), tangents[1]),
+        (lambda: sigmoid(x), tangents[2]),
+    )
+
+
+def _settled(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    """Where what is certain came about each time, so that no slope is infinite."""
+    return ((x == jnp.inf) & (y == n)) | ((x == -jnp.inf) & (y == 0))
+
+
+@jax.custom_jvp
+def _gap(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    """The logit less that of the best law, which counts as that of the smallest normal number of an outcome."""
+    return jnp.where(_settled(x, y, n), jnp.zeros_like(x), _difference(x, y, n))
+
+
+@rule(_gap)
+def _gap_jvp(primals, tangents):
+    x, y, n = primals
+    of_y, of_m = _inverse(y), _inverse(n - y)
+    slopes = (lambda: jnp.ones_like(x), tangents[0]), (lambda: -of_y - of_m, tangents[1]), (lambda: of_m, tangents[2])
+    return _gap(x, y, n), tangent(x, *slopes)
+
+
+def _inverse(k: jax.Array) -> jax.Array:
+    """1 / k, 0 below the smallest normal number."""
+    some = from_tiny(k) == k
+    return jnp.where(some, 1 / jnp.where(some, k, jnp.ones_like(k)), jnp.zeros_like(k))
+
+
+@jax.custom_jvp
+def _in_trials(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+    r"""$\log \frac{n - y}{n} - \log \sigma(-x)$."""
+    m = n - y
+    lack = _excess_of(x, y, n) / one_if_zero(m)
+    close = (m > 0) & (jnp.abs(lack) <= 0.5)
+    far = log_ratio(from_tiny(m), from_tiny(n)) + softplus(x)
+    near = -log1p(-jnp.where(close, lack, jnp.zeros_like(lack)))
+    return jnp.where(_settled(x, y, n), jnp.zeros_like(x), jnp.where(close, near, far))
+
+
+@rule(_in_trials)
+def _in_trials_jvp(primals, tangents):
+    x, y, n = primals
+    of_m = _inverse(n - y)
+    return _in_trials(x, y, n), tangent(
+        x,
+        (lambda: sigmoid(x), tangents[0]),
+        (lambda: -of_m, tangents[1]),
+        (lambda: either_zero(y, of_m) * _inverse(n), tangents[2]),
+    )
