@@ -61,6 +61,7 @@ _RULES: dict[str, Rule] = {
     "from_logits": _SWITCH,
     "full": _SWITCH,
     "gamma": Number(low=0),
+    "gaussian_nll.beta": Number(low=0, high=1),
     "ignore_background": _SWITCH,
     "ignore_class": Integer(),
     "ignore_index": Integer(),

@@ -45,6 +45,7 @@ from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.geometric import failures_nll
+from jaxloss.numerics.gaussian import gaussian_nll, gaussian_nll_of_log, gaussian_nll_of_scale
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -143,6 +144,8 @@ __all__ = [
     "gamma_nll",
     "gated",
     "gaussian_nll",
+    "gaussian_nll_of_log",
+    "gaussian_nll_of_scale",
     "generalized_relative_entropy",
     "half_binomial_deviance",
     "half_deviance_log_rate",

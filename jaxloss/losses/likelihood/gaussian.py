@@ -1,33 +1,51 @@
-r"""The negative log-likelihood of values that follow a Gaussian law of given variance."""
+r"""The negative log-likelihood of values that follow a Gaussian law of given variance, log-variance or scale."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import jax
+import jax.numpy as jnp
+
 from jaxloss import numerics
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
-from jaxloss._options import option
-from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss._options import is_zero, number, option
+from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
 
 
 def gaussian_nll(
-    predictions: Floats, targets: Numbers, *, variance: Numbers, full: bool = False, where: Mask | None = None
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    variance: Numbers | None = None,
+    log_variance: Numbers | None = None,
+    scale: Numbers | None = None,
+    full: bool = False,
+    beta: Scalar = 0.0,
+    where: Mask | None = None,
 ) -> Array:
     r"""The negative log-likelihood of targets t under Gaussian laws of mean x and variance v.
 
     $$\ell = \frac12 \left(\log v + \frac{(x - t)^2}{v}\right) \; \left[+ \frac12 \log 2 \pi\right]$$
 
-    Any real mean and target; an infinite error has an infinite loss. The variance must be above 0: elsewhere the
-    loss is nan. To keep a learned variance from 0, predict its logarithm or bound it.
+    Exactly one of variance, its logarithm, and the standard deviation is given. Any real mean, target and log-variance;
+    an infinite error has an infinite loss. A variance or scale must be above 0: elsewhere the loss is nan. A learned
+    variance is best predicted as its logarithm, which keeps it from 0.
+
+    A learned variance lets a model turn samples down that it fits badly. With `beta` the loss is multiplied by
+    $v^\beta$, which is not differentiated: at 1 the slope in the mean is that of the squared error.
 
     Args:
         predictions: The means; any shape.
         targets: The shape of `predictions`.
         variance: The variances, in the squared units of the predictions: of the shape of `predictions`, with length
             1 on axes where they do not vary, or a scalar.
+        log_variance: Their logarithms, of such a shape.
+        scale: The standard deviations, of such a shape.
         full: Whether to add the constant, for the likelihood itself.
+        beta: The power of the variance that weighs the losses (beta-NLL); in [0, 1].
         where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
 
     Returns:
@@ -35,28 +53,45 @@ def gaussian_nll(
 
     Raises:
         ValueError: Shapes that differ.
-        TypeError: Predictions that are not floats.
+        TypeError: Predictions that are not floats; none of variance, log_variance and scale, or two.
 
     Example:
         >>> variance = jnp.array([1.0, 4.0])
         >>> print(gaussian_nll(jnp.array([2.0, 2.0]), jnp.array([0.0, 0.0]), variance=variance, full=True).round(4))
         [2.9189 2.1121]
 
-    Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
+    Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution", 1994; for beta
+    Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation with probabilistic networks", 2022.
     """
     name = "gaussian_nll"
     option(name, "full", full)
-    inside = lambda v: v > 0  # noqa: E731
+    arrays = {"variance": variance, "log_variance": log_variance, "scale": scale}
+    some = [key for key, array in arrays.items() if array is not None]
+    if len(some) != 1:
+        raise TypeError(f"{name}: give exactly one of {', '.join(arrays)}; {' and '.join(some) or 'none'} is given.")
+    spread, nll, power = some[0], *_SPREADS[some[0]]
+    inside = None if spread == "log_variance" else lambda v: v > 0
     elements = elementwise(
         name,
         where,
         Given("predictions", predictions, 0.0),
         Given("targets", targets, 0.0),
-        Given("variance", variance, 1.0, inside, "variance must be above 0", broadcasts=True),
+        Given(spread, arrays[spread], _FILLS[spread], inside, f"{spread} must be above 0", broadcasts=True),
     )
     x, y, v = elements.arrays
-    losses = numerics.gaussian_nll(x - y, v)
-    return elements.finish(losses + 0.5 * math.log(2 * math.pi) if full else losses)
+    losses = nll(x - y, v)
+    losses = losses + 0.5 * math.log(2 * math.pi) if full else losses
+    exponent = elements.option(number(name, "beta", beta, x.dtype))
+    return elements.finish(losses if is_zero(beta) else power(jax.lax.stop_gradient(v), exponent) * losses)
+
+
+# The likelihood from each of the arrays, and the power of the variance.
+_SPREADS = {
+    "variance": (numerics.gaussian_nll, jnp.power),
+    "log_variance": (numerics.gaussian_nll_of_log, lambda w, b: jnp.exp(b * w)),
+    "scale": (numerics.gaussian_nll_of_scale, lambda s, b: jnp.power(s, 2 * b)),
+}
+_FILLS = {"variance": 1.0, "log_variance": 0.0, "scale": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +100,7 @@ class GaussianNLL(Loss):
 
     fn = staticmethod(gaussian_nll)
     full: bool = False
+    beta: Scalar = 0.0
 
 
 __all__ = ["GaussianNLL", "gaussian_nll"]
