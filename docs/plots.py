@@ -26,6 +26,7 @@ SHARE = 0.1, 0.99, "probability, label 1"
 CLASS = -6, 6, "logit of the label, others 0 and 1"
 SIGNED = -3, 3, "score, label 1"
 COUNT = -2, 3, "log-rate, count 3"
+LIFETIME = -1, 3, "log of the scale, target 2"
 ANGLE = -np.pi, np.pi, "angle to the target"
 
 
@@ -192,6 +193,10 @@ PLOTS = {
         2 * np.pi,
         "angle, target 0, concentration 2",
     ),
+    "exponential_nll": Plot(_elements(jaxloss.exponential_nll, 2.0), *LIFETIME),
+    "weibull_nll": Plot(_elements(jaxloss.weibull_nll, 2.0, concentration=2.0), *LIFETIME),
+    "log_normal_nll": Plot(_elements(jaxloss.log_normal_nll, 2.0, scale=0.5), *LIFETIME),
+    "log_logistic_nll": Plot(_elements(jaxloss.log_logistic_nll, 2.0, scale=0.5), *LIFETIME),
     "hinge_embedding_loss": Plot(
         _elements(jaxloss.hinge_embedding_loss, -1.0), 0, 3, "distance of a pair that should be apart, margin 1"
     ),

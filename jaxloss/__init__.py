@@ -68,6 +68,10 @@ from jaxloss.losses.segmentation.generalized import *
 from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 from jaxloss.losses.sequence.ctc_forward import *
+from jaxloss.losses.survival.exponential import *
+from jaxloss.losses.survival.log_logistic import *
+from jaxloss.losses.survival.log_normal import *
+from jaxloss.losses.survival.weibull import *
 
 __version__ = "0.1.0"
 
@@ -163,6 +167,15 @@ __all__ = [
     "quantile_loss",
     "ranked_probability_score",
     "weighted_interval_score",
+    # Survival
+    "ExponentialNLL",
+    "LogLogisticNLL",
+    "LogNormalNLL",
+    "WeibullNLL",
+    "exponential_nll",
+    "log_logistic_nll",
+    "log_normal_nll",
+    "weibull_nll",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

@@ -3,11 +3,15 @@
 SHARED = {
     "axis": "The axis of a row, or axes that are taken together; None takes all.",
     "axis_name": "Mesh axes over which numerator and denominator are summed, so that the mean is global.",
+    "censored": "True or 1 where the event is only known to lie beyond the target (right-censored).",
     "class_weights": "One weight for each class; 1 by default.",
+    "entry": "Times to which survival is a condition of the likelihood, below the targets; 0 is none (left "
+    "truncation).",
     "gamma": "How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.",
     "ignore_index": "A label to leave out: its rows have loss and gradient 0.",
     "label_smoothing": "The share s of each label that goes to 1/2; in [0, 1].",
     "labels": "0, 1 or a probability between them; of the shape of the first argument.",
+    "left_censored": "True or 1 where the event is only known to lie before the target.",
     "log_input": "Whether the predictions are log-rates.",
     "logits": "Log-odds; any shape.",
     "pos_weight": "The weight of the positive labels, above 0: a scalar, or one for each class (the last axis).",
@@ -16,6 +20,8 @@ SHARED = {
     "reduction": '`"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.',
     "size_average": "Deprecated; given, it and `reduce` override `reduction`.",
     "targets": "Of the shape of `predictions`; zeros if left out.",
+    "upper": "Upper bounds of the events, of the shape of `predictions`: the target itself for an event at it, "
+    "infinity for one beyond it, and above a target of 0 for one before the bound. It excludes the two flags.",
     "vocab_axis_name": "Mesh axes over which the classes are spread, inside `shard_map`; see docs/arguments.md.",
     "weights": "Weights of the losses; a shape `[batch]` weighs samples, by the rules of `reduce`.",
     "where": "True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.",
@@ -36,9 +42,11 @@ STRICT = frozenset(
     {
         "axis",
         "axis_name",
+        "censored",
         "class_weights",
         "ignore_index",
         "label_smoothing",
+        "left_censored",
         "reduction",
         "vocab_axis_name",
         "weights",

@@ -1,5 +1,6 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
+from jaxloss.numerics._blocks import in_blocks
 from jaxloss.numerics._forms import by_platform, form, of_rows
 from jaxloss.numerics._mesh import (
     AxisName,
@@ -40,12 +41,20 @@ from jaxloss.numerics.divergence import (
 from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
+from jaxloss.numerics.exponential_law import (
+    exponential_event,
+    exponential_event_by_scale,
+    exponential_survival,
+    exponential_survival_by_scale,
+)
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
 from jaxloss.numerics.gaussian import gaussian_nll
 from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.gaussian import gaussian_nll, gaussian_nll_of_log, gaussian_nll_of_scale
+from jaxloss.numerics.gaussian_spans import gaussian_before, gaussian_event_since, gaussian_since, gaussian_within
+from jaxloss.numerics.gaussian_tail import gaussian_event, gaussian_survival
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -68,6 +77,14 @@ from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_lo
 from jaxloss.numerics.log_products import xlogx, xlogy
 from jaxloss.numerics.log_sum_exp import log_softmax, logaddexp, logsumexp, softmax
 from jaxloss.numerics.logistic import bernoulli_nll, sigmoid, sigmoid_nll, softplus
+from jaxloss.numerics.logistic_tail import (
+    logistic_before,
+    logistic_event,
+    logistic_event_since,
+    logistic_since,
+    logistic_survival,
+    logistic_within,
+)
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture import mixture_nll
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
@@ -104,11 +121,21 @@ from jaxloss.numerics.zeros_apart import (
     hurdle_poisson_rate,
     zero_inflated_poisson_log_rate,
     zero_inflated_poisson_rate,
+from jaxloss.numerics.standard_times import Pair, spread, standardized, standardized_by_scale, standardized_over
+from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.weibull import (
+    weibull_before,
+    weibull_event,
+    weibull_event_since,
+    weibull_since,
+    weibull_survival,
+    weibull_within,
 )
 
 __all__ = [
     "Axes",
     "AxisName",
+    "Pair",
     "absent",
     "absolute",
     "aligned",
@@ -137,15 +164,25 @@ __all__ = [
     "expm1",
     "expm1_minus",
     "failures_nll",
+    "exponential_event",
+    "exponential_event_by_scale",
+    "exponential_survival",
+    "exponential_survival_by_scale",
     "filled",
     "focal_nll",
     "form",
     "fraction",
     "gamma_nll",
     "gated",
+    "gaussian_before",
+    "gaussian_event",
+    "gaussian_event_since",
     "gaussian_nll",
     "gaussian_nll_of_log",
     "gaussian_nll_of_scale",
+    "gaussian_since",
+    "gaussian_survival",
+    "gaussian_within",
     "generalized_relative_entropy",
     "half_binomial_deviance",
     "half_deviance_log_rate",
@@ -158,6 +195,7 @@ __all__ = [
     "hurdle_poisson_log_rate",
     "hurdle_poisson_rate",
     "inverse_gaussian_nll",
+    "in_blocks",
     "is_label",
     "js_log_term",
     "js_term",
@@ -174,6 +212,12 @@ __all__ = [
     "log_scaled_i0",
     "log_softmax",
     "logaddexp",
+    "logistic_before",
+    "logistic_event",
+    "logistic_event_since",
+    "logistic_since",
+    "logistic_survival",
+    "logistic_within",
     "logsumexp",
     "look_up",
     "matrix_product",
@@ -215,9 +259,13 @@ __all__ = [
     "softmax",
     "softplus",
     "sparsemax_nll",
+    "spread",
     "squared_log_gap",
     "student_t_nll",
     "sum_of_distances",
+    "standardized",
+    "standardized_by_scale",
+    "standardized_over",
     "sum_of_shards",
     "sums_towards",
     "tanh",
@@ -228,6 +276,12 @@ __all__ = [
     "varying_alike",
     "varying_axes",
     "versine",
+    "weibull_before",
+    "weibull_event",
+    "weibull_event_since",
+    "weibull_since",
+    "weibull_survival",
+    "weibull_within",
     "weighed",
     "weighted_interval",
     "xlogx",

@@ -107,17 +107,25 @@ def _log_ratio_jvp(primals, tangents):
     return value, tangent(value, (lambda: 1 / a, tangents[0]), (lambda: -1 / b, tangents[1]))
 
 
-def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
-    r"""$e^{a b}$ for $b \le 0$, with 1 for $0 \cdot -\infty$: not the rounded product. For values, not for slopes."""
-    zero = jnp.zeros_like(b)
+def product_parts(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The product of finite numbers cut by one bit, and what is lost; 0 where it overflows. For values, not slopes."""
     # The rounding error of the product is computed from factors of half the digits, whose products are exact. The last
     # bit of the rounded product is cut by a mask: XLA could otherwise simplify the error to 0.
-    product = leading(a * jnp.where(a == 0, zero, b), _digits(b) - 1)
-    finite = jnp.where(jnp.isfinite(b), b, zero)
-    a_high, b_high = leading_half(a), leading_half(finite)
-    a_low, b_low = a - a_high, finite - b_high
-    lost = (a_high * b_high - jnp.where(jnp.isfinite(product), product, zero)) + (a_high * b_low + a_low * b_high)
-    return jnp.exp(product) * (1 + (lost + a_low * b_low))
+    product = leading(a * b, _digits(b) - 1)
+    a_high, b_high = leading_half(a), leading_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    lost = (a_high * b_high - jnp.where(jnp.isfinite(product), product, jnp.zeros_like(b))) + (
+        a_high * b_low + a_low * b_high
+    )
+    return product, lost + a_low * b_low
+
+
+def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$e^{a b}$ for $b \le 0$, with 1 for $0 \cdot -\infty$: not the rounded product. For values, not for slopes."""
+    finite = jnp.where(jnp.isfinite(b), b, jnp.zeros_like(b))
+    product, lost = product_parts(a, finite)
+    product = jnp.where((a == 0) | jnp.isfinite(b), product, a * b)
+    return jnp.exp(product) * (1 + lost)
 
 
 @jax.custom_jvp
@@ -146,7 +154,13 @@ def from_tiny(x: jax.Array) -> jax.Array:
 
 
 def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
-    r"""$x - \log k$ for positive normal k, to the last bit of the difference. For values, not for slopes.
+    r"""$x - \log k$ for positive normal k, to the last bit of the difference. For values, not for slopes."""
+    difference, low = minus_log_parts(x, k)
+    return difference + low
+
+
+def minus_log_parts(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    r"""$x - \log k$ as a leading part, which is infinite where x is, and the rest of it; in float64 that is 0.
 
     In float32 the rounded logarithm of a count of 1e8 is off by 1e-6, which the Poisson deviance multiplies by the
     count. Here $\log k = e \log 2 + \log c + 2 \operatorname{atanh}(s)$, where e is the exponent of k, f its mantissa,
@@ -155,7 +169,8 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     XLA contracts them into fused multiply-adds.
     """
     if k.dtype != jnp.float32:
-        return x - jnp.log(k)
+        difference = x - jnp.log(k)
+        return difference, jnp.zeros_like(difference)
     given, finite = x, jnp.isfinite(x)
     x = jnp.where(finite, x, jnp.zeros_like(x))
     bits = lax.bitcast_convert_type(k, jnp.int32)
@@ -175,8 +190,8 @@ def minus_log(x: jax.Array, k: jax.Array) -> jax.Array:
     for part in (e * _LN2[1], 2 * s_high):
         difference, lost = two_sum(difference, -part)
         remainder = remainder + lost
-    exact = difference + (remainder - (e * _LN2[2] + log_c_low + 2 * s_low + tail))
-    return jnp.where(finite, exact, given)
+    remainder = remainder - (e * _LN2[2] + log_c_low + 2 * s_low + tail)
+    return jnp.where(finite, difference, given), jnp.where(finite, remainder, jnp.zeros_like(x))
 
 
 # log 2 in three parts, of 9 bits, of 15 bits, and the rest; the product of e and either of the first two is exact.

@@ -75,7 +75,21 @@ def log1mexp(x: jax.Array) -> jax.Array:
 @rule(log1mexp)
 def _log1mexp_jvp(primals, tangents):
     (x,) = primals
-    return log1mexp(x), tangents[0] / expm1(x)
+    return log1mexp(x), _inverse_expm1(x) * tangents[0]
+
+
+@jax.custom_jvp
+def _inverse_expm1(x: jax.Array) -> jax.Array:
+    r"""$1 / (e^x - 1)$."""
+    return 1 / expm1(x)
+
+
+@rule(_inverse_expm1)
+def _inverse_expm1_jvp(primals, tangents):
+    (x,) = primals
+    value = _inverse_expm1(x)
+    # Not by the quotient, whose slope is infinite over infinite where the exponential overflows.
+    return value, -value * (1 + value) * tangents[0]
 
 
 def sigmoid_nll(x: jax.Array, y: jax.Array, positive: jax.Array | None = None) -> jax.Array:

@@ -77,6 +77,7 @@ EXAMPLES = {
     "sums_of_row": lambda rng, n: ((_logits(rng, n), _shares(rng, n)), (-1,)),
     "label_sums": lambda rng, n: ((_logits(rng, n),), (_labels(n), _shares(rng, n), 1)),
     "look_up": lambda rng, n: ((_normal(rng, n),), (np.int32([[0, n - 1, 1], [2, 2, n]]),)),
+    "each_block": lambda rng, n: ((_sums(rng),), (lambda a, b: (a * b, jnp.exp(a)),)),
     "of_rows": lambda rng, n: ((_sums(rng),), (lambda a, b: (a * b, jnp.exp(a)), -1)),
     "as_minimum": lambda rng, n: ((_normal(rng, 5, n),), (1e4,)),
     "stored": lambda rng, n: ((_normal(rng, 5, n),), ()),

@@ -1,0 +1,1 @@
+"""Negative log-likelihoods of lifetimes, of which some are censored or truncated."""
