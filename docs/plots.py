@@ -253,6 +253,11 @@ PLOTS = {
     ),
     "ntxent": Plot(lambda a: jaxloss.ntxent(_batch(a), jnp.int32([0, 0, 1, 1]), temperature=0.5), *PAIRS),
     "circle_loss": Plot(lambda a: jaxloss.circle_loss(_batch(a), jnp.int32([0, 0, 1, 1]))[0], *PAIRS),
+    "cox_partial_likelihood": Plot(
+        lambda x: jaxloss.cox_partial_likelihood(_row(x), jnp.arange(3.0), events=jnp.int32([1, 0, 0]))[0],
+        *CLASS[:2],
+        "log-hazard of the sample with the event, others 0 and 1",
+    ),
     "ranking_softmax_loss": Plot(
         lambda x: jaxloss.ranking_softmax_loss(_row(x)[None], jnp.array([[1.0, 0.0, 0.0]])),
         *CLASS[:2],

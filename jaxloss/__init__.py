@@ -72,6 +72,7 @@ from jaxloss.losses.survival.exponential import *
 from jaxloss.losses.survival.log_logistic import *
 from jaxloss.losses.survival.log_normal import *
 from jaxloss.losses.survival.weibull import *
+from jaxloss.losses.survival.cox import *
 
 __version__ = "0.1.0"
 
@@ -176,6 +177,9 @@ __all__ = [
     "log_logistic_nll",
     "log_normal_nll",
     "weibull_nll",
+    # Survival
+    "CoxPartialLikelihood",
+    "cox_partial_likelihood",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

@@ -22,7 +22,7 @@ from jaxloss._option_kinds import (
     Number,
     Rule,
 )
-from jaxloss._types import Array, Layout, Mode
+from jaxloss._types import Array, Layout, Mode, Ties
 from jaxloss._vocabulary import WHOLE, Shards
 from jaxloss.numerics import replicated
 
@@ -88,6 +88,7 @@ _RULES: dict[str, Rule] = {
     "sum_axis_name": AxisNames(),
     "swap": _SWITCH,
     "temperature": Number(low=0, open_low=True),
+    "ties": Choice(get_args(Ties)),
     "triplet_margin_loss.margin": Number(low=0),
     "triplet_margin_loss.p": Number(low=0, open_low=True),
     "triplet_margin_with_distance_loss.margin": Number(low=0),

@@ -35,6 +35,9 @@ Layout: TypeAlias = Literal["dv", "vd"]
 Mode: TypeAlias = Literal["auto", "fast", "low_memory", "dense"]
 """How a fused loss is computed."""
 
+Ties: TypeAlias = Literal["efron", "breslow"]
+"""How Cox's partial likelihood counts events of one time."""
+
 __all__ = [
     "Array",
     "ArrayLike",
@@ -49,4 +52,5 @@ __all__ = [
     "Numbers",
     "Reduction",
     "Scalar",
+    "Ties",
 ]

@@ -21,8 +21,8 @@ import numpy as np
 import jaxloss
 
 BATCH, CLASSES = 16, 5
-SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4}
-"""The lengths of axes: classes, frames, labels of a sequence, width of a last layer."""
+SIZES = {"c": CLASSES, "t": 6, "s": 2, "d": 4, "n": 6, "k": 4}
+"""The lengths of axes: classes, frames, labels of a sequence, width of a last layer, samples of a cohort, cutpoints."""
 
 OF_A_CALL = ("axis", "axis_name", "vocab_axis_name", "sum_axis_name", "batch_axis_name")
 """Options that name axes of arrays or of meshes: which there are, a call alone shows."""
@@ -127,6 +127,9 @@ class Case:
     """Whether no loss is below 0."""
     held: int = 1
     """How many arrays of the size of the predictions XLA on CPU stores for value and slope of an elementwise loss."""
+    counted: Callable[..., Any] | None = None
+    """(arrays) -> how many losses of each sample count, of a function that has several for one, along the last axis.
+    The sweeps take their sum, which the oracle gives, for the sample's loss."""
     name: str = ""
     sizes: Sizes = field(default_factory=dict)
     """The lengths of axes that are not those of `SIZES`."""
@@ -218,7 +221,19 @@ class Case:
 
     def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
         """The losses by the function."""
-        return self.fn(**self.arguments(arrays), **{**self.given(), **(options or {})}, **self.call, **more)
+        own = self.fn(**self.arguments(arrays), **{**self.given(), **(options or {})}, **self.call, **more)
+        return self.summed(own)
+
+    def summed(self, losses: Any) -> Any:
+        """One loss of each sample, from those that the function returns."""
+        return losses if self.counted is None else losses.sum(-1)
+
+    def counts(self, arrays: dict[str, Any]) -> np.ndarray:
+        """How many losses of each sample a mean is over."""
+        batch = np.shape(arrays[self.predictions])[
+            : -len(self.arrays[self.predictions].axes.removeprefix("...")) or None
+        ]
+        return np.ones(batch, int) if self.counted is None else self.counted(arrays)
 
     def arguments(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """The arrays as the function takes them."""

@@ -117,6 +117,7 @@ def of_more() -> list[jax.Array]:
     return [
         jaxloss.NTXent()(ROW, LABELS * 0),
         jaxloss.CircleLoss()(ROW, LABELS * 0),
+        jaxloss.CoxPartialLikelihood(ties="breslow")(ROW, SHARES, events=BITS),
         jaxloss.DiceLoss()(PIXELS, MASK),
         jaxloss.BinaryDiceLoss()(ROW, BITS),
         jaxloss.MulticlassGeneralizedDiceLoss()(PIXELS, MASK),

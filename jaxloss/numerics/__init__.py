@@ -28,6 +28,7 @@ from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.binomial_deviance import half_binomial_deviance
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
+from jaxloss.numerics.cohort_order import risk_order
 from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directions
 from jaxloss.numerics.count_divergence import binomial_nll, negative_binomial_from_logits
 from jaxloss.numerics.ctc import ctc_nll
@@ -111,6 +112,7 @@ from jaxloss.numerics.probabilities import probabilities_nll
 from jaxloss.numerics.product import matrix_product
 from jaxloss.numerics.ratios import fraction
 from jaxloss.numerics.relative import relative_error, squared_log_gap
+from jaxloss.numerics.risk_sums import partial_nll
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.student_t import student_t_nll
@@ -235,6 +237,7 @@ __all__ = [
     "on_mesh",
     "poisson_above",
     "poisson_exact_exposed_rate",
+    "partial_nll",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_exposed_rate",
@@ -248,6 +251,7 @@ __all__ = [
     "relative_error",
     "replaced",
     "replicated",
+    "risk_order",
     "rule",
     "scaled",
     "sharded_like",

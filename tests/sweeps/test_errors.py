@@ -37,7 +37,7 @@ def test_shapes_that_do_not_fit(case):
         _refused(ValueError, case, [name, str(x[:-1].shape)], {**arrays, name: x[:-1]})
         _refused(ValueError, case, [name], {**arrays, name: x[..., None]})
     shared = set(arrays) - set(case.batched)
-    for name in shared:
+    for name in shared if len(shared) > 1 else ():  # one alone has no other that it might not fit
         with pytest.raises(ValueError, match=case.fn.__name__) as raised:
             jax.eval_shape(lambda: case.loss({**arrays, name: arrays[name][..., :-1]}))
         assert any(other in str(raised.value) for other in shared)
@@ -217,7 +217,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
             assert "must" in error.get(), (name, value)
         _, (error, losses) = run(arrays, others)
         assert error.get() is None, (name, value)
-        assert losses[SPOILED] == 0
+        assert not np.any(losses[SPOILED])
     for error, _ in run(_spoiled(case, case.predictions, np.nan), every):
         assert "nan" in error.get() or "must" in error.get()
     for error, _ in run(case.draw(), every):

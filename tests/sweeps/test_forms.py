@@ -114,12 +114,14 @@ def test_every_reduction_is_its_formula(case):
         weights, mask = ways[way]
         a = np.ones(cases.BATCH) if weights is None else weights.astype(np.float64)
         keep = np.ones(cases.BATCH, bool) if mask is None else mask
+        count = case.counts(arrays)[keep]
         expected = {
             "none": np.where(keep, a * losses, 0),
             "sum": (a * losses)[keep].sum(),
-            "mean": (a * losses)[keep].sum() / a[keep].sum(),
-            "sum_over_batch_size": (a * losses)[keep].sum() / keep.sum(),
+            "mean": (a * losses)[keep].sum() / (a[keep] * count).sum(),
+            "sum_over_batch_size": (a * losses)[keep].sum() / count.sum(),
         }
+        values["none"] = case.summed(values["none"])
         for reduction, value in expected.items():
             np.testing.assert_allclose(values[reduction], value, rtol=2e-6, atol=1e-6, err_msg=f"{reduction}, {way}")
         np.testing.assert_allclose(numerator / denominator, expected["mean"], rtol=2e-6, atol=1e-6)

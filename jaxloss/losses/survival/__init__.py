@@ -1,1 +1,1 @@
-"""Negative log-likelihoods of lifetimes, of which some are censored or truncated."""
+"""Losses of times until an event, of which some are censored or truncated."""
