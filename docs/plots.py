@@ -258,6 +258,18 @@ PLOTS = {
         *CLASS[:2],
         "log-hazard of the sample with the event, others 0 and 1",
     ),
+    "discrete_time_nll": Plot(
+        lambda x: jaxloss.discrete_time_nll(jnp.stack([x, jnp.zeros_like(x)]), 1, events=1),
+        -6,
+        6,
+        "log-odds of the first hazard, event in the second interval",
+    ),
+    "coral_loss": Plot(
+        lambda x: jaxloss.coral_loss(x + jnp.array([1.0, -1.0]), jnp.int32(1)), *LOGIT[:2], "score, the middle class"
+    ),
+    "corn_loss": Plot(
+        lambda x: jaxloss.corn_loss(x + jnp.array([1.0, -1.0]), jnp.int32(1)), *LOGIT[:2], "score, the middle class"
+    ),
     "ranking_softmax_loss": Plot(
         lambda x: jaxloss.ranking_softmax_loss(_row(x)[None], jnp.array([[1.0, 0.0, 0.0]])),
         *CLASS[:2],

@@ -52,6 +52,7 @@ from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
 from jaxloss.losses.likelihood.zero_inflated import *
+from jaxloss.losses.ordinal.binary_tasks import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.relative import *
@@ -73,6 +74,7 @@ from jaxloss.losses.survival.log_logistic import *
 from jaxloss.losses.survival.log_normal import *
 from jaxloss.losses.survival.weibull import *
 from jaxloss.losses.survival.cox import *
+from jaxloss.losses.survival.discrete_time import *
 
 __version__ = "0.1.0"
 
@@ -179,7 +181,14 @@ __all__ = [
     "weibull_nll",
     # Survival
     "CoxPartialLikelihood",
+    "DiscreteTimeNLL",
     "cox_partial_likelihood",
+    "discrete_time_nll",
+    # Ordinal
+    "CoralLoss",
+    "CornLoss",
+    "coral_loss",
+    "corn_loss",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

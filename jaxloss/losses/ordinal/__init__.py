@@ -1,0 +1,1 @@
+"""Losses of classes that have an order."""
