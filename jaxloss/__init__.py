@@ -38,16 +38,16 @@ from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.binomial import *
-from jaxloss.losses.likelihood.gamma import *
 from jaxloss.losses.likelihood.deviances import *
+from jaxloss.losses.likelihood.gamma import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.geometric import *
 from jaxloss.losses.likelihood.hurdle import *
 from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.laplace import *
+from jaxloss.losses.likelihood.mixture import *
 from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
-from jaxloss.losses.likelihood.mixture import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -69,12 +69,12 @@ from jaxloss.losses.segmentation.generalized import *
 from jaxloss.losses.segmentation.tversky import *
 from jaxloss.losses.sequence.ctc import *
 from jaxloss.losses.sequence.ctc_forward import *
+from jaxloss.losses.survival.cox import *
+from jaxloss.losses.survival.discrete_time import *
 from jaxloss.losses.survival.exponential import *
 from jaxloss.losses.survival.log_logistic import *
 from jaxloss.losses.survival.log_normal import *
 from jaxloss.losses.survival.weibull import *
-from jaxloss.losses.survival.cox import *
-from jaxloss.losses.survival.discrete_time import *
 
 __version__ = "0.1.0"
 
@@ -105,46 +105,58 @@ __all__ = [
     "squared_log_error",
     # Likelihoods
     "BetaBinomialNLL",
-    "BinomialNLL",
-    "GammaNLL",
     "BinomialDeviance",
+    "BinomialNLL",
     "GammaDeviance",
+    "GammaNLL",
     "GaussianNLL",
     "GeometricNLL",
     "HurdlePoissonNLL",
     "InverseGaussianNLL",
     "LaplaceNLL",
+    "MixtureNLL",
     "MultinomialNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
-    "MixtureNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "StudentTNLL",
+    "TweedieDeviance",
     "VonMisesNLL",
     "ZeroInflatedPoissonNLL",
     "beta_binomial_nll",
-    "binomial_nll",
-    "gamma_nll",
-    "TweedieDeviance",
-    "ZeroInflatedPoissonNLL",
     "binomial_deviance",
+    "binomial_nll",
     "gamma_deviance",
+    "gamma_nll",
     "gaussian_nll",
     "geometric_nll",
     "hurdle_poisson_nll",
     "inverse_gaussian_nll",
     "laplace_nll",
+    "mixture_nll",
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
-    "mixture_nll",
     "poisson_deviance",
     "poisson_nll",
     "student_t_nll",
-    "von_mises_nll",
     "tweedie_deviance",
+    "von_mises_nll",
     "zero_inflated_poisson_nll",
+    # Survival
+    "CoxPartialLikelihood",
+    "DiscreteTimeNLL",
+    "ExponentialNLL",
+    "LogLogisticNLL",
+    "LogNormalNLL",
+    "WeibullNLL",
+    "cox_partial_likelihood",
+    "discrete_time_nll",
+    "exponential_nll",
+    "log_logistic_nll",
+    "log_normal_nll",
+    "weibull_nll",
     # Scores
     "BrierScore",
     "CRPSEnsemble",
@@ -170,20 +182,6 @@ __all__ = [
     "quantile_loss",
     "ranked_probability_score",
     "weighted_interval_score",
-    # Survival
-    "ExponentialNLL",
-    "LogLogisticNLL",
-    "LogNormalNLL",
-    "WeibullNLL",
-    "exponential_nll",
-    "log_logistic_nll",
-    "log_normal_nll",
-    "weibull_nll",
-    # Survival
-    "CoxPartialLikelihood",
-    "DiscreteTimeNLL",
-    "cox_partial_likelihood",
-    "discrete_time_nll",
     # Ordinal
     "CoralLoss",
     "CornLoss",

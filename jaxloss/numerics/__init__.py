@@ -22,10 +22,9 @@ from jaxloss.numerics._mesh import (
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.angles import versine
-from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square
+from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.bessel import log_scaled_i0
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
-from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.binomial_deviance import half_binomial_deviance
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
@@ -34,29 +33,23 @@ from jaxloss.numerics.cosine import cosine_distance, cosine_similarity, directio
 from jaxloss.numerics.count_divergence import binomial_nll, negative_binomial_from_logits
 from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.ctc_sums import ctc_forward
-from jaxloss.numerics.divergence import (
-    generalized_relative_entropy,
-    kl_rows,
-    relative_entropy,
-    relative_entropy_log,
-)
+from jaxloss.numerics.divergence import generalized_relative_entropy, kl_rows, relative_entropy, relative_entropy_log
 from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.exponential import expm1_minus
-from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.exponential_law import (
     exponential_event,
     exponential_event_by_scale,
     exponential_survival,
     exponential_survival_by_scale,
 )
+from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
-from jaxloss.numerics.gaussian import gaussian_nll
-from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.gaussian import gaussian_nll, gaussian_nll_of_log, gaussian_nll_of_scale
 from jaxloss.numerics.gaussian_spans import gaussian_before, gaussian_event_since, gaussian_since, gaussian_within
 from jaxloss.numerics.gaussian_tail import gaussian_event, gaussian_survival
+from jaxloss.numerics.geometric import failures_nll
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -116,16 +109,10 @@ from jaxloss.numerics.relative import relative_error, squared_log_gap
 from jaxloss.numerics.risk_sums import partial_nll
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax_nll
 from jaxloss.numerics.smooth_absolute import smooth_l1
+from jaxloss.numerics.standard_times import Pair, spread, standardized, standardized_by_scale, standardized_over
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
 from jaxloss.numerics.tweedie import half_tweedie
-from jaxloss.numerics.zeros_apart import (
-    hurdle_poisson_log_rate,
-    hurdle_poisson_rate,
-    zero_inflated_poisson_log_rate,
-    zero_inflated_poisson_rate,
-from jaxloss.numerics.standard_times import Pair, spread, standardized, standardized_by_scale, standardized_over
-from jaxloss.numerics.target_cross_entropy import target_nll
 from jaxloss.numerics.weibull import (
     weibull_before,
     weibull_event,
@@ -133,6 +120,12 @@ from jaxloss.numerics.weibull import (
     weibull_since,
     weibull_survival,
     weibull_within,
+)
+from jaxloss.numerics.zeros_apart import (
+    hurdle_poisson_log_rate,
+    hurdle_poisson_rate,
+    zero_inflated_poisson_log_rate,
+    zero_inflated_poisson_rate,
 )
 
 __all__ = [
@@ -167,11 +160,11 @@ __all__ = [
     "explicit_sharding",
     "expm1",
     "expm1_minus",
-    "failures_nll",
     "exponential_event",
     "exponential_event_by_scale",
     "exponential_survival",
     "exponential_survival_by_scale",
+    "failures_nll",
     "filled",
     "focal_nll",
     "form",
@@ -198,8 +191,8 @@ __all__ = [
     "huber",
     "hurdle_poisson_log_rate",
     "hurdle_poisson_rate",
-    "inverse_gaussian_nll",
     "in_blocks",
+    "inverse_gaussian_nll",
     "is_label",
     "js_log_term",
     "js_term",
@@ -237,9 +230,9 @@ __all__ = [
     "negative_binomial_mean",
     "of_rows",
     "on_mesh",
+    "partial_nll",
     "poisson_above",
     "poisson_exact_exposed_rate",
-    "partial_nll",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_exposed_rate",
@@ -267,11 +260,11 @@ __all__ = [
     "sparsemax_nll",
     "spread",
     "squared_log_gap",
-    "student_t_nll",
-    "sum_of_distances",
     "standardized",
     "standardized_by_scale",
     "standardized_over",
+    "student_t_nll",
+    "sum_of_distances",
     "sum_of_shards",
     "sums_towards",
     "tanh",

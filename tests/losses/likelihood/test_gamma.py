@@ -77,6 +77,7 @@ def _case(predictions, grid, **options):
     return Case(
         fn=jaxloss.gamma_nll,
         form=jaxloss.GammaNLL,
+        held=2,  # the relative error and its logarithm
         arrays={"predictions": predictions, "targets": TARGETS, "concentration": CONCENTRATIONS},
         oracle=nll,
         options=options,

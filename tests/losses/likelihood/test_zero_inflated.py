@@ -99,7 +99,7 @@ def case_of_zeros(fn, form, oracle, options, grid, counts, **more):
         options=options,
         bad_options={"log_input": (1, "yes")},
         grid=grid,
-        held=2,  # one form near the best prediction, or for a zero, and another elsewhere, whose logarithms are both stored
+        held=2,  # a form near the best prediction, or for a zero, and another, whose logarithms are both stored
         **more,
     )
 

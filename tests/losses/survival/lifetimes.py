@@ -208,6 +208,7 @@ def case(fn, form, law, arrays, grid, options, **more):
     return Case(
         fn=fn,
         form=form,
+        held=2,  # they are computed in blocks, of which values and slopes are stored
         arrays=arrays,
         oracle=oracle_of(law, list(arrays)),
         options=options,
