@@ -1,0 +1,265 @@
+"""Writes docs/accuracy.md: the largest errors of every loss over the grids of the tests, beside those of its peers.
+
+    python docs/accuracy.py [--only NAME]
+
+The truth is that of the tests' oracles, in mpmath with 110 digits at the very inputs (rounded to bfloat16 first where
+these are what is given). It takes about ten minutes; the peers that are not installed have no column.
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import mpmath as mp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from tests import cases, ulp
+from tests.cases import Case
+
+cases.EVERY = True  # before the sweeps are imported, which ask for cases
+
+from tests.sweeps import test_accuracy, test_peers
+
+Loss = Callable[[dict[str, Any]], tuple[np.ndarray, np.ndarray]]
+"""(the arrays of many samples) -> values, and slopes in the predictions."""
+KINDS = "value", "slope", "curvature"
+PAGE = ROOT / "docs" / "accuracy.md"
+
+
+@dataclass
+class Truth:
+    """What the oracle says of one group of samples of a shape, and the unit of each answer."""
+
+    arrays: dict[str, np.ndarray]
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+    units: dict[str, list[Any]] = field(default_factory=dict)
+
+
+def truths(case: Case, dtype: Any) -> list[Truth]:
+    """Values, slopes in the predictions and curvatures along a direction, at the grid rounded to the dtype."""
+    mp.mp.dps, options, found = ulp.DIGITS, case.given(), []
+    name, terms = case.predictions, (case.terms, case.gradient_terms, case.second_terms)
+    limits = case.value, *(test_accuracy.limits(case, what)[name] for what in ("gradient", "second"))
+    for arrays in test_accuracy.points(case):
+        arrays = {**arrays, name: arrays[name].astype(dtype).astype(np.float32)}
+        truth = Truth(arrays, {kind: [] for kind in KINDS}, {kind: [] for kind in KINDS})
+        along = test_accuracy.direction(arrays[name].shape)
+        for i in range(len(arrays[name])):
+            sample = {k: test_accuracy.exact(x[i]) for k, x in arrays.items()}
+            flat, rebuilt = ulp.flattened({name: sample[name]})
+            f = lambda x, sample=sample, rebuilt=rebuilt: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
+            steps = [ulp.exact(d) for d in np.ravel(along[i])]
+            still = [mp.isinf(x) for x in flat]
+            answers = (
+                [f(flat)],
+                [mp.mpf(0) if still[j] else ulp.first(f, flat, j) for j in range(len(flat))],
+                [mp.mpf(0) if still[j] else ulp.second(f, flat, j, steps) for j in range(len(flat))],
+            )
+            for kind, of_kind, own, limit in zip(KINDS, answers, terms, limits, strict=True):
+                size = test_accuracy._largest(own, name, sample.values(), options)
+                size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
+                size = size if limit.strict is None else mp.mpf(0)
+                truth.answers[kind].append(of_kind)
+                truth.units[kind].append(size)
+        found.append(truth)
+    return found
+
+
+def worst(truth: Truth, kind: str, got: np.ndarray, dtype: Any) -> float:
+    """The largest error of one kind of answer."""
+    rows = np.asarray(got, np.float32).reshape(len(truth.answers[kind]), -1)
+    # bfloat16 has the exponents of float32 and 16 bits less.
+    unit_of_dtype = 2**16 if kind != "value" and dtype is not np.float32 else 1
+    errors = [
+        ulp.ulps(g, t, max(unit, abs(t))) / unit_of_dtype
+        for row, answers, unit in zip(rows, truth.answers[kind], truth.units[kind], strict=True)
+        for g, t in zip(row, answers, strict=True)
+    ]
+    return max(errors, default=0.0)
+
+
+def ours(case: Case, arrays: dict[str, np.ndarray], dtype: Any) -> tuple[Any, Any, Any]:
+    """Value, slope and curvature by the library."""
+    name = case.predictions
+    total = lambda p: case.loss({**arrays, name: p}).sum()
+
+    def run(p):
+        along = jnp.asarray(test_accuracy.direction(p.shape), p.dtype)
+        slope, curvature = jax.jvp(jax.grad(total), (p,), (along,))
+        return case.loss({**arrays, name: p}), slope, curvature
+
+    return jax.jit(run)(arrays[name].astype(dtype))
+
+
+def of_jax(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A peer that is written in JAX."""
+
+    def run(p, t):
+        return jax.jit(lambda p: (call(p, t), jax.grad(lambda p: jnp.sum(call(p, t)))(p)))(p)
+
+    return run
+
+
+def of_torch(row: Any) -> Callable[..., Any]:
+    """A function of `torch.nn.functional`."""
+    import torch
+
+    _, _, peer, options = row
+    tensor = lambda x: torch.tensor(x, dtype=torch.int64 if x.dtype == np.int32 else torch.float32)
+    options = {k: tensor(np.float32(v)) if k == "pos_weight" else v for k, v in options.items()}
+
+    def run(p, t):
+        kind = torch.bfloat16 if p.dtype == ml_dtypes.bfloat16 else torch.float32
+        x, y = torch.tensor(p.astype(np.float32)).to(kind).requires_grad_(), tensor(t)
+        y = y.to(kind) if y.is_floating_point() else y
+        losses = getattr(torch.nn.functional, peer)(x, y, reduction="none", **options)
+        losses.sum().backward()
+        losses = losses.sum(-1) if peer == "kl_div" else losses
+        return losses.detach().float().numpy(), x.grad.float().numpy()
+
+    return run
+
+
+def of_keras(row: Any, case: Case) -> Callable[..., Any]:
+    """A function of `keras.losses`, which averages over the last axis and takes the targets first."""
+    import keras
+
+    _, _, peer, options = row
+    several = (lambda x: x) if case.classes else (lambda x: x[:, None])
+    hot = lambda t, p: np.eye(p.shape[-1], dtype=np.float32)[t] if peer == "categorical_focal_crossentropy" else t
+    return of_jax(lambda p, t: getattr(keras.losses, peer)(several(hot(t, p)), several(p), **options))
+
+
+def peers(case: Case) -> dict[str, Callable[..., Any]]:
+    """The functions of the peers that take the options of this case."""
+    name, options, found = case.fn.__name__, case.options, {}
+    if len(case.arrays) != 2 or any(isinstance(v, cases.Domain) for v in options.values()):
+        return {}
+    same = lambda row: row[0] == name and row[1] == options
+    if name in test_peers.BOTH and not options:
+        found["optax"] = of_jax(getattr(optax.losses, name))
+    if row := next(filter(same, test_peers.TORCH), None):
+        found["PyTorch"] = of_torch(row)
+    if row := next(filter(same, test_peers.KERAS), None):
+        found["Keras"] = of_keras(row, case)
+    return found
+
+
+def measured(case: Case, dtype: Any) -> dict[str, list[float]]:
+    """By library, the largest error of value, slope and, ours alone, curvature."""
+    found: dict[str, list[float]] = {"jaxloss": [0.0, 0.0, 0.0]}
+    others = peers(case) if dtype is np.float32 or case.fn.__name__ in test_peers.BOTH else {}
+    found |= {library: [0.0, 0.0] for library in others}
+    for truth in truths(case, dtype):
+        own = ours(case, truth.arrays, dtype)
+        found["jaxloss"] = [
+            max(old, worst(truth, kind, got, dtype))
+            for old, kind, got in zip(found["jaxloss"], KINDS, own, strict=True)
+        ]
+        first, second = truth.arrays[case.predictions].astype(dtype), truth.arrays[case.targets]
+        for library, run in others.items():
+            with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                answers = run(first, second)
+            found[library] = [
+                max(old, worst(truth, kind, got, dtype))
+                for old, kind, got in zip(found[library], KINDS, answers, strict=False)
+            ]
+    return found
+
+
+def shown(error: float) -> str:
+    """A number of units in the last place."""
+    if not np.isfinite(error):
+        return "not finite"
+    return f"{error:.1f}" if error < 99.95 else f"{error:.0f}" if error < 1e5 else f"{error:.0e}".replace("e+0", "e")
+
+
+def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...]) -> str:
+    """Errors by loss; the peers have value and slope."""
+    heads = ["loss", *KINDS, *(f"{library} {kind}" for library in libraries for kind in KINDS[:2])]
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
+    for case, found in rows:
+        name, *options = case.id.removesuffix("]").split("[")
+        cells = [f"`{name}`" + (f" {options[0].replace(',', ', ')}" if options else ""), *map(shown, found["jaxloss"])]
+        for library in libraries:
+            cells += map(shown, found[library]) if library in found else ["", ""]
+        lines.append(cells)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def versions() -> str:
+    packages = "jax", "jaxlib", "optax", "keras", "torch", "mpmath"
+    installed = {d.metadata["Name"].lower() for d in metadata.distributions()}
+    listed = ", ".join(f"{package} {metadata.version(package)}" for package in packages if package in installed)
+    return f"Python {platform.python_version()}, {listed}; {jax.default_backend()}"
+
+
+TEXT = """# Accuracy
+
+The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, of
+its slope in the predictions, and of its curvature, the derivative of the slope along a direction. The unit is the
+spacing of float32 numbers (units in the last place, ulp) at the truth or, in the rows whose tests allow it since the
+textbook formula has larger terms that cancel, at the largest of them. An ideal answer, rounded once, is off by 0.5. The
+truth is computed by mpmath with 110 digits from the formula of the paper; the inputs are taken as they are.
+
+The tests of the library hold limits for every row, and for the slopes in targets, scales, weights and other arrays too.
+"not finite" says that an answer is nan or infinite where the truth is neither. The peers are asked for what they
+have: Keras clips probabilities and logits, so that it computes another function near 0 and 1.
+
+- command: `python docs/accuracy.py`
+- versions: {versions}
+
+## float32
+
+{single}
+
+## bfloat16
+
+Predictions are rounded to bfloat16 and the truth is taken there. The loss is a float32 number, and so is its unit; the
+slope and the curvature come back in bfloat16, and so are their units. A peer that returns its loss in bfloat16 is off
+by up to 65536 of these units by its rounding alone.
+
+{half}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="a loss, whose errors are printed; the page stays as it is")
+    options = parser.parse_args()
+    wanted = [case for case in cases.with_grid() if options.only in (None, case.fn.__name__)]
+    results = {}
+    for dtype in (np.float32, ml_dtypes.bfloat16):
+        progress = tqdm(wanted, unit="loss")
+        results[dtype] = []
+        for case in progress:
+            progress.set_description(f"{np.dtype(dtype).name} {case.fn.__name__}")
+            results[dtype].append((case, measured(case, dtype)))
+    libraries = tuple(sorted({name for _, found in results[np.float32] for name in found} - {"jaxloss"}))
+    tables = {"single": table(results[np.float32], libraries), "half": table(results[ml_dtypes.bfloat16], libraries)}
+    if options.only:
+        print("\n\n".join(tables.values()))
+    else:
+        PAGE.write_text(TEXT.format(versions=versions(), **tables), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
