@@ -20,7 +20,13 @@ from jaxloss.numerics.count_divergence import (
     unsettled,
 )
 from jaxloss.numerics.elementary import from_tiny
-from jaxloss.numerics.gamma_ratio import digamma_difference, stirling_drop, weighted_rise
+from jaxloss.numerics.gamma_ratio import (
+    digamma_difference,
+    rise_slope,
+    stirling_drop,
+    weighted_fall,
+    weighted_rise,
+)
 from jaxloss.numerics.growth import log_growth, log_growth_excess
 from jaxloss.numerics.polygamma import digamma, trigamma, weighted_trigamma
 
@@ -86,9 +92,28 @@ def _odds_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.A
     return p * weighted_rise(b, m) - q * weighted_rise(a, k)
 
 
+@jax.custom_jvp
 def _concentration_slope(x: jax.Array, k: jax.Array, m: jax.Array, c: jax.Array) -> jax.Array:
-    _, _, _, a, b = _weights(x, k, m, c)
-    return (weighted_rise(c, k + m) - (weighted_rise(a, k) + weighted_rise(b, m))) / c
+    r"""$\psi(n + c) - \psi(c) - p (\psi(\alpha + k) - \psi(\alpha)) - q (\psi(\beta + m) - \psi(\beta))$."""
+    _, p, q, a, b = _weights(x, k, m, c)
+    return digamma_difference(c, k + m) - (p * digamma_difference(a, k) + q * digamma_difference(b, m))
+
+
+@rule(_concentration_slope)
+def _concentration_slope_jvp(primals, tangents):
+    x, k, m, c = primals
+    _, p, q, a, b = _weights(x, k, m, c)
+    of_all = lambda: trigamma(c + (k + m))  # noqa: E731
+    return _concentration_slope(x, k, m, c), tangent(
+        x,
+        (lambda: (p * q) * (rise_slope(b, m) - rise_slope(a, k)), tangents[0]),
+        (lambda: of_all() - weighted_trigamma(a, k) / c, tangents[1]),
+        (lambda: of_all() - weighted_trigamma(b, m) / c, tangents[2]),
+        (
+            lambda: ((p * weighted_fall(a, k) + q * weighted_fall(b, m)) - weighted_fall(c, k + m)) / c,
+            tangents[3],
+        ),
+    )
 
 
 @jax.custom_jvp

@@ -75,19 +75,28 @@ def weighted_rise(a: jax.Array, b: jax.Array) -> jax.Array:
 @rule(weighted_rise)
 def _weighted_rise_jvp(primals, tangents):
     a, b = primals
-
-    def in_a():
-        # From a = 1 by the logarithms and the gaps, log(1 + b / a) - b / (a + b) and what is left; below without 1 / a.
-        end, above = a + b, jnp.maximum(a, 1)
-        inverse = 1 / (above + b)
-        leading = log_growth_excess(-b, above + b, above) * inverse
-        high = leading + (digamma_gap_drop(above, b) - above * trigamma_gap_drop(above, b))
-        below = jnp.minimum(a, 1)
-        rise = digamma_difference(below + 1, b) + below * trigamma_difference(below + 1, b)
-        return jnp.where(a < 1, rise - (b / end) * (1 / end), high)
-
     value = weighted_rise(a, b)
-    return value, tangent(value, (in_a, tangents[0]), (lambda: weighted_trigamma(a, b), tangents[1]))
+    return value, tangent(
+        value, (lambda: rise_slope(a, b), tangents[0]), (lambda: weighted_trigamma(a, b), tangents[1])
+    )
+
+
+def rise_slope(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""The slope of `weighted_rise` in a, $\psi(a + b) - \psi(a) + a (\psi'(a + b) - \psi'(a))$, uncancelled."""
+    # From a = 1 by the logarithms and the gaps, log(1 + b / a) - b / (a + b) and what is left; below without 1 / a.
+    end, above, below = a + b, jnp.maximum(a, 1), jnp.minimum(a, 1)
+    leading = log_growth_excess(-b, above + b, above) * (1 / (above + b))
+    high = leading + (digamma_gap_drop(above, b) - above * trigamma_gap_drop(above, b))
+    low = digamma_difference(below + 1, b) + below * trigamma_difference(below + 1, b)
+    return jnp.where(a < 1, low - (b / end) * (1 / end), high)
+
+
+def weighted_fall(a: jax.Array, b: jax.Array) -> jax.Array:
+    r"""$a (\psi'(a) - \psi'(a + b))$, where the square of a may underflow."""
+    small, numbers, reached = shifted(a)
+    steps = [((b / (x + b)) * (a / x)) * (1 / x + 1 / (x + b)) for x in numbers]
+    share = a * (1 / reached)
+    return share * (b / (reached + b)) + a * _drop("trigamma", reached, b, 2) + where_small(small, steps)
 
 
 def stirling_drop(a: jax.Array, b: jax.Array) -> jax.Array:

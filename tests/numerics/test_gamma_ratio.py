@@ -8,9 +8,12 @@ from jaxloss.numerics.gamma_ratio import (
     digamma_difference,
     digamma_gap_drop,
     log_gamma_difference,
+    rise_slope,
     stirling_drop,
     trigamma_difference,
     trigamma_gap_drop,
+    weighted_fall,
+    weighted_rise,
 )
 from tests import ulp
 from tests.numerics.primitives import End, worst
@@ -59,3 +62,20 @@ def test_nothing_cancels_where_either_is_small_against_the_other(row):
     mp.mp.dps = ulp.DIGITS
     for error, *where in worst(function, truth, unit, A, B).values():
         assert error <= limit, (error, where)
+
+
+def test_weighted_rises_and_falls():
+    """The slope of a weighted rise is a sum whose largest terms cancel, for a and b that are both large or small."""
+    mp.mp.dps = ulp.DIGITS
+    some = (A > 1e-3) & (A < 1e6) & (B > 1e-3)
+    rise = lambda a, b: psi(a + b) - psi(a)
+    fall = lambda a, b: a * (mp.psi(1, a) - mp.psi(1, a + b))
+    unit = lambda a, b: b / (a + b) * (b / (a + b) if a > 1 else mp.mpf(1))
+    rows = (
+        (weighted_rise, lambda a, b: a * rise(a, b), _itself, 4),
+        (weighted_fall, fall, _itself, 5),
+        (rise_slope, lambda a, b: rise(a, b) - fall(a, b), unit, 8),
+    )
+    for function, truth, size, limit in rows:
+        error, *where = worst(function, truth, size, A[some], B[some])[np.float32]
+        assert error <= limit, (function.__name__, error, where)
