@@ -36,8 +36,9 @@ def multinomial_nll(x: jax.Array, counts: jax.Array, axes: Axes) -> jax.Array:
     expected, count = n * jnp.exp(log_p), jnp.where(some, counts, jnp.ones_like(counts))
     log = log_ratio(jnp.broadcast_to(one_if_zero(n), count.shape), count) + log_p
     excess = log_growth_excess(expected - count, count, expected, log)
-    terms = jnp.where(some, excess, expected) + log_peak(counts)
-    return jnp.sum(terms, axes) - jnp.squeeze(log_peak(n), axes)
+    # Of counts in one class the second difference is 0: added first, its terms would round a confident loss to 0.
+    divergence = jnp.sum(jnp.where(some, excess, expected), axes)
+    return divergence + (jnp.sum(log_peak(counts), axes) - jnp.squeeze(log_peak(n), axes))
 
 
 @rule(multinomial_nll)

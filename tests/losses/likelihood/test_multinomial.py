@@ -90,6 +90,12 @@ def _total(x, counts):
     return jaxloss.multinomial_nll(x, counts).sum()
 
 
+def test_a_confident_row_keeps_its_small_loss():
+    x, counts = np.float32([[0, 40, 0]] * 2), np.float32([[0, 1, 0], [0, 100, 0]])
+    losses = optimized(jaxloss.multinomial_nll)(x, counts)
+    np.testing.assert_allclose(losses, [2 * np.exp(-40.0), 200 * np.exp(-40.0)], rtol=1e-6)
+
+
 def test_of_two_classes_it_is_the_binomial_law():
     x, k = np.float32([-3, 0.5, 4, -1]), np.float32([1, 5e5, 98, 2])
     n = np.float32([4, 1e6, 100, 2])
