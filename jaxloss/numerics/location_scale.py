@@ -17,7 +17,6 @@ from jax import lax
 
 from jaxloss.numerics._rule import pushed, rule, tangent
 from jaxloss.numerics.elementary import expm1, leading_half
-from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.logistic import sigmoid, softplus
 from jaxloss.numerics.normal_tail import (
@@ -36,8 +35,8 @@ class _Law(NamedTuple):
     """A symmetric law in units of its scale."""
 
     constant: float
-    near: Curve  # G(a) for a from 0 to 1
-    tail: Curve  # T(a) for a of at least 1
+    near: Curve | None  # G(a) for a from 0 to 1; None where a - c + T(a) is exact there too
+    tail: Curve  # T(a) for a of at least 1, or of at least 0
     mass: Curve  # 2 F(z) - 1
     bend: Curve  # T(a) - a T'(a) for a of at least 0
     root_density: Curve  # the root of 2 f(a), to its own digits
@@ -72,6 +71,8 @@ def _distance(error: jax.Array, scale: jax.Array) -> jax.Array:
 def _score(error: jax.Array, scale: jax.Array, law: _Law) -> jax.Array:
     size = jnp.abs(error)
     a = jnp.minimum(size / scale, _FAR)
+    if law.near is None:
+        return size - scale * (law.constant - law.tail(a))
     within, beyond = jnp.minimum(a, 1), jnp.maximum(a, 1)
     return jnp.where(a <= 1, scale * law.near(within), size - scale * (law.constant - law.tail(beyond)))
 
@@ -186,7 +187,7 @@ _LOGISTIC = _Law(
 )
 _LAPLACE = _Law(
     constant=0.75,
-    near=lambda a: expm1_minus(-a) + 0.25,
+    near=None,
     tail=lambda a: jnp.exp(-a),
     mass=_laplace_mass,
     bend=lambda a: (1 + a) * jnp.exp(-a),
