@@ -7,6 +7,7 @@ SHARED = {
     "class_weights": "One weight for each class; 1 by default.",
     "entry": "Times to which survival is a condition of the likelihood, below the targets; 0 is none (left "
     "truncation).",
+    "fair": "Whether pairs are averaged without those of a member with itself.",
     "gamma": "How much well-classified examples are turned down; at least 0, where the loss is the cross-entropy.",
     "ignore_index": "A label to leave out: its rows have loss and gradient 0.",
     "label_smoothing": "The share s of each label that goes to 1/2; in [0, 1].",
@@ -18,6 +19,8 @@ SHARED = {
     "predictions": "Any shape.",
     "reduce": "Deprecated, as `size_average`.",
     "reduction": '`"mean"`, `"sum"`, `"sum_over_batch_size"` or `"none"`; the table of `reduce` defines them.',
+    "scale": "The scales s, above 0, in the units of the predictions: of the shape of `predictions`, with length 1 on "
+    "axes where they do not vary, or a scalar.",
     "size_average": "Deprecated; given, it and `reduce` override `reduction`.",
     "targets": "Of the shape of `predictions`; zeros if left out.",
     "upper": "Upper bounds of the events, of the shape of `predictions`: the target itself for an event at it, "
