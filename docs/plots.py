@@ -168,6 +168,7 @@ PLOTS = {
     "brier_score": Plot(_elements(jaxloss.brier_score, 1.0), *SHARE),
     "multiclass_brier_score": Plot(_labelled(jaxloss.multiclass_brier_score, _shares), *SHARE),
     "ranked_probability_score": Plot(_labelled(jaxloss.ranked_probability_score, _shares), *SHARE),
+    "beta_nll": Plot(_elements(jaxloss.beta_nll, 0.7, concentration=5.0), -6, 6, "logit, target 0.7, concentration 5"),
     "gamma_nll": Plot(
         _elements(jaxloss.gamma_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
     ),

@@ -39,6 +39,7 @@ from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
 from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.deviances import *
+from jaxloss.losses.likelihood.beta import *
 from jaxloss.losses.likelihood.gamma import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.geometric import *
@@ -108,6 +109,7 @@ __all__ = [
     "BinomialDeviance",
     "BinomialNLL",
     "GammaDeviance",
+    "BetaNLL",
     "GammaNLL",
     "GaussianNLL",
     "GeometricNLL",
@@ -128,6 +130,7 @@ __all__ = [
     "binomial_deviance",
     "binomial_nll",
     "gamma_deviance",
+    "beta_nll",
     "gamma_nll",
     "gaussian_nll",
     "geometric_nll",

@@ -49,6 +49,7 @@ def of_elements() -> list[jax.Array]:
         jaxloss.CRPSLogistic()(X, Y, scale=X + 1),
         jaxloss.CRPSLaplace()(X, Y, scale=X + 1),
         jaxloss.BrierScore()(SHARES, BITS),
+        jaxloss.BetaNLL()(X, jax.nn.sigmoid(Y), concentration=4.0),
         jaxloss.GammaNLL()(X, Y + 1, concentration=X + 1),
         jaxloss.InverseGaussianNLL()(X, Y + 1, concentration=2.0),
         jaxloss.LaplaceNLL()(X, Y, scale=0.5),

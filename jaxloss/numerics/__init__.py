@@ -25,6 +25,7 @@ from jaxloss.numerics.angles import versine
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.bessel import log_scaled_i0
 from jaxloss.numerics.beta_binomial import beta_binomial_nll
+from jaxloss.numerics.beta import beta_nll
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.binomial_deviance import half_binomial_deviance
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
@@ -139,6 +140,7 @@ __all__ = [
     "automatic",
     "bernoulli_nll",
     "beta_binomial_nll",
+    "beta_nll",
     "binary_sparsemax_nll",
     "binomial_nll",
     "bounded_bernoulli_nll",
