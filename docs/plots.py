@@ -178,6 +178,14 @@ PLOTS = {
         8,
         "loss of one of two components, other 1",
     ),
+    "multivariate_gaussian_nll": Plot(
+        lambda x: jaxloss.multivariate_gaussian_nll(
+            jnp.stack([x, 0 * x]), jnp.zeros(2), scale_tril=jnp.array([[1.0, 0.0], [0.8, 0.6]])
+        ),
+        -4,
+        4,
+        "first of two means, targets 0, correlation 0.8",
+    ),
     "inverse_gaussian_nll": Plot(
         _elements(jaxloss.inverse_gaussian_nll, 1.0, concentration=3.0), -2, 4, "log-mean, target 1, concentration 3"
     ),

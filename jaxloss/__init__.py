@@ -49,6 +49,7 @@ from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.mixture import *
 from jaxloss.losses.likelihood.multinomial import *
 from jaxloss.losses.likelihood.negative_binomial import *
+from jaxloss.losses.likelihood.multivariate_gaussian import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -120,6 +121,7 @@ __all__ = [
     "MultinomialNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
+    "MultivariateGaussianNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "StudentTNLL",
@@ -141,6 +143,7 @@ __all__ = [
     "multinomial_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
+    "multivariate_gaussian_nll",
     "poisson_deviance",
     "poisson_nll",
     "student_t_nll",

@@ -82,6 +82,7 @@ def of_rows() -> list[jax.Array]:
         jaxloss.SparseCategoricalCrossEntropy()(SHARES, LABELS),
         jaxloss.CategoricalCrossEntropy()(SHARES, BITS),
         jaxloss.NLLLoss()(log, LABELS),
+        jaxloss.MultivariateGaussianNLL()(ROW, SHARES, scale_tril=jnp.eye(3)),
         jaxloss.MixtureNLL()(SHARES, ROW),
         jaxloss.SoftmaxFocalLoss()(ROW, LABELS),
         jaxloss.GeneralizedCrossEntropy(q=0.5)(SHARES, LABELS),

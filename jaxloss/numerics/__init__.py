@@ -128,6 +128,7 @@ from jaxloss.numerics.zeros_apart import (
     zero_inflated_poisson_log_rate,
     zero_inflated_poisson_rate,
 )
+from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
 
 __all__ = [
     "Axes",
@@ -156,6 +157,7 @@ __all__ = [
     "crps_logistic",
     "ctc_forward",
     "ctc_nll",
+    "diagonal",
     "directions",
     "divide",
     "ensemble_score",
@@ -235,6 +237,7 @@ __all__ = [
     "partial_nll",
     "poisson_above",
     "poisson_exact_exposed_rate",
+    "or_identity",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_exposed_rate",
@@ -274,6 +277,7 @@ __all__ = [
     "times",
     "uneven_absolute",
     "uneven_square",
+    "triangular_nll",
     "varying_alike",
     "varying_axes",
     "versine",
