@@ -78,12 +78,12 @@ def clip_positive_infinity(x: jax.Array) -> jax.Array:
     return jnp.minimum(x, largest(x))
 
 
-def gated(x: jax.Array, mask: jax.Array) -> jax.Array:
+def gated(x: jax.Array, mask: jax.Array, fill: float = 0.0) -> jax.Array:
     """`x` itself, without derivatives of any order where the mask is False. To fill it there would store a copy.
 
-    Under `jax_debug_nans` it is filled with 0 nevertheless: a masked nan would be an error.
+    Under `jax_debug_nans` it is filled nevertheless: a masked nan would be an error.
     """
-    return keep(mask, x) if _config.jax_debug_nans else _gated(x, mask)
+    return keep(mask, x, fill) if _config.jax_debug_nans else _gated(x, mask)
 
 
 @jax.custom_jvp

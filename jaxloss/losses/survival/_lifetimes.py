@@ -145,13 +145,13 @@ def _gated(lives: Lifetimes, asked: Array | None) -> Lifetimes:
     """The lifetimes without derivatives where the mask is False: a slope that is not asked for may be infinite."""
     if asked is None:
         return lives
-    gate = lambda x: None if x is None else numerics.gated(x, asked)  # noqa: E731
+    gate = lambda x, fill: None if x is None else numerics.gated(x, asked, fill)  # noqa: E731
     return lives._replace(
-        predictions=numerics.gated(lives.predictions, asked),
-        targets=numerics.gated(lives.targets, asked),
-        parameters=tuple(numerics.gated(x, asked) for x in lives.parameters),
-        upper=gate(lives.upper),
-        entry=gate(lives.entry),
+        predictions=numerics.gated(lives.predictions, asked, 1.0),
+        targets=numerics.gated(lives.targets, asked, 1.0),
+        parameters=tuple(numerics.gated(x, asked, 1.0) for x in lives.parameters),
+        upper=gate(lives.upper, 2.0),
+        entry=gate(lives.entry, 0.5),
     )
 
 
