@@ -118,6 +118,12 @@ PLOTS = {
     "zero_inflated_poisson_nll": Plot(
         _elements(jaxloss.zero_inflated_poisson_nll, 0.0, gate_logits=-1.0), -2, 3, "log-rate, count 0, gate -1"
     ),
+    "zero_inflated_negative_binomial_nll": Plot(
+        _elements(jaxloss.zero_inflated_negative_binomial_nll, 0.0, gate_logits=-1.0, concentration=2.0),
+        -2,
+        4,
+        "log-mean, count 0, gate -1, concentration 2",
+    ),
     "hurdle_poisson_nll": Plot(
         _elements(jaxloss.hurdle_poisson_nll, 3.0, gate_logits=-1.0), -2, 3, "log-rate, count 3, gate -1"
     ),

@@ -127,6 +127,7 @@ __all__ = [
     "StudentTNLL",
     "TweedieDeviance",
     "VonMisesNLL",
+    "ZeroInflatedNegativeBinomialNLL",
     "ZeroInflatedPoissonNLL",
     "beta_binomial_nll",
     "binomial_deviance",
@@ -149,6 +150,7 @@ __all__ = [
     "student_t_nll",
     "tweedie_deviance",
     "von_mises_nll",
+    "zero_inflated_negative_binomial_nll",
     "zero_inflated_poisson_nll",
     # Survival
     "CoxPartialLikelihood",

@@ -125,6 +125,8 @@ from jaxloss.numerics.weibull import (
 from jaxloss.numerics.zeros_apart import (
     hurdle_poisson_log_rate,
     hurdle_poisson_rate,
+    zero_inflated_negative_binomial_log_mean,
+    zero_inflated_negative_binomial_mean,
     zero_inflated_poisson_log_rate,
     zero_inflated_poisson_rate,
 )
@@ -291,6 +293,8 @@ __all__ = [
     "weighted_interval",
     "xlogx",
     "xlogy",
+    "zero_inflated_negative_binomial_log_mean",
+    "zero_inflated_negative_binomial_mean",
     "zero_inflated_poisson_log_rate",
     "zero_inflated_poisson_rate",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax.numpy as jnp
+
 from jaxloss import numerics
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -62,6 +64,93 @@ def zero_inflated_poisson_nll(
     return elements.finish(nll(*elements.arrays))
 
 
+def zero_inflated_negative_binomial_nll(
+    predictions: Floats,
+    targets: Numbers,
+    *,
+    gate_logits: Numbers,
+    concentration: Numbers | None = None,
+    log_concentration: Numbers | None = None,
+    log_input: bool = True,
+    where: Mask | None = None,
+) -> Array:
+    r"""The negative log-likelihood of counts k that are structural zeros, or follow a negative binomial law.
+
+    $$\ell = \begin{cases} -\log \left(\sigma(g) + \sigma(-g) \left(\frac{r}{r + m}\right)^r\right) & k = 0 \\
+    -\log \sigma(-g) - \log \frac{\Gamma(k + r)}{k! \, \Gamma(r)} - r \log \frac{r}{r + m}
+    - k \log \frac{m}{r + m} & k > 0 \end{cases}$$
+
+    with $\sigma(g) = 1 / (1 + e^{-g})$ the probability of a structural zero, m the mean of the law, $e^x$ for a
+    log-mean x, and r its concentration: its variance is $m + m^2 / r$. Any real log-mean and gate, all infinities included;
+    means and counts from 0. The loss is infinite where the outcome is impossible. A negative mean or count, and a
+    concentration of 0 or less or infinity, have loss nan; fractional counts are taken by the gamma function. At a count
+    of 0 the loss jumps, and its slope in the count is 0.
+
+    Args:
+        predictions: Log-means of the negative binomial law, or means with `log_input=False`; any shape.
+        targets: Counts, of the shape of `predictions`.
+        gate_logits: Log-odds of a structural zero: of the shape of `predictions`, with length 1 on axes where they do
+            not vary, or a scalar.
+        concentration: The concentrations r, above 0: as the gates. Give either them or their logarithms.
+        log_concentration: The logarithms of the concentrations, from -40 to 40; as the gates.
+        log_input: Whether the predictions are the logarithms of the means.
+        where: True where a loss counts; elsewhere loss and gradient are 0, whatever the inputs hold.
+
+    Returns:
+        One value per element, in nats.
+
+    Raises:
+        ValueError: Shapes that differ, or not exactly one of `concentration` and `log_concentration`.
+        TypeError: Predictions that are not floats.
+
+    Example:
+        >>> log_means, counts, gates = jnp.array([0.0, 1.0]), jnp.array([0, 2]), jnp.array([0.0, -1.0])
+        >>> losses = zero_inflated_negative_binomial_nll(log_means, counts, gate_logits=gates, concentration=2.0)
+        >>> print("{:.4f} {:.4f}".format(*losses))
+        0.3254 2.0341
+
+    Source: Greene, "Accounting for excess zeros and sample selection in Poisson and negative binomial regression
+    models", 1994.
+    """
+    name = "zero_inflated_negative_binomial_nll"
+    option(name, "log_input", log_input)
+    if (concentration is None) == (log_concentration is None):
+        given = "neither" if concentration is None else "both"
+        raise ValueError(f"{name}: give either concentration or log_concentration, exactly one; got {given}.")
+    inside = lambda a: a >= 0  # noqa: E731
+    rule = "predictions must be means of at least 0"
+    elements = elementwise(
+        name,
+        where,
+        Given("predictions", predictions, 1.0, None if log_input else inside, rule),
+        Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
+        _concentrations(concentration, log_concentration),
+        Given("gate_logits", gate_logits, 0.0, broadcasts=True),
+    )
+    x, k, r, g = elements.arrays
+    r = r if log_concentration is None else jnp.exp(r)
+    if log_input:
+        return elements.finish(numerics.zero_inflated_negative_binomial_log_mean(x, k, r, g))
+    return elements.finish(numerics.zero_inflated_negative_binomial_mean(x, k, r, g))
+
+
+def _concentrations(concentration: Numbers | None, log_concentration: Numbers | None) -> Given:
+    if log_concentration is None:
+        finite = lambda r: (r > 0) & (r < jnp.inf)  # noqa: E731
+        rule = "concentration must be above 0 and finite"
+        return Given("concentration", concentration, 1.0, finite, rule, broadcasts=True)
+    bounded, rule = lambda a: jnp.abs(a) <= 40, "log_concentration must be in [-40, 40]"
+    return Given("log_concentration", log_concentration, 0.0, bounded, rule, broadcasts=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroInflatedNegativeBinomialNLL(Loss):
+    """Zero-inflated negative binomial likelihood: the class form of `zero_inflated_negative_binomial_nll`."""
+
+    fn = staticmethod(zero_inflated_negative_binomial_nll)
+    log_input: bool = True
+
+
 @dataclass(frozen=True, kw_only=True)
 class ZeroInflatedPoissonNLL(Loss):
     """Zero-inflated Poisson negative log-likelihood: the class form of `zero_inflated_poisson_nll`."""
@@ -70,4 +159,9 @@ class ZeroInflatedPoissonNLL(Loss):
     log_input: bool = True
 
 
-__all__ = ["ZeroInflatedPoissonNLL", "zero_inflated_poisson_nll"]
+__all__ = [
+    "ZeroInflatedNegativeBinomialNLL",
+    "ZeroInflatedPoissonNLL",
+    "zero_inflated_negative_binomial_nll",
+    "zero_inflated_poisson_nll",
+]
