@@ -81,10 +81,10 @@ def zero_inflated_negative_binomial_nll(
     - k \log \frac{m}{r + m} & k > 0 \end{cases}$$
 
     with $\sigma(g) = 1 / (1 + e^{-g})$ the probability of a structural zero, m the mean of the law, $e^x$ for a
-    log-mean x, and r its concentration: its variance is $m + m^2 / r$. Any real log-mean and gate, all infinities included;
-    means and counts from 0. The loss is infinite where the outcome is impossible. A negative mean or count, and a
-    concentration of 0 or less or infinity, have loss nan; fractional counts are taken by the gamma function. At a count
-    of 0 the loss jumps, and its slope in the count is 0.
+    log-mean x, and r its concentration: its variance is $m + m^2 / r$. Any real log-mean and gate, all infinities
+    included; means and counts from 0. The loss is infinite where the outcome is impossible. A negative mean or count,
+    and a concentration of 0 or less or infinity, have loss nan; fractional counts are taken by the gamma function. At a
+    count of 0 the loss jumps, and its slope in the count is 0.
 
     Args:
         predictions: Log-means of the negative binomial law, or means with `log_input=False`; any shape.
