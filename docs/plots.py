@@ -279,6 +279,12 @@ PLOTS = {
         6,
         "log-odds of the first hazard, event in the second interval",
     ),
+    "cumulative_link_nll": Plot(
+        lambda x: jaxloss.cumulative_link_nll(x, jnp.int32(1), cutpoints=jnp.array([-1.0, 1.0])),
+        -6,
+        6,
+        "score, the middle class",
+    ),
     "coral_loss": Plot(
         lambda x: jaxloss.coral_loss(x + jnp.array([1.0, -1.0]), jnp.int32(1)), *LOGIT[:2], "score, the middle class"
     ),

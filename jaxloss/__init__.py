@@ -55,6 +55,7 @@ from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
 from jaxloss.losses.likelihood.zero_inflated import *
 from jaxloss.losses.ordinal.binary_tasks import *
+from jaxloss.losses.ordinal.cumulative_link import *
 from jaxloss.losses.ranking.softmax import *
 from jaxloss.losses.regression.huber import *
 from jaxloss.losses.regression.relative import *
@@ -193,8 +194,10 @@ __all__ = [
     # Ordinal
     "CoralLoss",
     "CornLoss",
+    "CumulativeLinkNLL",
     "coral_loss",
     "corn_loss",
+    "cumulative_link_nll",
     # Classification
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",

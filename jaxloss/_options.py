@@ -22,7 +22,7 @@ from jaxloss._option_kinds import (
     Number,
     Rule,
 )
-from jaxloss._types import Array, Layout, Mode, Ties
+from jaxloss._types import Array, Layout, Link, Mode, Ties
 from jaxloss._vocabulary import WHOLE, Shards
 from jaxloss.numerics import replicated
 
@@ -68,6 +68,7 @@ _RULES: dict[str, Rule] = {
     "interval_score.alpha": Number(low=0, high=1, open_low=True),
     "kernel_layout": Choice(get_args(Layout)),
     "label_smoothing": Number(low=0, high=1),
+    "link": Choice(get_args(Link)),
     "log_epsilon": Number(),
     "log_input": _SWITCH,
     "log_target": _SWITCH,

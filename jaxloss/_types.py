@@ -32,6 +32,9 @@ Constant: TypeAlias = bool | Literal["stirling", "exact"]
 Layout: TypeAlias = Literal["dv", "vd"]
 """Which axis of a kernel the features are on, and which the classes."""
 
+Link: TypeAlias = Literal["logit", "probit", "cloglog"]
+"""The law whose distribution function gives the probabilities of classes with an order."""
+
 Mode: TypeAlias = Literal["auto", "fast", "low_memory", "dense"]
 """How a fused loss is computed."""
 
@@ -47,6 +50,7 @@ __all__ = [
     "Floats",
     "Labels",
     "Layout",
+    "Link",
     "Mask",
     "Mode",
     "Numbers",

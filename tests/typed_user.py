@@ -122,6 +122,7 @@ def of_more() -> list[jax.Array]:
         jaxloss.CircleLoss()(ROW, LABELS * 0),
         jaxloss.CoxPartialLikelihood(ties="breslow")(ROW, SHARES, events=BITS),
         jaxloss.DiscreteTimeNLL()(ROW, LABELS, events=LABELS * 0),
+        jaxloss.CumulativeLinkNLL(link="probit")(X, LABELS, cutpoints=jnp.array([0.0, 1.0])),
         jaxloss.CoralLoss()(ROW, LABELS),
         jaxloss.CornLoss()(ROW, LABELS),
         jaxloss.DiceLoss()(PIXELS, MASK),

@@ -51,6 +51,12 @@ from jaxloss.numerics.gaussian import gaussian_nll, gaussian_nll_of_log, gaussia
 from jaxloss.numerics.gaussian_spans import gaussian_before, gaussian_event_since, gaussian_since, gaussian_within
 from jaxloss.numerics.gaussian_tail import gaussian_event, gaussian_survival
 from jaxloss.numerics.geometric import failures_nll
+from jaxloss.numerics.float_pairs import difference
+from jaxloss.numerics.focal import focal_nll
+from jaxloss.numerics.gaussian import gaussian_nll
+from jaxloss.numerics.gaussian_classes import gaussian_between
+from jaxloss.numerics.gaussian_spans import gaussian_before
+from jaxloss.numerics.gaussian_tail import gaussian_survival
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -81,6 +87,7 @@ from jaxloss.numerics.logistic_tail import (
     logistic_survival,
     logistic_within,
 )
+from jaxloss.numerics.logistic_tail import logistic_before, logistic_survival, logistic_within
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture import mixture_nll
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
@@ -131,6 +138,7 @@ from jaxloss.numerics.zeros_apart import (
     zero_inflated_poisson_rate,
 )
 from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
+from jaxloss.numerics.weibull import weibull_before, weibull_survival, weibull_within
 
 __all__ = [
     "Axes",
@@ -160,6 +168,7 @@ __all__ = [
     "ctc_forward",
     "ctc_nll",
     "diagonal",
+    "difference",
     "directions",
     "divide",
     "ensemble_score",
@@ -186,6 +195,9 @@ __all__ = [
     "gaussian_since",
     "gaussian_survival",
     "gaussian_within",
+    "gaussian_between",
+    "gaussian_nll",
+    "gaussian_survival",
     "generalized_relative_entropy",
     "half_binomial_deviance",
     "half_deviance_log_rate",
@@ -287,6 +299,7 @@ __all__ = [
     "weibull_event",
     "weibull_event_since",
     "weibull_since",
+    "weibull_before",
     "weibull_survival",
     "weibull_within",
     "weighed",
