@@ -37,9 +37,9 @@ from jaxloss.losses.embedding.circle import *
 from jaxloss.losses.embedding.contrastive import *
 from jaxloss.losses.embedding.cosine import *
 from jaxloss.losses.embedding.triplet import *
+from jaxloss.losses.likelihood.beta import *
 from jaxloss.losses.likelihood.binomial import *
 from jaxloss.losses.likelihood.deviances import *
-from jaxloss.losses.likelihood.beta import *
 from jaxloss.losses.likelihood.gamma import *
 from jaxloss.losses.likelihood.gaussian import *
 from jaxloss.losses.likelihood.geometric import *
@@ -48,8 +48,8 @@ from jaxloss.losses.likelihood.inverse_gaussian import *
 from jaxloss.losses.likelihood.laplace import *
 from jaxloss.losses.likelihood.mixture import *
 from jaxloss.losses.likelihood.multinomial import *
-from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.multivariate_gaussian import *
+from jaxloss.losses.likelihood.negative_binomial import *
 from jaxloss.losses.likelihood.poisson import *
 from jaxloss.losses.likelihood.student_t import *
 from jaxloss.losses.likelihood.von_mises import *
@@ -108,10 +108,10 @@ __all__ = [
     "squared_log_error",
     # Likelihoods
     "BetaBinomialNLL",
+    "BetaNLL",
     "BinomialDeviance",
     "BinomialNLL",
     "GammaDeviance",
-    "BetaNLL",
     "GammaNLL",
     "GaussianNLL",
     "GeometricNLL",
@@ -120,9 +120,9 @@ __all__ = [
     "LaplaceNLL",
     "MixtureNLL",
     "MultinomialNLL",
+    "MultivariateGaussianNLL",
     "NegativeBinomialNLL",
     "NegativeBinomialNLLFromLogits",
-    "MultivariateGaussianNLL",
     "PoissonDeviance",
     "PoissonNLL",
     "StudentTNLL",
@@ -131,10 +131,10 @@ __all__ = [
     "ZeroInflatedNegativeBinomialNLL",
     "ZeroInflatedPoissonNLL",
     "beta_binomial_nll",
+    "beta_nll",
     "binomial_deviance",
     "binomial_nll",
     "gamma_deviance",
-    "beta_nll",
     "gamma_nll",
     "gaussian_nll",
     "geometric_nll",
@@ -143,9 +143,9 @@ __all__ = [
     "laplace_nll",
     "mixture_nll",
     "multinomial_nll",
+    "multivariate_gaussian_nll",
     "negative_binomial_nll",
     "negative_binomial_nll_from_logits",
-    "multivariate_gaussian_nll",
     "poisson_deviance",
     "poisson_nll",
     "student_t_nll",

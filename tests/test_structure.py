@@ -198,8 +198,9 @@ def test_no_generator_of_random_numbers_is_shared_by_tests(path):
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_one_idea_a_file(path):
+    """But what lists the names of others, one a line."""
     lines = len(path.read_text().splitlines())
-    assert lines <= 250, f"{path.name} has {lines} lines: it holds more than one idea"
+    assert lines <= 250 or path.name == "__init__.py", f"{path.name} has {lines} lines: it holds more than one idea"
 
 
 def test_the_oldest_jax_that_is_promised_is_not_newer_than_the_one_at_hand():

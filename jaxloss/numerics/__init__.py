@@ -24,8 +24,8 @@ from jaxloss.numerics._shapes import Axes, known
 from jaxloss.numerics.angles import versine
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.bessel import log_scaled_i0
-from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.beta import beta_nll
+from jaxloss.numerics.beta_binomial import beta_binomial_nll
 from jaxloss.numerics.binary_focal import sigmoid_focal
 from jaxloss.numerics.binomial_deviance import half_binomial_deviance
 from jaxloss.numerics.bounded import bounded_bernoulli_nll
@@ -44,19 +44,15 @@ from jaxloss.numerics.exponential_law import (
     exponential_survival_by_scale,
 )
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
+from jaxloss.numerics.float_pairs import difference
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
 from jaxloss.numerics.gaussian import gaussian_nll, gaussian_nll_of_log, gaussian_nll_of_scale
+from jaxloss.numerics.gaussian_classes import gaussian_between
 from jaxloss.numerics.gaussian_spans import gaussian_before, gaussian_event_since, gaussian_since, gaussian_within
 from jaxloss.numerics.gaussian_tail import gaussian_event, gaussian_survival
 from jaxloss.numerics.geometric import failures_nll
-from jaxloss.numerics.float_pairs import difference
-from jaxloss.numerics.focal import focal_nll
-from jaxloss.numerics.gaussian import gaussian_nll
-from jaxloss.numerics.gaussian_classes import gaussian_between
-from jaxloss.numerics.gaussian_spans import gaussian_before
-from jaxloss.numerics.gaussian_tail import gaussian_survival
 from jaxloss.numerics.guarded import (
     absent,
     absolute,
@@ -87,7 +83,6 @@ from jaxloss.numerics.logistic_tail import (
     logistic_survival,
     logistic_within,
 )
-from jaxloss.numerics.logistic_tail import logistic_before, logistic_survival, logistic_within
 from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
 from jaxloss.numerics.mixture import mixture_nll
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
@@ -120,6 +115,7 @@ from jaxloss.numerics.smooth_absolute import smooth_l1
 from jaxloss.numerics.standard_times import Pair, spread, standardized, standardized_by_scale, standardized_over
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
+from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
 from jaxloss.numerics.tweedie import half_tweedie
 from jaxloss.numerics.weibull import (
     weibull_before,
@@ -137,8 +133,6 @@ from jaxloss.numerics.zeros_apart import (
     zero_inflated_poisson_log_rate,
     zero_inflated_poisson_rate,
 )
-from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
-from jaxloss.numerics.weibull import weibull_before, weibull_survival, weibull_within
 
 __all__ = [
     "Axes",
@@ -187,6 +181,7 @@ __all__ = [
     "gamma_nll",
     "gated",
     "gaussian_before",
+    "gaussian_between",
     "gaussian_event",
     "gaussian_event_since",
     "gaussian_nll",
@@ -195,9 +190,6 @@ __all__ = [
     "gaussian_since",
     "gaussian_survival",
     "gaussian_within",
-    "gaussian_between",
-    "gaussian_nll",
-    "gaussian_survival",
     "generalized_relative_entropy",
     "half_binomial_deviance",
     "half_deviance_log_rate",
@@ -248,10 +240,10 @@ __all__ = [
     "negative_binomial_mean",
     "of_rows",
     "on_mesh",
+    "or_identity",
     "partial_nll",
     "poisson_above",
     "poisson_exact_exposed_rate",
-    "or_identity",
     "poisson_exact_log_rate",
     "poisson_exact_rate",
     "poisson_exposed_rate",
@@ -289,9 +281,9 @@ __all__ = [
     "tanh",
     "target_nll",
     "times",
+    "triangular_nll",
     "uneven_absolute",
     "uneven_square",
-    "triangular_nll",
     "varying_alike",
     "varying_axes",
     "versine",
@@ -299,7 +291,6 @@ __all__ = [
     "weibull_event",
     "weibull_event_since",
     "weibull_since",
-    "weibull_before",
     "weibull_survival",
     "weibull_within",
     "weighed",

@@ -71,6 +71,7 @@ CASES = [
     Case(
         fn=jaxloss.beta_nll,
         form=jaxloss.BetaNLL,
+        held=2,  # mean and complement
         arrays={"logits": LOG_ODDS, "targets": SHARES, "concentration": CONCENTRATIONS},
         oracle=nll,
         grid=grid,

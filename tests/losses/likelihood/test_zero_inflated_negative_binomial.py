@@ -112,6 +112,7 @@ def _case(log_input=True, logarithm=False):
     }
     return Case(
         fn=jaxloss.zero_inflated_negative_binomial_nll,
+        held=6,  # the terms of a zero and of any count
         form=jaxloss.ZeroInflatedNegativeBinomialNLL,
         arrays=arrays,
         oracle=of_logarithm if logarithm else nll,
