@@ -5,16 +5,14 @@ float32 cotangent with the other operand, which XLA widens for it: two of a last
 float32. Here the cotangent is rounded to the operands' dtype first, and the sum stays in float32.
 """
 
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxloss.numerics._mesh import varying_alike
-
-_product = Primitive("jaxloss_product")
 
 
 def matrix_product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
@@ -27,7 +25,7 @@ def matrix_product(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Arr
         dtype: The dtype in which the elements are multiplied; the cast costs nothing if they had it before.
     """
     x, y = varying_alike(x, y)
-    return _product.bind(x, y, axes=axes, dtype=jnp.dtype(dtype))
+    return _product().bind(x, y, axes=axes, dtype=jnp.dtype(dtype))
 
 
 def _einsum(x: jax.Array, y: jax.Array, axes: str, dtype: Any) -> jax.Array:
@@ -62,8 +60,15 @@ def _split(axes: str) -> list[str]:
     return axes.replace("->", ",").split(",")
 
 
-_product.def_impl(_einsum)
-_product.def_abstract_eval(_type)
-ad.defbilinear(_product, _cotangent_of_x, _cotangent_of_y)
-batching.primitive_batchers[_product] = _batched
-mlir.register_lowering(_product, mlir.lower_fun(_einsum, multiple_results=False))
+@cache
+def _product() -> Any:
+    """The primitive with its rules, made for the first product: its module brings in Pallas, which takes 25 ms."""
+    from jax.extend.core import Primitive
+
+    product = Primitive("jaxloss_product")
+    product.def_impl(_einsum)
+    product.def_abstract_eval(_type)
+    ad.defbilinear(product, _cotangent_of_x, _cotangent_of_y)
+    batching.primitive_batchers[product] = _batched
+    mlir.register_lowering(product, mlir.lower_fun(_einsum, multiple_results=False))
+    return product
