@@ -210,10 +210,12 @@ class LossSum(Loss):
         ):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 
+    @answered
     def __call__(
         self,
         predictions: Floats,
         targets: Numbers | None = None,
+        /,
         *,
         weights: Numbers | None = None,
         where: Mask | None = None,

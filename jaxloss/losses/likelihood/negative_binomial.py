@@ -11,6 +11,7 @@ from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._concentrations import concentrations
 
 
 def negative_binomial_nll(
@@ -62,18 +63,13 @@ def negative_binomial_nll(
     """
     name = "negative_binomial_nll"
     option(name, "log_input", log_input)
-    if (concentration is None) == (log_concentration is None):
-        given = "neither" if concentration is None else "both"
-        raise ValueError(f"{name}: give either concentration or log_concentration, exactly one; got {given}.")
     at_least_0 = lambda a: a >= 0  # noqa: E731
     means = Given(
         "predictions", predictions, 1.0, None if log_input else at_least_0, "predictions must be means of at least 0"
     )
     further = [
         Given("targets", targets, 1.0, at_least_0, "targets must be counts of at least 0"),
-        Given("concentration", concentration, 1.0, lambda r: (r > 0) & (r < jnp.inf), _POSITIVE, broadcasts=True)
-        if log_concentration is None
-        else Given("log_concentration", log_concentration, 0.0, lambda a: jnp.abs(a) <= 40, _BOUNDED, broadcasts=True),
+        concentrations(name, concentration, log_concentration),
     ]
     if offset is not None:
         further.append(Given("offset", offset, 0.0, broadcasts=True))
@@ -86,10 +82,6 @@ def negative_binomial_nll(
     if exposure:
         return elements.finish(numerics.negative_binomial_exposed(x, exposure[0], k, r))
     return elements.finish(numerics.negative_binomial_mean(x, k, r))
-
-
-_POSITIVE = "concentration must be above 0 and finite"
-_BOUNDED = "log_concentration must be in [-40, 40]"
 
 
 def negative_binomial_nll_from_logits(

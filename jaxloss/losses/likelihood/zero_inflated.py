@@ -11,6 +11,7 @@ from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._concentrations import concentrations
 
 
 def zero_inflated_poisson_nll(
@@ -114,9 +115,6 @@ def zero_inflated_negative_binomial_nll(
     """
     name = "zero_inflated_negative_binomial_nll"
     option(name, "log_input", log_input)
-    if (concentration is None) == (log_concentration is None):
-        given = "neither" if concentration is None else "both"
-        raise ValueError(f"{name}: give either concentration or log_concentration, exactly one; got {given}.")
     inside = lambda a: a >= 0  # noqa: E731
     rule = "predictions must be means of at least 0"
     elements = elementwise(
@@ -124,7 +122,7 @@ def zero_inflated_negative_binomial_nll(
         where,
         Given("predictions", predictions, 1.0, None if log_input else inside, rule),
         Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
-        _concentrations(concentration, log_concentration),
+        concentrations(name, concentration, log_concentration),
         Given("gate_logits", gate_logits, 0.0, broadcasts=True),
     )
     x, k, r, g = elements.arrays
@@ -132,15 +130,6 @@ def zero_inflated_negative_binomial_nll(
     if log_input:
         return elements.finish(numerics.zero_inflated_negative_binomial_log_mean(x, k, r, g))
     return elements.finish(numerics.zero_inflated_negative_binomial_mean(x, k, r, g))
-
-
-def _concentrations(concentration: Numbers | None, log_concentration: Numbers | None) -> Given:
-    if log_concentration is None:
-        finite = lambda r: (r > 0) & (r < jnp.inf)  # noqa: E731
-        rule = "concentration must be above 0 and finite"
-        return Given("concentration", concentration, 1.0, finite, rule, broadcasts=True)
-    bounded, rule = lambda a: jnp.abs(a) <= 40, "log_concentration must be in [-40, 40]"
-    return Given("log_concentration", log_concentration, 0.0, bounded, rule, broadcasts=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxloss import numerics
 from jaxloss._arrays import floats, real
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._masks import inert, kept
@@ -24,6 +26,15 @@ def level_of_each(name: str, argument: str, value: Any) -> Array:
     return array
 
 
+def rest_of(level: Array, given: Any) -> Array:
+    """1 less the level, in float64 where it is known while tracing: in float32, 1 - 0.999999 is off by a hundredth."""
+    values = given if isinstance(given, (list, tuple)) else [given]
+    if any(isinstance(value, Array) for value in values):
+        return 1 - level
+    rest = jnp.asarray(1 - np.asarray(given, np.float64), level.dtype)
+    return numerics.sharded_like(level, rest.reshape(level.shape))
+
+
 def along_quantiles(name: str, predictions: Any, targets: Any, count: int, where: Any) -> Elements:
     """The predictions, and the targets and the mask, which lack the axis of the quantiles, along it."""
     x, t = floats(name, "predictions", predictions), real(name, "targets", targets)
@@ -39,4 +50,4 @@ def along_quantiles(name: str, predictions: Any, targets: Any, count: int, where
     return elementwise(name, mask, *given)
 
 
-__all__ = ["along_quantiles", "level_of_each"]
+__all__ = ["along_quantiles", "level_of_each", "rest_of"]

@@ -12,7 +12,7 @@ from jaxloss._loss import Loss
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
-from jaxloss.losses.score._levels import along_quantiles, level_of_each
+from jaxloss.losses.score._levels import along_quantiles, level_of_each, rest_of
 
 
 @over_rows
@@ -58,11 +58,11 @@ def quantile_loss(
         elements = elementwise(name, where, *given)
         x, t = elements.arrays
         q = levels.astype(x.dtype)
-        return Rows(elements.finish(numerics.uneven_absolute(t - x, q, 1 - q)), elements.where)
+        return Rows(elements.finish(numerics.uneven_absolute(t - x, q, rest_of(q, quantile))), elements.where)
     elements = along_quantiles(name, predictions, targets, levels.shape[0], where)
     x, t = elements.arrays
     q = numerics.sharded_like(x, levels.astype(x.dtype).reshape((1,) * (x.ndim - 1) + levels.shape))
-    losses = elements.finish(numerics.uneven_absolute(t - x, q, 1 - q))
+    losses = elements.finish(numerics.uneven_absolute(t - x, q, rest_of(q, quantile)))
     return rows_of(jnp.mean(losses, -1), None if elements.where is None else elements.where[..., :1], -1)
 
 
@@ -100,7 +100,7 @@ def expectile_loss(
     elements = elementwise(name, where, Given("predictions", predictions, 0.0), Given("targets", targets, 0.0))
     x, t = elements.arrays
     tau = number(name, "expectile", expectile, x.dtype)
-    return elements.finish(numerics.uneven_square(t - x, tau, 1 - tau))
+    return elements.finish(numerics.uneven_square(t - x, tau, rest_of(tau, expectile)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,16 +48,25 @@ def flags(name: str, events: Any) -> tuple[Array, Array]:
     return array != 0, (array == 0) | (array == 1)
 
 
+def _moments(name: str, argument: str, times: Any) -> Array:
+    """Times; integers of 64 bits that JAX would wrap to 32 are an error, not times in another order."""
+    array, limits = real(name, argument, times), np.iinfo(np.int32)
+    wrapped = isinstance(times, np.ndarray) and times.dtype.kind in "iu" and times.dtype.itemsize > array.dtype.itemsize
+    if wrapped and times.size and not limits.min <= times.min() <= times.max() <= limits.max:
+        raise ValueError(f"{name}: {argument} go beyond int32: take a coarser unit, or their ranks.")
+    return array
+
+
 def cohorts(
     name: str, log_hazards: Any, times: Any, events: Any, strata: Any, entry: Any, where: Any, axis_name: AxisName
 ) -> Checked:
     """The cohorts, each along the last axis."""
-    x, given = floating(name, "log_hazards", log_hazards), {"times": real(name, "times", times)}
+    x, given = floating(name, "log_hazards", log_hazards), {"times": _moments(name, "times", times)}
     given["events"] = real(name, "events", events)
     if strata is not None:
         given["strata"] = integers(name, "strata", strata)
     if entry is not None:
-        given["entry"] = real(name, "entry", entry)
+        given["entry"] = _moments(name, "entry", entry)
     if x.ndim < 1:
         raise ValueError(
             f"{name}: log_hazards must have an axis of samples, got a scalar: a cohort is their last axis."
