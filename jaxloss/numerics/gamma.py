@@ -85,7 +85,8 @@ def _mean_slope_jvp(log_input, primals, tangents):
     chain = jnp.ones_like(r) if log_input else inverse  # the slope of log m
 
     def in_mean():
-        return k * ((1 if log_input else 2) * r + 1) * chain * chain
+        # Of the log-mean it is k t / m: 1 + r would lose the digits of a small ratio.
+        return k * (t * inverse) if log_input else k * (2 * r + 1) * chain * chain
 
     terms = (in_mean, tangents[0]), (lambda: -(k * inverse) * chain, tangents[1]), (lambda: -r * chain, tangents[2])
     return value, tangent(value, *terms)

@@ -24,9 +24,9 @@ def mixture_nll(
 
     The losses $\ell_k$ are those of any likelihood, with the targets broadcast along the components, and must be whole,
     with all constants. An impossible component, of loss infinity, contributes nothing, and neither does one of weight
-    logit minus infinity, whatever its loss; if all components are such, the loss is infinite and its slopes are 0. The
-    slopes in the losses are the responsibilities, the posterior probabilities of the components, and those in the
-    logits are the weights less the responsibilities.
+    logit minus infinity, whatever its loss; if all components are such, the loss is infinite. The slopes in the losses
+    are the responsibilities, the posterior probabilities of the components, which are 0 then, and those in the logits
+    are the weights less the responsibilities.
 
     Args:
         component_losses: The losses $\ell_k$ in nats, `[..., components]`.

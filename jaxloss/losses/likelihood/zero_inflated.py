@@ -116,11 +116,13 @@ def zero_inflated_negative_binomial_nll(
     name = "zero_inflated_negative_binomial_nll"
     option(name, "log_input", log_input)
     inside = lambda a: a >= 0  # noqa: E731
-    rule = "predictions must be means of at least 0"
+    # A zero may be structural, but a mean that is nan is no loss.
+    known = (lambda a: ~jnp.isnan(a)) if log_input else inside
+    rule = f"predictions must be {'log-means, not nan' if log_input else 'means of at least 0'}"
     elements = elementwise(
         name,
         where,
-        Given("predictions", predictions, 1.0, None if log_input else inside, rule),
+        Given("predictions", predictions, 1.0, known, rule),
         Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
         concentrations(name, concentration, log_concentration),
         Given("gate_logits", gate_logits, 0.0, broadcasts=True),
