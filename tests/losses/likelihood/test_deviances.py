@@ -87,6 +87,7 @@ def _tweedie(power, log_input=True, **more):
             "gradient_terms": tweedie_slopes,
             "second_terms": tweedie_curves,
             "steep": () if log_input else (0.0, float(np.float32(1e-30))),
+            "held": 2,  # a form near the best prediction and another far from it
         }
         | more
     )
@@ -97,6 +98,7 @@ def _gamma(log_input=True):
     of_two = lambda terms: lambda x, t, **options: terms(x, t, 2, **options)
     return replace(
         case,
+        held=1,
         fn=jaxloss.gamma_deviance,
         form=jaxloss.GammaDeviance,
         oracle=gamma,
