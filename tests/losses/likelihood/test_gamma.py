@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
@@ -124,3 +125,10 @@ def test_of_a_large_concentration_it_is_gaussian_in_the_logarithm():
     exact = np.log(np.float64(np.exp(u)))
     truth = 0.5 * np.log(2 * np.pi / 1e8) + exact + 1e8 * (np.expm1(exact) - exact)
     np.testing.assert_allclose(value, truth, rtol=1e-6)
+
+
+def test_the_curvature_keeps_its_digits_at_a_large_mean():
+    """It is k t / m; from 1 + r with r = t / m - 1 it would be 0 at a log-mean of 18."""
+    curvature = jax.grad(jax.grad(lambda x: jaxloss.gamma_nll(x, 1.0, concentration=1e6)))
+    for x in (10.0, 18.0):
+        np.testing.assert_allclose(curvature(x), 1e6 * np.exp(-x), rtol=1e-6)

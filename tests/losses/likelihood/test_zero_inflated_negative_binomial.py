@@ -165,3 +165,9 @@ def test_statsmodels():
     x, g = (design @ slopes).astype(np.float32), (design @ gate).astype(np.float32)
     run = jit(lambda x, g: jaxloss.zero_inflated_negative_binomial_nll(x, k, gate_logits=g, concentration=1 / alpha))
     np.testing.assert_allclose(run(x, g), truth, rtol=3e-6)
+
+
+def test_a_zero_does_not_hide_a_mean_that_is_nan():
+    for given in ({"concentration": 2.0}, {"log_concentration": 0.5}, {"concentration": 2.0, "log_input": False}):
+        loss = jaxloss.zero_inflated_negative_binomial_nll(jnp.float32(np.nan), 0.0, gate_logits=-1.0, **given)
+        assert np.isnan(loss)

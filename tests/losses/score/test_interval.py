@@ -141,3 +141,9 @@ def test_the_answers_are_scoringrules():
     expected = rules.weighted_interval_score(t, x[:, 2], x[:, :2], x[:, :2:-1], alpha, w_median=0.0)
     expected += abs(t - x[:, 2]) / 2 / 2.5
     np.testing.assert_allclose(jaxloss.weighted_interval_score(x, t, alpha=alpha), expected, rtol=1e-4)
+
+
+def test_a_sum_of_scores_takes_its_targets_by_keyword():
+    lower, upper, t = jnp.zeros(2), jnp.ones(2), jnp.full(2, 3.0)
+    total = 0.5 * jaxloss.IntervalScore() + jaxloss.IntervalScore(alpha=0.5)
+    np.testing.assert_allclose(total(lower, upper, targets=t), 0.5 * (1 + 20 * 2) + (1 + 4 * 2), rtol=1e-6)

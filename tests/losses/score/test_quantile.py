@@ -142,3 +142,10 @@ def test_the_answers_are_scikit_learns():
     for level in (0.0, 0.1, 0.5, 0.75, 1.0):
         theirs = metrics.mean_pinball_loss(t, x, alpha=level)
         np.testing.assert_allclose(jaxloss.QuantileLoss(quantile=level)(x, t), theirs, rtol=1e-5)
+
+
+def test_the_complement_of_a_high_level_keeps_its_digits():
+    one, zero = jnp.float32(1), jnp.float32(0)
+    np.testing.assert_allclose(jaxloss.quantile_loss(one, zero, quantile=0.999999), 1e-6, rtol=1e-6)
+    np.testing.assert_allclose(jaxloss.expectile_loss(one, zero, expectile=0.999999), 1e-6, rtol=1e-6)
+    np.testing.assert_allclose(jaxloss.quantile_loss(one[None], zero, quantile=[0.999999]), 1e-6, rtol=1e-6)

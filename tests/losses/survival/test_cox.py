@@ -270,3 +270,11 @@ def test_a_cohort_over_devices_is_one_cohort(entered):
     on_mesh = jax.shard_map(own, mesh=mesh, in_specs=(P("data"),) * 4, out_specs=P())
     got, expected = (jit(jax.value_and_grad(f))(x, cohort, where, weights) for f in (on_mesh, mean(loss)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
+
+
+def test_times_of_64_bits_are_not_wrapped():
+    x = jnp.array([0.0, 1.0])
+    with pytest.raises(ValueError, match="cox_partial_likelihood: times go beyond int32"):
+        jaxloss.cox_partial_likelihood(x, np.array([2**32 + 1, 5]), events=[1, 1])
+    losses = jaxloss.cox_partial_likelihood(x, np.array([2**30 + 1, 5]), events=[1, 1])
+    np.testing.assert_allclose(losses, [0, np.log1p(np.exp(-1))], rtol=1e-6)
