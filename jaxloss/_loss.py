@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -205,9 +205,8 @@ class LossSum(Loss):
 
     def __post_init__(self) -> None:
         _value.settle(self)
-        if len(self.terms) != len(self.coefficients) or not all(
-            isinstance(term, Loss) for term in cast(Any, self.terms)
-        ):
+        terms: Any = self.terms
+        if len(terms) != len(self.coefficients) or not all(isinstance(term, Loss) for term in terms):
             raise ValueError("LossSum: terms must be losses, with one coefficient each.")
 
     @answered
