@@ -79,6 +79,8 @@ def test_eager_compiled_and_without_jit(case):
 @plain_one_of_a_kind
 def test_no_nan_is_made_on_the_way(case):
     """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
+    if case.loud:
+        pytest.xfail(case.loud)
     ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
     where = np.arange(cases.BATCH) % 3 != 1
     bad = lambda k: case.arrays[k].bad
