@@ -126,7 +126,7 @@ class Case:
     nonnegative: bool = True
     """Whether no loss is below 0."""
     loud: str = ""
-    """What of it makes a nan on the way, which `jax_debug_nans` reports though the answer is right: a known defect."""
+    """What of it makes a nan on the way, or is compiled at every eager call: a known defect, the answer is right."""
     held: int = 1
     """How many arrays of the size of the predictions XLA on CPU stores for value and slope of an elementwise loss."""
     counted: Callable[..., Any] | None = None

@@ -142,6 +142,8 @@ def _compilations():
 
 @plain_one_of_a_kind
 def test_a_second_eager_call_compiles_nothing(case):
+    if case.loud:
+        pytest.xfail(case.loud)
     arrays = _on_device(case.draw(seed=44))
     losses, gradient = _call(case)
     losses(arrays)
