@@ -125,8 +125,6 @@ class Case:
     """Whether it is a mean over the classes, which absent classes lower."""
     nonnegative: bool = True
     """Whether no loss is below 0."""
-    loud: str = ""
-    """What of it makes a nan on the way, or is compiled at every eager call: a known defect, the answer is right."""
     held: int = 1
     """How many arrays of the size of the predictions XLA on CPU stores for value and slope of an elementwise loss."""
     counted: Callable[..., Any] | None = None

@@ -30,14 +30,17 @@ def gaussian_before(z: Pair) -> jax.Array:
 @jax.custom_jvp
 def gaussian_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
     r"""$-\log(Q(z) / Q(a))$ for the spread $d = z - a$."""
-    a, zero = start[0], jnp.zeros_like(spread)
-    infinite = a == jnp.inf
-    late, narrow = (a > 0) & ~infinite, spread * jnp.maximum(jnp.abs(a), 1) <= 0.5
+    zero, infinite = jnp.zeros_like(spread), start[0] == jnp.inf
+    # Filled, since infinities would be subtracted from each other.
+    z, start = ((jnp.where(infinite, zero, high), jnp.where(infinite, zero, low)) for high, low in (z, start))
+    a = start[0]
+    late, narrow = a > 0, spread * jnp.maximum(jnp.abs(a), 1) <= 0.5
     some, d = (jnp.where(narrow, v, zero) for v in (a, spread))
     near = -log1p(-_share(some, d) * jnp.where(narrow, gaussian_hazard(start), zero))
     # For a > 0 the squares of z and a would cancel: half their difference is d (a + d / 2).
     a, d = (jnp.where(late, v, zero) for v in (a, spread))
-    ratio = jnp.where(late, gaussian_hazard(z) / gaussian_hazard(start), jnp.ones_like(a))
+    one = jnp.ones_like(a)
+    ratio = jnp.where(late, gaussian_hazard(z) / jnp.where(late, gaussian_hazard(start), one), one)
     far = jnp.where(late, d * (a + 0.5 * d) + jnp.log(ratio), gaussian_survival(z) - gaussian_survival(start))
     return jnp.where(infinite, filled(near, jnp.inf), jnp.where(narrow, near, far))
 
@@ -79,7 +82,7 @@ def gaussian_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
     late, since = start[0] > 0, gaussian_since(z, start, spread)
     infinite = since == jnp.inf
     hazard = jnp.where(late & ~infinite, gaussian_hazard(z), jnp.ones_like(since))
-    return jnp.where(late, since - jnp.log(hazard), gaussian_event(z) - gaussian_survival(_early(start)))
+    return jnp.where(late, since, gaussian_event(z)) - jnp.where(late, jnp.log(hazard), gaussian_survival(_early(start)))
 
 
 @rule(gaussian_event_since)
@@ -87,9 +90,12 @@ def _gaussian_event_since_jvp(primals, tangents):
     z, start, spread = primals
     (dz, _), _, dspread = tangents
     value = gaussian_event_since(z, start, spread)
-    # z - h(a), which is d - (h(a) - a): where a is large, z and h(a) are nearly equal.
-    late = start[0] > 0
-    in_z = lambda: jnp.where(late, spread - gaussian_excess(start), z[0] - gaussian_hazard(_early(start)))  # noqa: E731
+
+    def in_z():
+        # z - h(a), which is d - (h(a) - a): where a is large, z and h(a) are nearly equal.
+        late = start[0] > 0
+        return jnp.where(late, spread, z[0]) - jnp.where(late, gaussian_excess(start), gaussian_hazard(_early(start)))
+
     return value, tangent(value, (in_z, dz), (lambda: gaussian_hazard(start), dspread))
 
 

@@ -21,8 +21,9 @@ def gaussian_survival(z: Pair) -> jax.Array:
     r"""$-\log Q(z)$."""
     high, low = z
     small, hazard, _ = _pieces(high)
-    right = 0.5 * (high * high) + (HALF_LOG_2PI + jnp.log(hazard))
-    return jnp.where(high < 0, -log1p(-small), right) + either_zero(hazard, low)
+    left = high < 0
+    right = 0.5 * (high * high) + (HALF_LOG_2PI + jnp.log(jnp.where(left, jnp.ones_like(hazard), hazard)))
+    return _corrected(jnp.where(left, -log1p(-small), right), hazard, low)
 
 
 @rule(gaussian_survival)
@@ -86,7 +87,7 @@ def _gaussian_excess_jvp(primals, tangents):
 def gaussian_event(z: Pair) -> jax.Array:
     r"""$z^2 / 2 + \tfrac12 \log 2 \pi$, minus the log of the density of z."""
     high, low = z
-    return 0.5 * (high * high) + (HALF_LOG_2PI + either_zero(high, low))
+    return _corrected(0.5 * (high * high) + HALF_LOG_2PI, high, low)
 
 
 @rule(gaussian_event)
@@ -96,11 +97,16 @@ def _gaussian_event_jvp(primals, tangents):
     return value, tangent(value, (lambda: z[0], dz))
 
 
+def _corrected(value: jax.Array, slope: jax.Array, low: jax.Array) -> jax.Array:
+    """The value at a pair, from that at its float; an infinite one stays, as its correction may be infinite too."""
+    return value + either_zero(slope, jnp.where(jnp.isfinite(value), low, jnp.zeros_like(low)))
+
+
 def _pieces(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The tail on the outer side, which is at most a half, the hazard, and its excess over z."""
     size = jnp.abs(z)
     inverse = 1 / (size + 3)
-    y = jnp.where(size == jnp.inf, jnp.ones_like(z), (size - 3) * inverse)
+    y = (jnp.where(size == jnp.inf, jnp.zeros_like(z), size) - 3) * inverse  # infinity times 0 would be nan
     outer_excess = polynomial(y, _EXCESS if z.dtype == jnp.float32 else _EXCESS_64) * inverse
     outer = size + outer_excess
     finite = jnp.minimum(size, 1e3)  # beyond which the density is 0

@@ -79,8 +79,6 @@ def test_eager_compiled_and_without_jit(case):
 @plain_one_of_a_kind
 def test_no_nan_is_made_on_the_way(case):
     """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
-    if case.loud:
-        pytest.xfail(case.loud)
     ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
     where = np.arange(cases.BATCH) % 3 != 1
     bad = lambda k: case.arrays[k].bad
@@ -142,8 +140,6 @@ def _compilations():
 
 @plain_one_of_a_kind
 def test_a_second_eager_call_compiles_nothing(case):
-    if case.loud:
-        pytest.xfail(case.loud)
     arrays = _on_device(case.draw(seed=44))
     losses, gradient = _call(case)
     losses(arrays)

@@ -11,6 +11,7 @@ from jaxloss import numerics
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
 from jaxloss._options import option
+from jaxloss._program import one_program
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, AxisName, Floats, Labels, Mask, Numbers, Ties
 from jaxloss.losses.survival._cohorts import Cohort, cohorts
@@ -78,19 +79,20 @@ def cox_partial_likelihood(
     efron = option(name, "ties", ties) == "efron"
     own, everyone, start, valid, mask = cohorts(name, log_hazards, times, events, strata, entry, where, batch_axis_name)
 
-    def of_all(of: Cohort) -> Array:
-        order = numerics.risk_order(of.times, of.events, of.counts, of.strata, of.entry)
-        by_place = numerics.partial_nll(
-            jnp.take_along_axis(of.x, order.sample, -1, mode="promise_in_bounds"), order, efron
-        )
-        return jnp.take_along_axis(by_place, order.place, -1, mode="promise_in_bounds")
-
-    losses = numerics.automatic(of_all, own.x, everyone)
+    losses = numerics.automatic(lambda of: _of_all(of, efron=efron), own.x, everyone)
     if batch_axis_name is not None:
         losses = lax.dynamic_slice_in_dim(losses, start, own.x.shape[-1], losses.ndim - 1)
     losses = numerics.nan_unless(valid, masked(losses, own.events))
     # A cohort that is not valid shows its nan in the mean even without an event.
     return Rows(masked(losses, mask), own.counts & (own.events | ~valid))
+
+
+@one_program("efron")
+def _of_all(of: Cohort, efron: bool) -> Array:
+    """The losses of all samples of the cohorts, in their own order."""
+    order = numerics.risk_order(of.times, of.events, of.counts, of.strata, of.entry)
+    x = jnp.take_along_axis(of.x, order.sample, -1, mode="promise_in_bounds")
+    return jnp.take_along_axis(numerics.partial_nll(x, order, efron), order.place, -1, mode="promise_in_bounds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -221,7 +221,6 @@ def case(fn, form, law, arrays, grid, options, **more):
         gradient_terms=gradient_terms,
         second_terms=second_terms,
         nonnegative=False,
-        loud="the interval after an entry at the ends" if "upper" in arrays and "entry" in arrays else "",
         noise=1.0 if "upper" in arrays else 0.0,  # a slope in the location is a difference of those of both bounds
         name=f"{fn.__name__}[{','.join([*map(str, options.values()), *list(arrays)[2:]])}]",
         **more,

@@ -93,7 +93,6 @@ def _case(more, grid, times=TIED, **options):
     return Case(
         fn=jaxloss.cox_partial_likelihood,
         form=jaxloss.CoxPartialLikelihood,
-        loud="the sums of late entries" if "entry" in more else "",
         arrays={"log_hazards": HAZARDS, "times": times, "events": EVENTS, **more},
         # The oracle's arrays are by position.
         oracle=partial_likelihood if "strata" in more or not more else _without_strata,
