@@ -53,11 +53,15 @@ class Elements(NamedTuple):
         along = jnp.broadcast_to(value, self.inside.shape)
         return numerics.gated(numerics.sharded_like(self.arrays[0], along), self.inside)
 
-    def within(self, name: str, inside: Array, rule: str) -> Elements:
-        """The same with a domain that is one of several arrays together, such as a count of at most its total."""
-        required(name, inside, rule)
-        arrays = tuple(numerics.gated(a, inside) for a in self.arrays)
-        return Elements(arrays, inside if self.inside is None else self.inside & inside, self.where)
+    def within(self, name: str, *rules: tuple[Array, str]) -> Elements:
+        """The same in a domain of several arrays together, such as a count of at most its total: masks, with rules."""
+        total = self.inside
+        for inside, rule in rules:
+            required(name, inside, rule)
+            total = inside if total is None else total & inside
+        if total is None or not rules:
+            return self
+        return Elements(tuple(numerics.gated(a, total) for a in self.arrays), total, self.where)
 
     def finish(self, losses: Array) -> Array:
         """0 where an element is masked, nan with gradient 0 where it is outside the domain."""

@@ -82,7 +82,9 @@ def gaussian_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
     late, since = start[0] > 0, gaussian_since(z, start, spread)
     infinite = since == jnp.inf
     hazard = jnp.where(late & ~infinite, gaussian_hazard(z), jnp.ones_like(since))
-    return jnp.where(late, since, gaussian_event(z)) - jnp.where(late, jnp.log(hazard), gaussian_survival(_early(start)))
+    return jnp.where(late, since, gaussian_event(z)) - jnp.where(
+        late, jnp.log(hazard), gaussian_survival(_early(start))
+    )
 
 
 @rule(gaussian_event_since)

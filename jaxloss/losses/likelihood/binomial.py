@@ -105,7 +105,7 @@ def _of_trials(
         *further,
     )
     _, k, n, *_ = elements.arrays
-    return elements.within(name, k <= n, "targets must be at most total_count")
+    return elements.within(name, (k <= n, "targets must be at most total_count"))
 
 
 @dataclass(frozen=True, kw_only=True)

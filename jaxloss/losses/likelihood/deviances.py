@@ -152,7 +152,7 @@ def binomial_deviance(
         Given("targets", targets, 0.0, lambda y: y >= 0, rule),
         Given("total_count", total_count, 1.0, lambda n: n > 0, "total_count must be above 0", broadcasts=True),
     )
-    elements = elements.within(name, elements.arrays[1] <= elements.arrays[2], rule)
+    elements = elements.within(name, (elements.arrays[1] <= elements.arrays[2], rule))
     return elements.finish(2 * numerics.half_binomial_deviance(*elements.arrays))
 
 

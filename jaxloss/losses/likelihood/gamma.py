@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
-from jaxloss._options import option
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._positive import positive
 
 
 def gamma_nll(
@@ -50,16 +49,7 @@ def gamma_nll(
 
     Source: McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 8.
     """
-    name = "gamma_nll"
-    option(name, "log_input", log_input)
-    inside = lambda a: a > 0  # noqa: E731
-    elements = elementwise(
-        name,
-        where,
-        Given("predictions", predictions, 1.0, None if log_input else inside, "predictions must be means above 0"),
-        Given("targets", targets, 1.0, inside, "targets must be above 0"),
-        Given("concentration", concentration, 1.0, inside, "concentration must be above 0", broadcasts=True),
-    )
+    elements = positive("gamma_nll", predictions, targets, concentration, log_input, where)
     return elements.finish(numerics.gamma_nll(*elements.arrays, log_input))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jaxloss import numerics
-from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
-from jaxloss._options import option
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._positive import positive
 
 
 def inverse_gaussian_nll(
@@ -49,16 +48,7 @@ def inverse_gaussian_nll(
 
     Source: Tweedie, "Statistical properties of inverse Gaussian distributions", 1957.
     """
-    name = "inverse_gaussian_nll"
-    option(name, "log_input", log_input)
-    inside = lambda a: a > 0  # noqa: E731
-    elements = elementwise(
-        name,
-        where,
-        Given("predictions", predictions, 1.0, None if log_input else inside, "predictions must be means above 0"),
-        Given("targets", targets, 1.0, inside, "targets must be above 0"),
-        Given("concentration", concentration, 1.0, inside, "concentration must be above 0", broadcasts=True),
-    )
+    elements = positive("inverse_gaussian_nll", predictions, targets, concentration, log_input, where)
     return elements.finish(numerics.inverse_gaussian_nll(*elements.arrays, log_input))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -78,37 +78,36 @@ def lifetimes(
     }
     targets = Given("targets", observed.targets, 1.0, times, "targets must be finite and at least 0")
     elements = elementwise(name, where, predictions, targets, *parameters, *(optional[key] for key in observed.given))
-    return _together(name, elements, observed.given, positive)
+    return elements.within(name, *_together(elements.arrays, observed.given, positive))
 
 
-def _together(name: str, elements: Elements, given: tuple[str, ...], positive: bool) -> Elements:
-    """The elements in the domain of several arrays together."""
-    arrays = elements.arrays
-    t, named = arrays[1], dict(zip(given, arrays[len(arrays) - len(given) :], strict=True))
+def _together(arrays: tuple[Array, ...], given: tuple[str, ...], positive: bool) -> list[tuple[Array, str]]:
+    """The rules of several arrays together."""
+    t, named, rules = arrays[1], dict(zip(given, arrays[len(arrays) - len(given) :], strict=True)), []
     upper, entry, zero = named.get("upper"), named.get("entry"), jnp.zeros_like(t)
     censored, left = named.get("censored", zero), named.get("left_censored", zero)
-    if positive:
-        last, what = (t, "targets must be above 0 unless right-censored") if upper is None else (upper, "")
-        what = what or "upper must be above 0"
-        elements = elements.within(name, (last > 0) | (censored == 1), what)
+    if positive and upper is not None:
+        rules.append((upper > 0, "upper must be above 0"))
+    elif positive:
+        rules.append(((t > 0) | (censored == 1), "targets must be above 0 unless right-censored"))
     if upper is not None:
-        elements = elements.within(name, upper >= t, "upper must be at least the target")
+        rules.append((upper >= t, "upper must be at least the target"))
     if "censored" in named and "left_censored" in named:
-        elements = elements.within(name, censored * left == 0, "censored and left_censored must not both be set")
+        rules.append((censored * left == 0, "censored and left_censored must not both be set"))
     if entry is not None and upper is not None:
-        elements = elements.within(name, entry <= t, "entry must be at most the target")
+        rules.append((entry <= t, "entry must be at most the target"))
     elif entry is not None:
-        elements = elements.within(name, (entry < t) | (entry == 0), "entry must be below the target")
-    return elements
+        rules.append(((entry < t) | (entry == 0), "entry must be below the target"))
+    return rules
 
 
-def lifetime_nll(elements: Elements, observed: Observed, build: Callable[..., Pieces], *options: bool) -> Array:
-    """The losses of the elements by a law, whose pieces are `build(lifetimes, *options)`."""
+def lifetime_nll(elements: Elements, observed: Observed, build: Callable[..., Pieces], *options: Any) -> Array:
+    """The losses of the elements by a law, whose pieces are `build(lifetimes, *options)` of options that hash."""
     return elements.finish(_program(build, observed.given, options)(*elements.arrays))
 
 
 @cache
-def _program(build: Callable[..., Pieces], given: tuple[str, ...], options: tuple[bool, ...]) -> Callable[..., Array]:
+def _program(build: Callable[..., Pieces], given: tuple[str, ...], options: tuple[Any, ...]) -> Callable[..., Array]:
     """(predictions, targets, parameters, then the given arrays) -> losses."""
 
     def losses(*arrays: Array) -> Array:
@@ -203,3 +202,18 @@ def standard_pieces(law: Law, standard: Standard, lives: Lifetimes) -> Pieces:
         return law.before(*chosen(asked, number)) if entry is None else law.within(*since(asked, entry, t))
 
     return Pieces(event, survival, within)
+
+
+def location_nll(
+    name: str, law: Law, predictions: Numbers, scale: Numbers, observed: Observed, where: Mask | None
+) -> Array:
+    """The losses by a law of locations and scales of the logarithms of times."""
+    inside = lambda s: (s > 0) & (s < jnp.inf)  # noqa: E731
+    spread = Given("scale", scale, 1.0, inside, "scale must be above 0", broadcasts=True)
+    elements = lifetimes(name, Given("predictions", predictions, 0.0), observed, where, spread, positive=True)
+    return lifetime_nll(elements, observed, _location_pieces, law)
+
+
+def _location_pieces(lives: Lifetimes, law: Law) -> Pieces:
+    x, (s,) = lives.predictions, lives.parameters
+    return standard_pieces(law, Standard(lambda t: numerics.standardized_over(x, t, s), 1 / s, -jnp.log(s)), lives)

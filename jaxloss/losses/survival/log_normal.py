@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from jaxloss import numerics
-from jaxloss._elements import Given
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
-from jaxloss.losses.survival._lifetimes import (
-    Law,
-    Lifetimes,
-    Observed,
-    Pieces,
-    Standard,
-    lifetime_nll,
-    lifetimes,
-    standard_pieces,
-)
+from jaxloss.losses.survival._lifetimes import Law, Observed, location_nll
 
 _LAW = Law(
     numerics.gaussian_event,
@@ -83,17 +71,8 @@ def log_normal_nll(
 
     Source: Kalbfleisch and Prentice, "The Statistical Analysis of Failure Time Data", 2002, sections 2.2 and 3.2.
     """
-    name = "log_normal_nll"
-    inside = lambda s: (s > 0) & (s < jnp.inf)  # noqa: E731
     observed = Observed(targets, upper, censored, left_censored, entry)
-    spread = Given("scale", scale, 1.0, inside, "scale must be above 0", broadcasts=True)
-    elements = lifetimes(name, Given("predictions", predictions, 0.0), observed, where, spread, positive=True)
-    return lifetime_nll(elements, observed, _pieces)
-
-
-def _pieces(lives: Lifetimes) -> Pieces:
-    x, (s,) = lives.predictions, lives.parameters
-    return standard_pieces(_LAW, Standard(lambda t: numerics.standardized_over(x, t, s), 1 / s, -jnp.log(s)), lives)
+    return location_nll("log_normal_nll", _LAW, predictions, scale, observed, where)
 
 
 @dataclass(frozen=True, kw_only=True)
