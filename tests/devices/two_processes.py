@@ -80,10 +80,13 @@ def main(port, process):
             "pmap": jax.pmap(averaged_step, axis_name="data", in_axes=(None, over))(scale, mine),
         }
         expected = jit(step)(scale, arrays)
+        # Slopes that are themselves differences have the rounding of what is subtracted, in any program.
+        noise = 4 * np.finfo(np.float32).eps * case.noise
         for how, answer in answers.items():
-            for got, true in zip(answer, expected, strict=True):
+            for got, true, atol in zip(answer, expected, (0, noise), strict=True):
                 for shard in got.addressable_shards:
-                    np.testing.assert_allclose(np.ravel(shard.data), true, rtol=5e-7, err_msg=f"{case.id}, {how}")
+                    what = f"{case.id}, {how}"
+                    np.testing.assert_allclose(np.ravel(shard.data), true, rtol=5e-7, atol=atol, err_msg=what)
     print("they agree")
 
 
