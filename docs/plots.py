@@ -127,6 +127,12 @@ PLOTS = {
     "hurdle_poisson_nll": Plot(
         _elements(jaxloss.hurdle_poisson_nll, 3.0, gate_logits=-1.0), -2, 3, "log-rate, count 3, gate -1"
     ),
+    "hurdle_negative_binomial_nll": Plot(
+        _elements(jaxloss.hurdle_negative_binomial_nll, 3.0, gate_logits=-1.0, concentration=2.0),
+        -2,
+        4,
+        "log-mean, count 3, gate -1, concentration 2",
+    ),
     "tweedie_deviance": Plot(
         _elements(jaxloss.tweedie_deviance, 3.0, power=1.5), -2, 3, "log-mean, target 3, power 1.5"
     ),

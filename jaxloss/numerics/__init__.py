@@ -126,6 +126,8 @@ from jaxloss.numerics.weibull import (
     weibull_within,
 )
 from jaxloss.numerics.zeros_apart import (
+    hurdle_negative_binomial_log_mean,
+    hurdle_negative_binomial_mean,
     hurdle_poisson_log_rate,
     hurdle_poisson_rate,
     zero_inflated_negative_binomial_log_mean,
@@ -199,6 +201,8 @@ __all__ = [
     "half_tweedie",
     "hinge",
     "huber",
+    "hurdle_negative_binomial_log_mean",
+    "hurdle_negative_binomial_mean",
     "hurdle_poisson_log_rate",
     "hurdle_poisson_rate",
     "in_blocks",

@@ -5,12 +5,14 @@ b times a derivative. With $u = 1 / a$ and $v = 1 / (a + b)$, u - v is b u v, an
 polynomial is u - v times its divided difference, which is summed beside its value.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
-from jaxloss.numerics.elementary import log1p
+from jaxloss.numerics.elementary import log1p, log_ratio
 from jaxloss.numerics.growth import log_growth, log_growth_excess
 from jaxloss.numerics.polygamma import (
     digamma,
@@ -26,11 +28,7 @@ from jaxloss.numerics.polygamma import (
 @jax.custom_jvp
 def log_gamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log \Gamma(a + b) - \log \Gamma(a)$."""
-    small, numbers, reached = shifted(a)
-    end = reached + b
-    # log Gamma is (x - 1/2) log x - x plus a constant plus the error of Stirling's formula, of which the drop is taken.
-    rise = b * jnp.log(end) - log_growth_excess(b, reached, end) - 0.5 * log_growth(reached, b)
-    return (rise - _drop("stirling", reached, b, 1)) - where_small(small, [log_growth(x, b) for x in numbers])
+    return _rise(a, b, jnp.log)
 
 
 @rule(log_gamma_difference)
@@ -38,6 +36,19 @@ def _log_gamma_difference_jvp(primals, tangents):
     a, b = primals
     value = log_gamma_difference(a, b)
     return value, tangent(value, (lambda: digamma_difference(a, b), tangents[0]), (lambda: digamma(a + b), tangents[1]))
+
+
+def log_gamma_rise(a: jax.Array, b: jax.Array, c: jax.Array) -> jax.Array:
+    r"""$\log \frac{\Gamma(a + b)}{\Gamma(a)} - b \log c$. For values, not for slopes."""
+    return _rise(a, b, lambda end: log_ratio(end, c))
+
+
+def _rise(a: jax.Array, b: jax.Array, log: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    small, numbers, reached = shifted(a)
+    end = reached + b
+    # log Gamma is (x - 1/2) log x - x plus a constant plus the error of Stirling's formula, of which the drop is taken.
+    rise = b * log(end) - log_growth_excess(b, reached, end) - 0.5 * log_growth(reached, b)
+    return (rise - _drop("stirling", reached, b, 1)) - where_small(small, [log_growth(x, b) for x in numbers])
 
 
 @jax.custom_jvp

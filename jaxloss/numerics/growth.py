@@ -27,6 +27,11 @@ def _log_growth_jvp(primals, tangents):
     return value, tangent(value, (lambda: -(b * inverse) * (1 / a), tangents[0]), (lambda: inverse, tangents[1]))
 
 
+def weighted_log_growth(a: jax.Array, b: jax.Array, log: jax.Array) -> jax.Array:
+    r"""$a \log(1 + b / a)$ from the logarithm, which may be too small for a float. For values, not for slopes."""
+    return jnp.where(b < a * (float(jnp.finfo(a.dtype).eps) / 8), b, a * log)
+
+
 def log_growth_excess(growth: jax.Array, a: jax.Array, grown: jax.Array, log: jax.Array | None = None) -> jax.Array:
     r"""$g - a \log(c / a) \ge 0$ for a growth g from a > 0 to c = a + g > 0. For values, not for slopes.
 

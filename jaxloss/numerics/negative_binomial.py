@@ -26,34 +26,34 @@ from jaxloss.numerics.log_products import log_if_any
 from jaxloss.numerics.polygamma import digamma, digamma_gap, trigamma, trigamma_gap
 from jaxloss.numerics.ratios import fraction
 
-_HIGH = 80.0
+HIGH = 80.0
 """A log-mean beyond which the loss is linear in it; `FAR` is that on the other side."""
 
 
 @jax.custom_jvp
 def negative_binomial_log_mean(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     """The negative log-likelihood from the log-mean x."""
-    counted, near = k > 0, jnp.minimum(x, _HIGH)
+    counted, near = k > 0, jnp.minimum(x, HIGH)
     near = jnp.where(counted, jnp.maximum(near, -FAR), near)
     mean = as_minimum(jnp.exp(near), 1e36)
     # Near the count the mean exceeds it by k (e^d - 1), with d = x - log k to its last bit.
     d = jnp.where(counted, minus_log(near, one_if_zero(k)), jnp.full_like(k, 2))
     excess = jnp.where(jnp.abs(d) < 1, k * expm1(jnp.clip(d, -1, 1)), mean - k)
-    linear = times(r, jnp.maximum(x - _HIGH, 0)) + times(k, jnp.maximum(-FAR - x, 0))
+    linear = times(r, jnp.maximum(x - HIGH, 0)) + times(k, jnp.maximum(-FAR - x, 0))
     return _of_excess(excess, mean, k, r) + linear
 
 
 @rule(negative_binomial_log_mean)
 def _negative_binomial_log_mean_jvp(primals, tangents):
     x, k, r = primals
-    value, near = negative_binomial_log_mean(x, k, r), jnp.minimum(x, _HIGH)
+    value, near = negative_binomial_log_mean(x, k, r), jnp.minimum(x, HIGH)
 
     def in_k():
         certain = (k == 0) & (x == -jnp.inf)
-        return _count_slope(jnp.exp(near), k, r) - jnp.where(certain, jnp.zeros_like(x), near)
+        return count_slope(jnp.exp(near), k, r) - jnp.where(certain, jnp.zeros_like(x), near)
 
     def in_r():
-        return _concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - _HIGH, 0)
+        return concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - HIGH, 0)
 
     in_x = lambda: _excess_slope(jnp.exp(near), k, r)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
@@ -75,8 +75,8 @@ def _negative_binomial_mean_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _mean_slope(finite, k, r), tangents[0]),
-        (lambda: _count_slope(finite, k, r) - log_if_any(k, finite), tangents[1]),
-        (lambda: _concentration_slope(finite, k, r), tangents[2]),
+        (lambda: count_slope(finite, k, r) - log_if_any(k, finite), tangents[1]),
+        (lambda: concentration_slope(finite, k, r), tangents[2]),
     )
 
 
@@ -94,8 +94,8 @@ def _negative_binomial_exposed_jvp(primals, tangents):
         value,
         (lambda: _unit_slope(p, offset, k, r), tangents[0]),
         (lambda: _excess_slope(mean, k, r), tangents[1]),
-        (lambda: _count_slope(mean, k, r) - _log_of_exposed(k, p, offset), tangents[2]),
-        (lambda: _concentration_slope(mean, k, r), tangents[3]),
+        (lambda: count_slope(mean, k, r) - _log_of_exposed(k, p, offset), tangents[2]),
+        (lambda: concentration_slope(mean, k, r), tangents[3]),
     )
 
 
@@ -189,16 +189,16 @@ def _mean_slope_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _count_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+def count_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""The slope in the count but for $-\log \mu$: $\log(r + \mu) - \psi(r + k) + \psi(k + 1)$."""
     return log_ratio(r + mean, r + k) + digamma_gap(r + k) + digamma(k + 1)
 
 
-@rule(_count_slope)
+@rule(count_slope)
 def _count_slope_jvp(primals, tangents):
     mean, k, r = primals
     inverse, counts = 1 / (r + mean), r + k
-    return _count_slope(mean, k, r), tangent(
+    return count_slope(mean, k, r), tangent(
         mean,
         (lambda: inverse, tangents[0]),
         (lambda: trigamma(k + 1) - trigamma(counts), tangents[1]),
@@ -207,18 +207,18 @@ def _count_slope_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _concentration_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+def concentration_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""$\phi((k - \mu) / (r + \mu)) - (g(r) - g(r + k))$ with the digamma gap $g(x) = \log x - \psi(x)$."""
     whole = r + mean
     return log_growth_excess(k - mean, whole, r + k) / whole - digamma_gap_drop(r, k)
 
 
-@rule(_concentration_slope)
+@rule(concentration_slope)
 def _concentration_slope_jvp(primals, tangents):
     mean, k, r = primals
     inverse, counts = 1 / (r + mean), r + k
     gap = (k - mean) * inverse
-    return _concentration_slope(mean, k, r), tangent(
+    return concentration_slope(mean, k, r), tangent(
         mean,
         (lambda: -gap * inverse, tangents[0]),
         (lambda: gap / counts - trigamma_gap(counts), tangents[1]),

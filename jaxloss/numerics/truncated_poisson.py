@@ -25,15 +25,15 @@ _BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617
 _SERIES = [b / math.factorial(2 * n + 2) for n, b in enumerate(_BERNOULLI)]
 
 
-def _series(w: jax.Array, factor: Callable[[int], float]) -> jax.Array:
+def bernoulli_series(w: jax.Array, factor: Callable[[int], float]) -> jax.Array:
     """The sum of $B_{2n} / (2n)!$ times a function of 2n times $w^{n - 1}$, n = 1, 2 ..., for w up to 1."""
     terms = 6 if w.dtype == jnp.float32 else len(_SERIES)
     return polynomial(w, [c * factor(2 * n + 2) for n, c in enumerate(_SERIES[:terms])])
 
 
-def _log_growth_mean(r: jax.Array) -> jax.Array:
+def log_growth_mean(r: jax.Array) -> jax.Array:
     r"""$\varphi(r) = \frac{r}{2} + \sum_n \frac{B_{2n}}{2n (2n)!} r^{2n}$ for r up to 1."""
-    return r * (0.5 + r * _series(r * r, lambda m: 1 / m))
+    return r * (0.5 + r * bernoulli_series(r * r, lambda m: 1 / m))
 
 
 @jax.custom_jvp
@@ -41,7 +41,7 @@ def truncated_poisson_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
     r"""The loss of a log-rate x, for a count k of at least 1."""
     small = x < 0
     low, high = jnp.minimum(x, 0), jnp.maximum(x, 0)
-    near = log_factorial(k) + (_log_growth_mean(jnp.exp(low)) - times(k - 1, low))
+    near = log_factorial(k) + (log_growth_mean(jnp.exp(low)) - times(k - 1, low))
     far = poisson_exact_log_rate(high, k) + log1mexp(jnp.exp(high))
     return jnp.where(small, near, far)
 
@@ -58,7 +58,7 @@ def truncated_poisson_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     r"""The loss of a rate r, for a count k of at least 1."""
     small = r < 1
     low, high = jnp.minimum(r, 1), jnp.maximum(r, 1)
-    near = log_factorial(k) + (_log_growth_mean(low) - xlogy(k - 1, low))
+    near = log_factorial(k) + (log_growth_mean(low) - xlogy(k - 1, low))
     far = poisson_exact_rate(high, k) + log1mexp(high)
     return jnp.where(small, near, far)
 
@@ -80,7 +80,7 @@ def _excess(x: jax.Array, k: jax.Array) -> jax.Array:
     r"""$r / (1 - e^{-r}) - k$: the mean of the law less the count."""
     small, low, high = _sides(x)
     return jnp.where(
-        small, low * (0.5 + low * _series(low * low, lambda _: 1)) - (k - 1), (high - k) + high / expm1(high)
+        small, low * (0.5 + low * bernoulli_series(low * low, lambda _: 1)) - (k - 1), (high - k) + high / expm1(high)
     )
 
 
@@ -92,7 +92,7 @@ def _excess_jvp(primals, tangents):
     def in_x():
         small, low, high = _sides(x)
         share = high / expm1(high)
-        return jnp.where(small, low * (0.5 + low * _series(low * low, float)), (high + share) * (1 - share))
+        return jnp.where(small, low * (0.5 + low * bernoulli_series(low * low, float)), (high + share) * (1 - share))
 
     return value, tangent(value, (in_x, tangents[0]), (lambda: -jnp.ones_like(x), tangents[1]))
 
@@ -106,7 +106,7 @@ def _sides(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 def _excess_of_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     r"""$1 / (1 - e^{-r}) - k / r$."""
     low, high = jnp.minimum(r, 1), jnp.clip(r, 1, float(jnp.finfo(r.dtype).max))
-    near = (0.5 + low * _series(low * low, lambda _: 1)) - divide(k - 1, low)
+    near = (0.5 + low * bernoulli_series(low * low, lambda _: 1)) - divide(k - 1, low)
     return jnp.where(r < 1, near, (high - k) / high + 1 / expm1(high))
 
 
@@ -119,7 +119,7 @@ def _excess_of_rate_jvp(primals, tangents):
     def in_r():
         low, high = jnp.minimum(r, 1), jnp.maximum(r, 1)
         own = times(k - 1, inverse) * jnp.where(k == 1, 0, inverse)
-        near = _series(low * low, lambda m: m - 1) + own
+        near = bernoulli_series(low * low, lambda m: m - 1) + own
         return jnp.where(r < 1, near, times(k, inverse) * inverse + (1 / expm1(high)) / expm1(-high))
 
     in_k = lambda: -jnp.where((k == 1) & (r == 0), 0, inverse)  # noqa: E731

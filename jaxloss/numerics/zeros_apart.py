@@ -10,10 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import pushed, rule
-from jaxloss.numerics.growth import log_growth
+from jaxloss.numerics.growth import log_growth, weighted_log_growth
 from jaxloss.numerics.logistic import softplus, softplus_minus
-from jaxloss.numerics.negative_binomial import negative_binomial_log_mean, negative_binomial_mean
+from jaxloss.numerics.negative_binomial import HIGH, negative_binomial_log_mean, negative_binomial_mean
 from jaxloss.numerics.poisson import poisson_exact_log_rate, poisson_exact_rate
+from jaxloss.numerics.truncated_negative_binomial import (
+    truncated_negative_binomial_log_mean,
+    truncated_negative_binomial_mean,
+)
 from jaxloss.numerics.truncated_poisson import truncated_poisson_log_rate, truncated_poisson_rate
 from jaxloss.numerics.zero_inflation import zero_nll, zero_nll_log_rate
 
@@ -40,6 +44,16 @@ def hurdle_poisson_rate(r: jax.Array, k: jax.Array, g: jax.Array) -> jax.Array:
     return _hurdle(truncated_poisson_rate, r, k, g, jnp.ones_like(r))
 
 
+def hurdle_negative_binomial_log_mean(x: jax.Array, k: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:
+    """The hurdle of the negative binomial law of concentration r, by the log-mean."""
+    return _hurdle(lambda x, k: truncated_negative_binomial_log_mean(x, k, r), x, k, g, jnp.zeros_like(x))
+
+
+def hurdle_negative_binomial_mean(m: jax.Array, k: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:
+    """The hurdle of the negative binomial law of concentration r, by the mean."""
+    return _hurdle(lambda m, k: truncated_negative_binomial_mean(m, k, r), m, k, g, jnp.ones_like(m))
+
+
 def zero_inflated_negative_binomial_log_mean(x: jax.Array, k: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:
     """The zero-inflated negative binomial law of concentration r, by the log-mean."""
     return _inflated_by(negative_binomial_log_mean, _zero_log_mean, x, k, r, g, jnp.zeros_like(x))
@@ -53,7 +67,7 @@ def zero_inflated_negative_binomial_mean(m: jax.Array, k: jax.Array, r: jax.Arra
 @jax.custom_jvp
 def _zero_log_mean(x: jax.Array, r: jax.Array) -> jax.Array:
     r"""$r \log(1 + e^x / r)$: the negative log-likelihood of a count of 0, of fewer terms than that of any."""
-    return r * log_growth(r, jnp.exp(jnp.minimum(x, 80))) + r * jnp.maximum(x - 80, 0)
+    return _zero_mean(jnp.exp(jnp.minimum(x, HIGH)), r) + r * jnp.maximum(x - HIGH, 0)
 
 
 @rule(_zero_log_mean)
@@ -65,7 +79,7 @@ def _zero_log_mean_jvp(primals, tangents):
 @jax.custom_jvp
 def _zero_mean(m: jax.Array, r: jax.Array) -> jax.Array:
     """The same from the mean."""
-    return r * log_growth(r, m)
+    return weighted_log_growth(r, m, log_growth(r, m))
 
 
 @rule(_zero_mean)
