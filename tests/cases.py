@@ -507,6 +507,17 @@ def each_plain_kind() -> list[Case]:
     return [case for case in each_kind() if EVERY or plain(case)]
 
 
+def each_structure() -> list[Case]:
+    """For what depends on how a loss is made of rows, but not on its formula: of losses of elements one of each kind.
+
+    Where all are asked for, each loss that is over more than one element; else one of each plain kind.
+    """
+    if not EVERY:
+        return each_plain_kind()
+    known = kinds()
+    return [case for case in richest() if case in known or {d.axes for d in case.arrays.values()} != {"..."}]
+
+
 def options_of(fn: Callable[..., Any]) -> list[str]:
     """The names of a function's options: its parameters but the arrays, the mask, and what only its call is told.
 

@@ -13,6 +13,8 @@ from tests.cases import Case, Limit
 from tests.compiling import jit, optimized
 
 HARD = cases.with_grid()
+MANY = 400
+"""Of so many points of a grid, drawn, second derivatives are asked: their truth takes longest."""
 
 
 def points(case: Case) -> list[dict[str, np.ndarray]]:
@@ -85,7 +87,8 @@ def test_float32(index, what):
     options = case.given()
     wrt = list(limits(case, "gradient"))
     for arrays, (values, gradients, curvatures) in zip(points(case), _answers(index), strict=True):
-        for i in range(len(values)):
+        drawn = np.random.default_rng(1).permutation(len(values))
+        for i in drawn[:MANY] if what == "second" else drawn:
             sample = {k: exact(x[i]) for k, x in arrays.items()}
             where = {k: x[i] for k, x in arrays.items()}
             flat, rebuilt = ulp.flattened({k: sample[k] for k in wrt})

@@ -25,7 +25,7 @@ def _every(found):
 
 each_loss = _every(cases.each())
 # What is sent over a named axis are a numerator and a denominator, whatever the loss and however many arrays it takes.
-OVER_A_NAMED_AXIS = [case for case in cases.each_plain_kind() if cases.EVERY or len(case.arrays) == 2]
+OVER_A_NAMED_AXIS = [case for case in cases.each_structure() if cases.EVERY or len(case.arrays) == 2]
 OF_A_KIND = {case.fn for case in cases.kinds()}
 RICHEST = {(case.fn, case.id) for case in cases.richest()}
 Inputs = dict[str, np.ndarray]
@@ -110,7 +110,7 @@ def _value_and_slope(mean, predictions):
 
 @_every(OVER_A_NAMED_AXIS)
 def test_the_mean_over_a_named_axis_is_the_global_one(case):
-    """Of every loss with `--every`; in the quick tier of plain losses of two arrays: every loss is on meshes below."""
+    """In the quick tier of plain losses of two arrays: every loss is on meshes below."""
     inputs = _inputs(case)
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     specs, p = _specs(case, inputs), inputs[0][case.predictions]
@@ -202,14 +202,15 @@ def _executed(case: Case, ways, kind):
     and a few of each loss over a row, whose sums over shards are its own.
     """
     over = {way: specs for way, specs in ways.items() if way.startswith("over")}
-    plain = {domain.axes for domain in case.arrays.values()} <= {"...", "...c"}
+    axes = {domain.axes for domain in case.arrays.values()}
+    plain = axes <= {"...", "...c"}
     if not cases.EVERY:
         return dict(list(over.items())[-1:]) if case.fn in OF_A_KIND and plain else {}
     if (case.fn, case.id) not in RICHEST:
         return {}
-    if case.fn in OF_A_KIND:
+    if case.fn in OF_A_KIND and (axes != {"..."} or len(case.arrays) <= 3):
         return ways if kind == AxisType.Explicit else over
-    if kind == AxisType.Explicit or case.arrays[case.predictions].axes == "...":
+    if kind == AxisType.Explicit or axes == {"..."}:
         return {}
     return over | {way: ways[way] for way in _own_ways(case)}
 

@@ -151,7 +151,7 @@ def test_padding_may_be_masked_after_the_loss(case):
 REDUCTIONS = ("mean", "sum", "sum_over_batch_size", "none")
 
 
-@pytest.mark.parametrize("case", cases.each_plain_kind(), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases.each_structure(), ids=lambda case: case.id)
 def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(case):
     """How losses are reduced does not depend on the loss: the quick tier asks it of each plain kind of inputs."""
     arrays = case.draw(seed=5, batch=BATCH)
