@@ -25,6 +25,16 @@ def in_unit(p: Array) -> Array:
     return (p >= 0) & (p <= 1)
 
 
+def finite_from_0(a: Array) -> Array:
+    """Which elements are finite and at least 0."""
+    return (a >= 0) & (a < jnp.inf)
+
+
+def finite_above_0(a: Array) -> Array:
+    """Which elements are finite and above 0."""
+    return (a > 0) & (a < jnp.inf)
+
+
 @contextmanager
 def checking() -> Generator[None]:
     """A context: in what is traced inside it, values outside a loss's domain are errors, raised through checkify."""
@@ -113,4 +123,13 @@ def checked(loss: F) -> F:
     return cast(F, run)
 
 
-__all__ = ["checked", "checked_only", "in_unit", "is_checking", "outside_is_nan", "required"]
+__all__ = [
+    "checked",
+    "checked_only",
+    "finite_above_0",
+    "finite_from_0",
+    "in_unit",
+    "is_checking",
+    "outside_is_nan",
+    "required",
+]

@@ -193,6 +193,14 @@ def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
                 np.testing.assert_allclose(slope[others], clean_slopes[k][others], rtol=1e-6, err_msg=what)
             else:
                 assert np.isfinite(slope).all(), f"{what}: slope in {k}"
+    # An infinity that a domain does not name may have an infinite loss; where it has none, it is outside.
+    for name in case.differentiable:
+        for value in (np.inf, -np.inf) if case.arrays[name].axes in ("...", "...c") else ():
+            got, gradient = jax.tree.map(np.asarray, run(_spoiled(case, name, value)))
+            if np.isnan(got[SPOILED]):
+                for k, slope in gradient.items():
+                    found = slope[SPOILED] if k in case.batched else slope[~np.isfinite(slope)]
+                    assert not found.any(), f"{name} of {value}: the loss is nan, the slope in {k} {found}"
 
 
 @each_loss

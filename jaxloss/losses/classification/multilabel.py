@@ -64,7 +64,8 @@ def multilabel_soft_margin_loss(
     terms = numerics.sigmoid_nll(numerics.gated(x, inside), numerics.gated(y, inside))
     if class_weights is not None:
         weights = numerics.sharded_like(x, per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype))
-        terms = numerics.weighed(masked(jnp.broadcast_to(weights, x.shape), keep), terms)
+        own = numerics.gated(masked(jnp.broadcast_to(weights, x.shape), keep), inside)
+        terms = numerics.weighed(own, terms)
     losses = jnp.sum(masked(terms, keep), axes, keepdims=True) / classes(x, axes, elements)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, "labels must be in [0, 1]"), axes)
     return rows_of(losses, rows, axes)

@@ -4,7 +4,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxloss._domain import finite_above_0
 from jaxloss._elements import Given
+
+
+def above_0(argument: str, array: Any) -> Given:
+    """Concentrations, or numbers of trials, above 0 and finite; they broadcast."""
+    return Given(argument, array, 1.0, finite_above_0, f"{argument} must be above 0 and finite", broadcasts=True)
 
 
 def concentrations(name: str, concentration: Any, log_concentration: Any) -> Given:
@@ -13,7 +19,6 @@ def concentrations(name: str, concentration: Any, log_concentration: Any) -> Giv
         given = "neither" if concentration is None else "both"
         raise ValueError(f"{name}: give either concentration or log_concentration, exactly one; got {given}.")
     if log_concentration is None:
-        inside, rule = lambda r: (r > 0) & (r < jnp.inf), "concentration must be above 0 and finite"
-        return Given("concentration", concentration, 1.0, inside, rule, broadcasts=True)
+        return above_0("concentration", concentration)
     inside, rule = lambda a: jnp.abs(a) <= 40, "log_concentration must be in [-40, 40]"
     return Given("log_concentration", log_concentration, 0.0, inside, rule, broadcasts=True)

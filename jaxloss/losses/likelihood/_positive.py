@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from jaxloss._domain import finite_above_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._options import option
+from jaxloss.losses.likelihood._concentrations import above_0
 
 
 def positive(name: str, predictions: Any, targets: Any, concentration: Any, log_input: bool, where: Any) -> Elements:
@@ -14,6 +16,6 @@ def positive(name: str, predictions: Any, targets: Any, concentration: Any, log_
         name,
         where,
         Given("predictions", predictions, 1.0, None if log_input else inside, "predictions must be means above 0"),
-        Given("targets", targets, 1.0, inside, "targets must be above 0"),
-        Given("concentration", concentration, 1.0, inside, "concentration must be above 0", broadcasts=True),
+        Given("targets", targets, 1.0, finite_above_0, "targets must be above 0 and finite"),
+        above_0("concentration", concentration),
     )

@@ -9,6 +9,7 @@ from jaxloss._domain import in_unit
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._concentrations import above_0
 
 
 def beta_nll(logits: Floats, targets: Numbers, *, concentration: Numbers, where: Mask | None = None) -> Array:
@@ -48,7 +49,7 @@ def beta_nll(logits: Floats, targets: Numbers, *, concentration: Numbers, where:
         where,
         Given("logits", logits, 0.0),
         Given("targets", targets, 0.5, in_unit, "targets must be in [0, 1]"),
-        Given("concentration", concentration, 1.0, lambda c: c > 0, "concentration must be above 0", broadcasts=True),
+        above_0("concentration", concentration),
     )
     return elements.finish(numerics.beta_nll(*elements.arrays))
 

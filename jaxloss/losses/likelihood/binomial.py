@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
+from jaxloss.losses.likelihood._concentrations import above_0
 
 
 def binomial_nll(logits: Floats, targets: Numbers, *, total_count: Numbers, where: Mask | None = None) -> Array:
@@ -84,10 +84,7 @@ def beta_binomial_nll(
     success as variable between the sets of trials", 1948.
     """
     name = "beta_binomial_nll"
-    inside = lambda c: (c > 0) & (c < jnp.inf)  # noqa: E731
-    rule = "concentration must be above 0 and finite"
-    further = Given("concentration", concentration, 1.0, inside, rule, broadcasts=True)
-    elements = _of_trials(name, logits, targets, total_count, where, further)
+    elements = _of_trials(name, logits, targets, total_count, where, above_0("concentration", concentration))
     return elements.finish(numerics.beta_binomial_nll(*elements.arrays))
 
 
@@ -95,13 +92,13 @@ def _of_trials(
     name: str, logits: Floats, targets: Numbers, total_count: Numbers, where: Mask | None, *further: Given
 ) -> Elements:
     """Log-odds, counts of successes, and the numbers of trials, of which there are as many or more."""
-    inside = lambda a: (a >= 0) & (a < jnp.inf)  # noqa: E731
+    rule = "total_count must be at least 0 and finite"
     elements = elementwise(
         name,
         where,
         Given("logits", logits, 0.0),
-        Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
-        Given("total_count", total_count, 2.0, inside, "total_count must be at least 0 and finite", broadcasts=True),
+        Given("targets", targets, 1.0, finite_from_0, "targets must be counts of at least 0"),
+        Given("total_count", total_count, 2.0, finite_from_0, rule, broadcasts=True),
         *further,
     )
     _, k, n, *_ = elements.arrays

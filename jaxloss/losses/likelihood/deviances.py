@@ -2,6 +2,7 @@ r"""Unit deviances: twice how much less likely a target is than under the law th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from jaxloss import numerics
@@ -9,6 +10,7 @@ from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
+from jaxloss.losses.likelihood._concentrations import above_0
 
 
 def tweedie_deviance(
@@ -58,7 +60,7 @@ def tweedie_deviance(
 
     def target_inside(t: Array) -> Array:
         p = of(t)
-        return (p <= 0) | ((p >= 1) & (t >= 0) & ((p < 2) | (t > 0)))
+        return (abs(t) < math.inf) & ((p <= 0) | ((p >= 1) & (t >= 0) & ((p < 2) | (t > 0))))
 
     elements = elementwise(
         name,
@@ -150,7 +152,7 @@ def binomial_deviance(
         where,
         Given("logits", logits, 0.0),
         Given("targets", targets, 0.0, lambda y: y >= 0, rule),
-        Given("total_count", total_count, 1.0, lambda n: n > 0, "total_count must be above 0", broadcasts=True),
+        above_0("total_count", total_count),
     )
     elements = elements.within(name, (elements.arrays[1] <= elements.arrays[2], rule))
     return elements.finish(2 * numerics.half_binomial_deviance(*elements.arrays))

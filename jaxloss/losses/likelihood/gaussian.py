@@ -70,13 +70,14 @@ def gaussian_nll(
     if len(some) != 1:
         raise TypeError(f"{name}: give exactly one of {', '.join(arrays)}; {' and '.join(some) or 'none'} is given.")
     spread, nll, power = some[0], *_SPREADS[some[0]]
-    inside = None if spread == "log_variance" else lambda v: v > 0
+    least = -math.inf if spread == "log_variance" else 0
+    rule = f"{spread} must be above {'minus infinity' if spread == 'log_variance' else 0}"
     elements = elementwise(
         name,
         where,
         Given("predictions", predictions, 0.0),
         Given("targets", targets, 0.0),
-        Given(spread, arrays[spread], _FILLS[spread], inside, f"{spread} must be above 0", broadcasts=True),
+        Given(spread, arrays[spread], _FILLS[spread], lambda v: v > least, rule, broadcasts=True),
     )
     x, y, v = elements.arrays
     losses = nll(x - y, v)

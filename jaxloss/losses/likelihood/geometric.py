@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -41,7 +42,7 @@ def geometric_nll(logits: Floats, targets: Numbers, *, where: Mask | None = None
         "geometric_nll",
         where,
         Given("logits", logits, 0.0),
-        Given("targets", targets, 0.0, lambda k: k >= 0, "targets must be counts of at least 0"),
+        Given("targets", targets, 0.0, finite_from_0, "targets must be counts of at least 0"),
     )
     return elements.finish(numerics.failures_nll(*elements.arrays))
 

@@ -133,7 +133,7 @@ _COUNTS = "targets must be counts, 0 or at least 1"
 
 
 def _counted(k: Array) -> Array:
-    return (k == 0) | (k >= 1)
+    return (k == 0) | ((k >= 1) & (k < jnp.inf))
 
 
 @dataclass(frozen=True, kw_only=True)

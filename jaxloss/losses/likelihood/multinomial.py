@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
@@ -47,7 +48,7 @@ def multinomial_nll(
     """
     name = "multinomial_nll"
     given = outcomes(name, logits, targets, axis, where, ("logits", "targets"), (-jnp.inf, 0.0), 0.0)
-    inside = jnp.all(given.t >= 0, given.axes, keepdims=True)
+    inside = jnp.all(finite_from_0(given.t), given.axes, keepdims=True)
     rule = "targets must be counts of at least 0"
     return given.finish(divergence(name, given, numerics.multinomial_nll, inside, rule))
 

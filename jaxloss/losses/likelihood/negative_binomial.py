@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import option
 from jaxloss._types import Array, Floats, Mask, Numbers
-from jaxloss.losses.likelihood._concentrations import concentrations
+from jaxloss.losses.likelihood._concentrations import above_0, concentrations
 
 
 def negative_binomial_nll(
@@ -63,12 +64,12 @@ def negative_binomial_nll(
     """
     name = "negative_binomial_nll"
     option(name, "log_input", log_input)
-    at_least_0 = lambda a: a >= 0  # noqa: E731
+    at_least_0 = lambda m: m >= 0  # noqa: E731
     means = Given(
         "predictions", predictions, 1.0, None if log_input else at_least_0, "predictions must be means of at least 0"
     )
     further = [
-        Given("targets", targets, 1.0, at_least_0, "targets must be counts of at least 0"),
+        Given("targets", targets, 1.0, finite_from_0, "targets must be counts of at least 0"),
         concentrations(name, concentration, log_concentration),
     ]
     if offset is not None:
@@ -122,15 +123,8 @@ def negative_binomial_nll_from_logits(
         name,
         where,
         Given("logits", logits, 0.0),
-        Given("targets", targets, 1.0, lambda k: k >= 0, "targets must be counts of at least 0"),
-        Given(
-            "total_count",
-            total_count,
-            1.0,
-            lambda r: (r > 0) & (r < jnp.inf),
-            "total_count must be above 0 and finite",
-            broadcasts=True,
-        ),
+        Given("targets", targets, 1.0, finite_from_0, "targets must be counts of at least 0"),
+        above_0("total_count", total_count),
     )
     return elements.finish(numerics.negative_binomial_from_logits(*elements.arrays))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
-from jaxloss._domain import checked_only
+from jaxloss._domain import checked_only, finite_from_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import is_zero, number, option
@@ -68,7 +68,10 @@ def poisson_nll(
     name = "poisson_nll"
     option(name, "full", full)
     option(name, "log_input", log_input)
-    exposure = () if offset is None else (Given("offset", offset, 0.0, broadcasts=True),)
+    # A rate of 0 times an infinite exposure is no number.
+    bounded = None if log_input else lambda o: o < jnp.inf
+    rule = "offset must be below infinity where predictions are rates"
+    exposure = () if offset is None else (Given("offset", offset, 0.0, bounded, rule, broadcasts=True),)
     elements = _counted(name, predictions, targets, where, *exposure, log_input=log_input, countable=bool(full))
     x, k, *o = elements.arrays
     least, exact = elements.option(number(name, "eps", eps, x.dtype)), full in (True, "exact")
@@ -149,11 +152,11 @@ def _counted(
     countable: bool,
 ) -> Elements:
     """Predictions, counts and others: rates have a domain, and so have counts if they must be at least 0."""
-    inside = lambda a: a >= 0  # noqa: E731
+    inside = lambda r: r >= 0  # noqa: E731
     rates = Given(
         "predictions", predictions, 1.0, None if log_input else inside, "predictions must be rates of at least 0"
     )
-    counts = Given("targets", targets, 1.0, inside if countable else None, _COUNTS)
+    counts = Given("targets", targets, 1.0, finite_from_0 if countable else None, _COUNTS)
     return elementwise(name, where, rates, counts, *others)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -47,14 +48,13 @@ def von_mises_nll(predictions: Floats, targets: Numbers, *, concentration: Numbe
 
     Source: von Mises, "Über die Ganzzahligkeit der Atomgewichte und verwandte Fragen", 1918.
     """
-    inside = lambda a: (a >= 0) & (a < jnp.inf)  # noqa: E731
     rule = "concentration must be at least 0 and finite"
     elements = elementwise(
         "von_mises_nll",
         where,
         Given("predictions", predictions, 0.0, jnp.isfinite, "predictions must be finite angles"),
         Given("targets", targets, 0.0, jnp.isfinite, "targets must be finite angles"),
-        Given("concentration", concentration, 1.0, inside, rule, broadcasts=True),
+        Given("concentration", concentration, 1.0, finite_from_0, rule, broadcasts=True),
     )
     x, t, k = elements.arrays
     return elements.finish(k * numerics.versine(x, t) + (numerics.log_scaled_i0(k) + math.log(2 * math.pi)))

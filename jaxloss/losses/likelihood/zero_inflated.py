@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import option
@@ -58,7 +59,7 @@ def zero_inflated_poisson_nll(
         name,
         where,
         Given("predictions", predictions, 1.0, None if log_input else inside, rule),
-        Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
+        Given("targets", targets, 1.0, finite_from_0, "targets must be counts of at least 0"),
         Given("gate_logits", gate_logits, 0.0, broadcasts=True),
     )
     nll = numerics.zero_inflated_poisson_log_rate if log_input else numerics.zero_inflated_poisson_rate
@@ -123,7 +124,7 @@ def zero_inflated_negative_binomial_nll(
         name,
         where,
         Given("predictions", predictions, 1.0, known, rule),
-        Given("targets", targets, 1.0, inside, "targets must be counts of at least 0"),
+        Given("targets", targets, 1.0, finite_from_0, "targets must be counts of at least 0"),
         concentrations(name, concentration, log_concentration),
         Given("gate_logits", gate_logits, 0.0, broadcasts=True),
     )

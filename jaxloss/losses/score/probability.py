@@ -81,9 +81,10 @@ def multiclass_brier_score(
     """
     name = "multiclass_brier_score"
     rows = label_rows(name, "probabilities", probabilities, labels, axis, where, None, fill=0.0)
+    rows, inside = _probabilities(rows)
     p = rows.x
     missed = jnp.where(numerics.is_label(p, rows.labels, rows.axis), 1 - p, p)
-    return _finished(name, rows, jnp.sum(jnp.square(missed), rows.axis, keepdims=True))
+    return _finished(name, rows, inside, jnp.sum(jnp.square(missed), rows.axis, keepdims=True))
 
 
 @over_rows
@@ -123,15 +124,21 @@ def ranked_probability_score(
     """
     name = "ranked_probability_score"
     rows = label_rows(name, "probabilities", probabilities, labels, axis, where, None, fill=0.0)
+    rows, inside = _probabilities(rows)
     reached = numerics.sums_towards(rows.x, rows.labels, rows.axis)
     # A class that is left out is no step of the order.
     squares = masked(jnp.square(reached), rows.elements)
-    return _finished(name, rows, jnp.sum(squares, rows.axis, keepdims=True))
+    return _finished(name, rows, inside, jnp.sum(squares, rows.axis, keepdims=True))
 
 
-def _finished(name: str, rows: LabelRows, losses: Array) -> Rows[Array]:
-    """The losses of rows of probabilities, nan where one is outside [0, 1]."""
+def _probabilities(rows: LabelRows) -> tuple[LabelRows, Array]:
+    """The rows, without derivatives where an element is outside [0, 1], and a mask of those where none is."""
     inside = probable(rows.x, (rows.axis,)) | ~rows.slopes
+    return rows._replace(x=numerics.gated(rows.x, inside)), inside
+
+
+def _finished(name: str, rows: LabelRows, inside: Array, losses: Array) -> Rows[Array]:
+    """The losses of rows of probabilities, nan where one is outside [0, 1]."""
     return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 
 
