@@ -1,11 +1,10 @@
 r"""Sums of hazards $e^{x_j}$ over risk sets, and the partial likelihood that is made of them.
 
 No sum is a difference of others, and none leaves a risk set's own scale: a sum is held relative to the largest of its
-own terms, and neighbours are added in pairs, pairs in pairs of pairs, so that N terms cost $\log_2 N$ roundings.
+own terms, and running sums are taken in blocks, and in blocks of blocks (`running_sums.py`).
 """
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -18,10 +17,10 @@ from jaxloss.numerics._rule import rule
 from jaxloss.numerics.cohort_order import RiskOrder
 from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.guarded import largest
+from jaxloss.numerics.running_sums import Join, running
 
 Sum: TypeAlias = tuple[jax.Array, jax.Array]
 """The exponent of the largest term, and what there is relative to that term."""
-Join: TypeAlias = Callable[[Any, Any], Any]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -90,8 +89,8 @@ def _share(order: RiskOrder, averaged: bool, like: jax.Array) -> jax.Array:
 def _mean_of_block(values: jax.Array, order: RiskOrder, averaged: bool) -> jax.Array:
     if not averaged:
         return values
-    sums = _scan(jnp.add, values, order.last, reverse=True)
-    return _scan(_earlier, sums, order.first) / order.tied.astype(values.dtype)
+    sums = running(jnp.add, values, order.last, reverse=True)
+    return running(_earlier, sums, order.first) / order.tied.astype(values.dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------- addition
@@ -121,17 +120,6 @@ def _earlier(a: Any, b: Any) -> Any:
     return a
 
 
-def _scan(join: Join, values: Any, starts: jax.Array, *, reverse: bool = False) -> Any:
-    """Running sums along the last axis, which begin anew at each start."""
-
-    def joined(a: Any, b: Any) -> Any:
-        (begun, x), (begins, y) = a, b
-        sums = jax.tree.map(lambda s, own: jnp.where(begins, own, s), join(x, y), y)
-        return begun | begins, sums
-
-    return lax.associative_scan(joined, (starts, values), reverse=reverse, axis=starts.ndim - 1)[1]
-
-
 # --------------------------------------------------------------------------------------------------------- risk sets
 
 
@@ -143,13 +131,13 @@ def _later_and_own(values: Sum, empty: tuple[float, float], add: Join, order: Ri
         return add(a[0], b[0]), a[1]
 
     # From the last place of each block to its first, which then has all of the block, and back.
-    own, later = _scan(both, (values, later), order.last, reverse=True)
-    return later, _scan(_earlier, own, order.first)
+    own, later = running(both, (values, later), order.last, reverse=True)
+    return later, running(_earlier, own, order.first)
 
 
 def _beyond(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrder) -> Sum:
     """The sum of what comes after a place in its stratum."""
-    sums = _scan(add, values, order.ends, reverse=True)
+    sums = running(add, values, order.ends, reverse=True)
     return _shifted(sums, empty, order.ends, 1)
 
 
@@ -181,7 +169,7 @@ def _entered(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrde
         turned = lambda x: jnp.take_along_axis(x, mirrored, -1, mode="promise_in_bounds")  # noqa: E731
         own = tuple(jnp.where(level == k, v, e) for v, e in zip(items, empty, strict=True))
         starts = position & inner == 0
-        sums = _scan(add, tuple(map(turned, own)), starts)
+        sums = running(add, tuple(map(turned, own)), starts)
         return add(total, tuple(map(turned, _shifted(sums, empty, starts, -1)))), None
 
     levels = jnp.arange(int(math.log2(owner.shape[-1])), dtype=jnp.int32)
