@@ -29,6 +29,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import likelihoods
 import margins
 import numpy as np
 import peers
@@ -156,7 +157,8 @@ def measured(process: str, only: str, repeats: int, seconds: float) -> list[Resu
     """What one process measures of all the rows that are asked for."""
     if torch is not None:
         torch.set_num_threads(threads())
-    chosen = [(r, s) for r in (*peers.rows(), *margins.rows()) for s in r.shapes if only in f"{r.name} {s}"]
+    rows = (*peers.rows(), *margins.rows(), *likelihoods.rows())
+    chosen = [(r, s) for r in rows for s in r.shapes if any(name in f"{r.name} {s}" for name in only.split(","))]
     results = []
     for row, shape in (bar := tqdm(chosen, process, unit="row")):
         bar.set_postfix_str(f"{row.name} {shape}")
@@ -252,7 +254,7 @@ def threads() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="only rows with this in their name, or in 'name shape'")
+    parser.add_argument("--only", default="", help="only rows with one of these in 'name shape', with commas between")
     parser.add_argument("--processes", type=int, default=5, help="that measure, one after the other (default 5)")
     parser.add_argument("--repeats", type=int, default=15, help="at most, in each process (default 15)")
     parser.add_argument("--seconds", type=float, default=2.0, help="for one row, after nine repeats (default 2)")

@@ -52,11 +52,12 @@ class ThresholdRows(NamedTuple):
 def threshold_rows(name: str, logits: Any, argument: str, levels: Any, where: Any, *, beyond: int) -> ThresholdRows:
     """Both arrays, checked; levels are from 0 to the number of thresholds, less one unless one may be `beyond`."""
     x, t = floating(name, "logits", logits), integers(name, argument, levels)
+    each = "threshold" if beyond else "interval"
     if x.ndim < 1 or x.shape[-1] == 0:
-        raise ValueError(f"{name}: logits {x.shape} must have a last axis of at least one threshold.")
+        raise ValueError(f"{name}: logits {x.shape} must have a last axis of at least one {each}.")
     if t.shape != x.shape[:-1]:
         raise ValueError(
-            f"{name}: {argument} {t.shape} and logits {x.shape} do not fit: with one logit for each threshold on the "
+            f"{name}: {argument} {t.shape} and logits {x.shape} do not fit: with one logit for each {each} on the "
             f"last axis {argument} need shape {x.shape[:-1]}."
         )
     mask = kept(name, where, t.shape)

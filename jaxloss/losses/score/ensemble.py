@@ -105,7 +105,7 @@ def energy_score(ensemble: Floats, targets: Numbers, *, fair: bool = False, wher
     name = "energy_score"
     option(name, "fair", fair)
     x, t = _given(name, ensemble, targets)
-    if x.ndim < 2 or x.shape[-2] == 0:
+    if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(
             f"{name}: ensemble {x.shape} must have members and variables, `[..., M, variables]`, at least one of each."
         )

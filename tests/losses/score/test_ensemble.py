@@ -230,3 +230,9 @@ def test_the_answers_are_scoringrules():
     for fair, estimator in ((False, "nrg"), (True, "fair")):
         expected = rules.es_ensemble(np.float64(t), np.float64(x), estimator=estimator)
         np.testing.assert_allclose(jaxloss.energy_score(x, t, fair=fair), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 3), (2, 4, 0), (3,)])
+def test_an_ensemble_has_members_and_variables(shape):
+    with pytest.raises(ValueError, match="at least one of each"):
+        jaxloss.energy_score(jnp.zeros(shape), jnp.zeros((2, 3)))

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
+import pytest
 
 import jaxloss
 from tests import cases
@@ -72,3 +73,9 @@ def test_later_intervals_are_not_looked_at():
     value, slope = jax.value_and_grad(lambda x: jaxloss.discrete_time_nll(x, 1, events=1))(x)
     np.testing.assert_allclose(value, jaxloss.discrete_time_nll(x[:2], 1, events=1), rtol=1e-6)
     assert not slope[2:].any()
+
+
+def test_messages_name_intervals():
+    for logits in (jnp.zeros((2, 3)), jnp.zeros((2, 0))):
+        with pytest.raises(ValueError, match=r"each interval|one interval"):
+            jaxloss.discrete_time_nll(logits, jnp.zeros(3, int), events=jnp.zeros(3, int))
