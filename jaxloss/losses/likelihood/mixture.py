@@ -50,6 +50,14 @@ def mixture_nll(
         >>> print("{:.4f} {:.4f}".format(*losses))
         1.0817 3.0998
 
+        Counts that follow one of two negative binomial laws:
+
+        >>> from jaxloss import negative_binomial_nll
+        >>> log_means, counts = jnp.array([[0.0, 3.0]]), jnp.array([[4.0, 4.0]])
+        >>> components = negative_binomial_nll(log_means, counts, concentration=2.0)
+        >>> print("{:.4f}".format(*mixture_nll(components, jnp.zeros((1, 2)))))
+        3.5848
+
     Source: McLachlan and Peel, "Finite Mixture Models", 2000.
     """
     names = "component_losses", "weight_logits"
