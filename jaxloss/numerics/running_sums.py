@@ -1,8 +1,9 @@
 """Running sums along the last axis that begin anew at some places, under any associative addition.
 
 They are taken in steps over blocks of 16 neighbours, all blocks side by side, and then over the sums of the blocks. So
-N terms cost at most 15 roundings for each hexadecimal digit of N, and the program has two additions for each digit:
-`lax.associative_scan` has two for each binary digit, and compiled 1e6 terms for minutes.
+N terms cost at most 15 roundings for each hexadecimal digit of N, and the program has two additions for each digit.
+`lax.associative_scan` has two for each binary digit; Cox's loss of 1e6 samples compiled 3.4 times as long with it, and
+ran as long.
 """
 
 from collections.abc import Callable
@@ -38,11 +39,12 @@ def _scan(join: Join, items: Any) -> Any:
     blocks = -(-n // _BLOCK)
     sums = _steps(join, jax.tree.map(lambda x: _cut(x, blocks), items))
     if blocks > 1:
-        whole = _scan(join, jax.tree.map(lambda x: x[-1], sums))
-        before = jax.tree.map(lambda x: jnp.concatenate((x[..., :1], x[..., :-1]), -1), whole)
+        of_blocks = _scan(join, jax.tree.map(lambda x: x[-1], sums))
+        before = jax.tree.map(lambda x: jnp.concatenate((x[..., :1], x[..., :-1]), -1), of_blocks)
+        later = jax.vmap(join, (None, 0))(before, sums)
         first = jnp.arange(blocks) == 0
-        sums = jax.tree.map(lambda s, whole: jnp.where(first, s, whole), sums, jax.vmap(join, (None, 0))(before, sums))
-    return jax.tree.map(lambda x: _joined(x, n), sums)
+        sums = jax.tree.map(lambda own, other: jnp.where(first, own, other), sums, later)
+    return jax.tree.map(lambda x: _whole(x, n), sums)
 
 
 def _cut(x: jax.Array, blocks: int) -> jax.Array:
@@ -52,7 +54,7 @@ def _cut(x: jax.Array, blocks: int) -> jax.Array:
     return jnp.moveaxis(padded.reshape(*x.shape[:-1], blocks, size), -1, 0)
 
 
-def _joined(x: jax.Array, n: int) -> jax.Array:
+def _whole(x: jax.Array, n: int) -> jax.Array:
     whole = jnp.moveaxis(x, 0, -1)
     return whole.reshape(*whole.shape[:-2], whole.shape[-2] * whole.shape[-1])[..., :n]
 
