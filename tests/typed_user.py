@@ -35,6 +35,7 @@ def of_elements() -> list[jax.Array]:
         jaxloss.ZeroInflatedPoissonNLL()(X, Y, gate_logits=X),
         jaxloss.ZeroInflatedNegativeBinomialNLL()(X, Y, gate_logits=X, log_concentration=0.5),
         jaxloss.HurdlePoissonNLL(log_input=False)(X, Y, gate_logits=0.5),
+        jaxloss.HurdleNegativeBinomialNLL()(X, Y, gate_logits=X, concentration=0.5),
         jaxloss.TweedieDeviance(power=1.5)(X, Y),
         jaxloss.GammaDeviance()(X, Y + 1),
         jaxloss.BinomialDeviance()(X, Y, total_count=4),

@@ -26,6 +26,7 @@ from jaxloss.numerics.gamma_ratio import (
     trigamma_gap_drop,
 )
 from jaxloss.numerics.growth import log_growth, log_growth_excess, weighted_log_growth
+from jaxloss.numerics.growth_mean import curve_of_mean, lack_of_mean, log_growth_mean, slope_of_mean
 from jaxloss.numerics.guarded import clip_positive_infinity, divide, times
 from jaxloss.numerics.log_products import log_if_any
 from jaxloss.numerics.logistic import log1mexp
@@ -37,7 +38,6 @@ from jaxloss.numerics.negative_binomial import (
     negative_binomial_mean,
 )
 from jaxloss.numerics.polygamma import trigamma_gap
-from jaxloss.numerics.truncated_poisson import bernoulli_series, log_growth_mean
 
 
 class _Parts(NamedTuple):
@@ -127,34 +127,11 @@ def _far(law: jax.Array, parts: _Parts, small: jax.Array) -> jax.Array:
     return law + log1mexp(jnp.where(small, jnp.ones_like(law), parts.of_zero))
 
 
-def _slope(t: jax.Array) -> jax.Array:
-    r"""$F(t) = 1 / (1 - e^{-t}) - 1 / t$, from 1/2 to 1."""
-    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, 0.5 + near * bernoulli_series(near * near, lambda _: 1), 1 - _lack(far))
-
-
-def _lack_of_slope(t: jax.Array) -> jax.Array:
-    """$1 - F(t)$."""
-    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _lack(far))
-
-
-def _lack(far: jax.Array) -> jax.Array:
-    return 1 / far - 1 / expm1(far)
-
-
-def _curve(t: jax.Array) -> jax.Array:
-    """The slope of F."""
-    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    inverse, steep = 1 / far, 1 / expm1(far)
-    return jnp.where(t < 1, bernoulli_series(near * near, lambda m: m - 1), inverse * inverse - steep * (1 + steep))
-
-
 @jax.custom_jvp
 def _log_mean_slope(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""$\mu \frac{r}{r + \mu} F(\rho) + \frac{\mu}{r + \mu} (1 - F(y)) - (k - 1) \frac{r}{r + \mu}$."""
     p = _of_log_mean(x, r)
-    return (_own(p, r) * _slope(p.of_zero) + p.rest * _lack_of_slope(p.y)) - (k - 1) * p.share
+    return (_own(p, r) * slope_of_mean(p.of_zero) + p.rest * lack_of_mean(p.y)) - (k - 1) * p.share
 
 
 @rule(_log_mean_slope)
@@ -163,8 +140,8 @@ def _log_mean_slope_jvp(primals, tangents):
     p = _of_log_mean(x, r)
 
     def in_x():
-        own, moved = _own(p, r), p.rest * (p.share * (_lack_of_slope(p.y) + (k - 1)) - p.rest * _curve(p.y))
-        return own * (p.share * _slope(p.of_zero) + own * _curve(p.of_zero)) + moved
+        own, moved = _own(p, r), p.rest * (p.share * (lack_of_mean(p.y) + (k - 1)) - p.rest * curve_of_mean(p.y))
+        return own * (p.share * slope_of_mean(p.of_zero) + own * curve_of_mean(p.of_zero)) + moved
 
     slopes = (in_x, tangents[0]), (lambda: -p.share, tangents[1]), (lambda: _mixed_of_log(p, k, r), tangents[2])
     return _log_mean_slope(x, k, r), tangent(x, *slopes)
@@ -177,15 +154,15 @@ def _own(p: _Parts, r: jax.Array) -> jax.Array:
 
 def _mixed_of_log(p: _Parts, k: jax.Array, r: jax.Array) -> jax.Array:
     """The second derivative in log-mean and concentration."""
-    of_first = p.rest * ((p.rest / r) * _curve(p.y) - p.inverse * (_lack_of_slope(p.y) + (k - 1)))
-    return (p.rest * p.rest * _slope(p.of_zero) + _own(p, r) * (_curve(p.of_zero) * p.rise)) + of_first
+    of_first = p.rest * ((p.rest / r) * curve_of_mean(p.y) - p.inverse * (lack_of_mean(p.y) + (k - 1)))
+    return (p.rest * p.rest * slope_of_mean(p.of_zero) + _own(p, r) * (curve_of_mean(p.of_zero) * p.rise)) + of_first
 
 
 @jax.custom_jvp
 def _mean_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     """The slope in the log-mean over the mean."""
     p = _of_mean(mean, r)
-    return (p.share * _slope(p.of_zero) + p.inverse * _lack_of_slope(p.y)) - divide(k - 1, mean) * p.share
+    return (p.share * slope_of_mean(p.of_zero) + p.inverse * lack_of_mean(p.y)) - divide(k - 1, mean) * p.share
 
 
 @rule(_mean_slope)
@@ -195,13 +172,13 @@ def _mean_slope_jvp(primals, tangents):
     per_mean = jnp.where((k == 1) & (mean == 0), 0, 1 / mean)
 
     def in_mean():
-        own = p.share * (p.share * _curve(p.of_zero) - p.inverse * _slope(p.of_zero))
-        of_first = p.inverse * (p.inverse * (_lack_of_slope(p.y) + _curve(p.y)))
+        own = p.share * (p.share * curve_of_mean(p.of_zero) - p.inverse * slope_of_mean(p.of_zero))
+        of_first = p.inverse * (p.inverse * (lack_of_mean(p.y) + curve_of_mean(p.y)))
         return (own - of_first) + (times(k - 1, per_mean) * p.share) * (p.inverse + per_mean)
 
     def in_r():
-        own = p.rest * p.inverse * _slope(p.of_zero) + p.share * (_curve(p.of_zero) * p.rise)
-        return own + p.inverse * ((p.rest / r) * _curve(p.y) - p.inverse * (_lack_of_slope(p.y) + (k - 1)))
+        own = p.rest * p.inverse * slope_of_mean(p.of_zero) + p.share * (curve_of_mean(p.of_zero) * p.rise)
+        return own + p.inverse * ((p.rest / r) * curve_of_mean(p.y) - p.inverse * (lack_of_mean(p.y) + (k - 1)))
 
     slopes = (in_mean, tangents[0]), (lambda: -per_mean * p.share, tangents[1]), (in_r, tangents[2])
     return _mean_slope(mean, k, r), tangent(mean, *slopes)
@@ -236,7 +213,7 @@ def _concentration_slope_of_mean_jvp(primals, tangents):
 
 def _concentration_slope(p: _Parts, k: jax.Array, r: jax.Array, further: jax.Array | float) -> jax.Array:
     """By the first form from means of 1 on, and by the second below."""
-    near = _slope(p.of_zero) * p.rise - _lack_of_slope(p.y) * (p.rest / r)
+    near = slope_of_mean(p.of_zero) * p.rise - lack_of_mean(p.y) * (p.rest / r)
     near = near + ((k - 1) * p.inverse - digamma_difference(r + 1, k - 1))
     far = (concentration_slope(p.mean, k, r) + further) + p.rise * _beyond(p)
     return jnp.where(p.mean < 1, near, far)
@@ -256,8 +233,8 @@ def _with_others(value, p, k, r, of_mean, tangents):
 
     def in_r():
         per, gap, beyond = p.rest / r, (k - p.mean) * p.inverse, _beyond(p)
-        near = _curve(p.of_zero) * (p.rise * p.rise) - _slope(p.of_zero) * (p.rest * per)
-        near = near + per * (_lack_of_slope(p.y) * (1 / r + p.inverse) - per * _curve(p.y))
+        near = curve_of_mean(p.of_zero) * (p.rise * p.rise) - slope_of_mean(p.of_zero) * (p.rest * per)
+        near = near + per * (lack_of_mean(p.y) * (1 / r + p.inverse) - per * curve_of_mean(p.y))
         near = near - ((k - 1) * p.inverse * p.inverse + trigamma_difference(r + 1, k - 1))
         far = trigamma_gap_drop(r, k) - (gap * gap) / counts
         return jnp.where(p.mean < 1, near, far - beyond * (p.rest * per + (p.rise * p.rise) * (1 + beyond)))

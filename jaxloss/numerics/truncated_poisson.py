@@ -5,35 +5,18 @@ $$\ell = r - k \log r + \log k! + \log(1 - e^{-r}) = -(k - 1) \log r + \log k! +
 with $\varphi(r) = \log \frac{e^r - 1}{r}$. The first form does not cancel for rates from 1 on, the second below.
 """
 
-import math
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1, polynomial
+from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.factorial import log_factorial
+from jaxloss.numerics.growth_mean import bernoulli_series, log_growth_mean
 from jaxloss.numerics.guarded import clip_positive_infinity, divide, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
 from jaxloss.numerics.logistic import log1mexp
 from jaxloss.numerics.poisson import poisson_exact_log_rate, poisson_exact_rate
 from jaxloss.numerics.polygamma import digamma
-
-_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
-# B_2n / (2n)!, n = 1, 2 ...; the series below have the radius 2 pi, and are summed for rates up to 1.
-_SERIES = [b / math.factorial(2 * n + 2) for n, b in enumerate(_BERNOULLI)]
-
-
-def bernoulli_series(w: jax.Array, factor: Callable[[int], float]) -> jax.Array:
-    """The sum of $B_{2n} / (2n)!$ times a function of 2n times $w^{n - 1}$, n = 1, 2 ..., for w up to 1."""
-    terms = 6 if w.dtype == jnp.float32 else len(_SERIES)
-    return polynomial(w, [c * factor(2 * n + 2) for n, c in enumerate(_SERIES[:terms])])
-
-
-def log_growth_mean(r: jax.Array) -> jax.Array:
-    r"""$\varphi(r) = \frac{r}{2} + \sum_n \frac{B_{2n}}{2n (2n)!} r^{2n}$ for r up to 1."""
-    return r * (0.5 + r * bernoulli_series(r * r, lambda m: 1 / m))
 
 
 @jax.custom_jvp

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from jaxloss._domain import finite_above_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._options import option
 from jaxloss.losses.likelihood._concentrations import above_0
@@ -16,6 +15,6 @@ def positive(name: str, predictions: Any, targets: Any, concentration: Any, log_
         name,
         where,
         Given("predictions", predictions, 1.0, None if log_input else inside, "predictions must be means above 0"),
-        Given("targets", targets, 1.0, finite_above_0, "targets must be above 0 and finite"),
+        Given("targets", targets, 1.0, inside, "targets must be above 0"),
         above_0("concentration", concentration),
     )

@@ -1,0 +1,50 @@
+r"""$\varphi(t) = \log \frac{e^t - 1}{t}$ for $t \ge 0$, the logarithm of a mean growth, its slope F and its curvature.
+
+They are summed by their series in Bernoulli numbers up to t = 1, where the closed forms cancel.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.numerics.elementary import expm1, polynomial
+
+_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
+# B_2n / (2n)!, n = 1, 2 ...; the series below have the radius 2 pi, and are summed for rates up to 1.
+_SERIES = [b / math.factorial(2 * n + 2) for n, b in enumerate(_BERNOULLI)]
+
+
+def bernoulli_series(w: jax.Array, factor: Callable[[int], float]) -> jax.Array:
+    """The sum of $B_{2n} / (2n)!$ times a function of 2n times $w^{n - 1}$, n = 1, 2 ..., for w up to 1."""
+    terms = 6 if w.dtype == jnp.float32 else len(_SERIES)
+    return polynomial(w, [c * factor(2 * n + 2) for n, c in enumerate(_SERIES[:terms])])
+
+
+def log_growth_mean(t: jax.Array) -> jax.Array:
+    r"""$\varphi(t) = \frac{t}{2} + \sum_n \frac{B_{2n}}{2n (2n)!} t^{2n}$ for t up to 1."""
+    return t * (0.5 + t * bernoulli_series(t * t, lambda m: 1 / m))
+
+
+def slope_of_mean(t: jax.Array) -> jax.Array:
+    r"""$F(t) = 1 / (1 - e^{-t}) - 1 / t$, from 1/2 to 1."""
+    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
+    return jnp.where(t < 1, 0.5 + near * bernoulli_series(near * near, lambda _: 1), 1 - _lack(far))
+
+
+def lack_of_mean(t: jax.Array) -> jax.Array:
+    """$1 - F(t)$."""
+    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
+    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _lack(far))
+
+
+def _lack(far: jax.Array) -> jax.Array:
+    return 1 / far - 1 / expm1(far)
+
+
+def curve_of_mean(t: jax.Array) -> jax.Array:
+    """The slope of F, from 1/12 to 0."""
+    near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
+    inverse, steep = 1 / far, 1 / expm1(far)
+    return jnp.where(t < 1, bernoulli_series(near * near, lambda m: m - 1), inverse * inverse - steep * (1 + steep))
