@@ -10,7 +10,7 @@ AOT_CUDA_VENV ?= .venv-aot-cuda
 GPU_VENV ?= .venv-gpu
 BARE_VENV ?= .venv-bare
 
-.PHONY: test test-all demo notebooks pages docs lint build bench aot aot-cuda gpu clean
+.PHONY: test test-all demo notebooks pages accuracy docs lint build bench aot aot-cuda gpu clean
 
 $(BIN)/%.installed: pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'jaxloss needs Python 3.11 or newer'"
@@ -35,6 +35,9 @@ pages: $(BIN)/test.installed  ## write the generated pages, and run the examples
 	$(BIN)/python docs/catalogue.py
 	$(BIN)/python docs/errors.py
 	$(BIN)/python -m pytest --every tests/test_structure.py -k page
+
+accuracy: $(BIN)/test.installed $(BIN)/bench.installed  ## measure the errors of every loss beside its peers, and write their page
+	$(BIN)/python docs/accuracy.py
 
 docs: $(BIN)/docs.installed  ## the site, into build/site
 	$(BIN)/python -m mkdocs build --strict

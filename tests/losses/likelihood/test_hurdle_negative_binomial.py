@@ -112,7 +112,7 @@ def _case(log_input=True, logarithm=False):
     }
     return Case(
         fn=jaxloss.hurdle_negative_binomial_nll,
-        held=9,  # the terms of both forms, and those of the law
+        held=10,  # the terms of both forms, and those of the law
         form=jaxloss.HurdleNegativeBinomialNLL,
         arrays=arrays,
         oracle=of_logarithm if logarithm else nll,
