@@ -66,9 +66,7 @@ def _gamma(x, t):
 
 
 def _inverse_gaussian(x, t):
-    return 0.5 * (jnp.log(2 * math.pi / R) - x + 3 * jnp.log(t)) + 0.5 * R * jnp.square(t * jnp.exp(-x) - 1) * (
-        jnp.exp(x) / t
-    )
+    return 0.5 * (math.log(2 * math.pi / R) + 3 * jnp.log(t)) + 0.5 * R * jnp.square(t * jnp.exp(-x) - 1) / t
 
 
 def _beta(x, t):
