@@ -14,7 +14,9 @@ import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from multiprocessing import get_context
 from typing import Any
@@ -55,33 +57,46 @@ class Truth:
 
 
 def truths(case: Case, dtype: Any) -> list[Truth]:
-    """Values, slopes in the predictions and curvatures along a direction, at the grid rounded to the dtype."""
+    """Values, slopes in the predictions and curvatures along a direction, at the grid rounded to the dtype.
+
+    What is rounded to an end at which the terms of the formula are infinite is left out.
+    """
     mp.mp.dps, options, found = ulp.DIGITS, case.given(), []
-    name, terms = case.predictions, (case.terms, case.gradient_terms, case.second_terms)
-    limits = case.value, *(test_accuracy.limits(case, what)[name] for what in ("gradient", "second"))
     for arrays in test_accuracy.points(case):
-        arrays = {**arrays, name: arrays[name].astype(dtype).astype(np.float32)}
-        truth = Truth(arrays, {kind: [] for kind in KINDS}, {kind: [] for kind in KINDS})
-        along = test_accuracy.direction(arrays[name].shape)
-        for i in range(len(arrays[name])):
-            sample = {k: test_accuracy.exact(x[i]) for k, x in arrays.items()}
-            flat, rebuilt = ulp.flattened({name: sample[name]})
-            f = lambda x, sample=sample, rebuilt=rebuilt: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
-            steps = [ulp.exact(d) for d in np.ravel(along[i])]
-            still = [mp.isinf(x) for x in flat]
-            answers = (
-                [f(flat)],
-                [mp.mpf(0) if still[j] else ulp.first(f, flat, j) for j in range(len(flat))],
-                [mp.mpf(0) if still[j] else ulp.second(f, flat, j, steps) for j in range(len(flat))],
-            )
-            for kind, of_kind, own, limit in zip(KINDS, answers, terms, limits, strict=True):
-                size = test_accuracy._largest(own, name, sample.values(), options)
-                size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
-                size = size if limit.strict is None else mp.mpf(0)
-                truth.answers[kind].append(of_kind)
-                truth.units[kind].append(size)
+        arrays = {**arrays, case.predictions: arrays[case.predictions].astype(dtype).astype(np.float32)}
+        answered = {}
+        for i in range(len(arrays[case.predictions])):
+            with suppress(ZeroDivisionError):
+                answered[i] = of_sample(case, options, {k: x[i] for k, x in arrays.items()})
+        truth = Truth({k: x[list(answered)] for k, x in arrays.items()})
+        for n, kind in enumerate(KINDS):
+            truth.answers[kind] = [answers[n] for answers, _ in answered.values()]
+            truth.units[kind] = [units[n] for _, units in answered.values()]
         found.append(truth)
     return found
+
+
+def of_sample(case: Case, options: dict[str, Any], given: dict[str, Any]) -> tuple[list[list[Any]], list[Any]]:
+    """The answers of each kind for one sample, and the unit of each."""
+    name, terms = case.predictions, (case.terms, case.gradient_terms, case.second_terms)
+    limits = case.value, *(test_accuracy.limits(case, what)[name] for what in ("gradient", "second"))
+    sample = {k: test_accuracy.exact(x) for k, x in given.items()}
+    flat, rebuilt = ulp.flattened({name: sample[name]})
+    f = lambda x: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
+    shape = np.shape(given[name])
+    steps = [ulp.exact(d) for d in np.ravel(test_accuracy.direction((1, *shape))[0])]
+    still = [mp.isinf(x) for x in flat]
+    answers = [
+        [f(flat)],
+        [mp.mpf(0) if still[j] else ulp.first(f, flat, j) for j in range(len(flat))],
+        [mp.mpf(0) if still[j] else ulp.second(f, flat, j, steps) for j in range(len(flat))],
+    ]
+    units = []
+    for of_kind, own, limit in zip(answers, terms, limits, strict=True):
+        size = test_accuracy._largest(own, name, sample.values(), options)
+        size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
+        units.append(size if limit.strict is None else mp.mpf(0))
+    return answers, units
 
 
 def worst(truth: Truth, kind: str, got: np.ndarray, dtype: Any) -> float:
@@ -156,7 +171,7 @@ def peers(case: Case) -> dict[str, Callable[..., Any]]:
         return {}
     same = lambda row: row[0] == name and row[1] == options
     if name in test_peers.BOTH and not options:
-        found["optax"] = of_jax(getattr(optax.losses, name))
+        found["optax"] = of_jax(partial(getattr(optax.losses, name), **case.call))
     if row := next(filter(same, test_peers.TORCH), None):
         found["PyTorch"] = of_torch(row)
     if row := next(filter(same, test_peers.KERAS), None):
