@@ -43,7 +43,8 @@ from tests.sweeps import test_accuracy, test_peers
 
 Loss = Callable[[dict[str, Any]], tuple[np.ndarray, np.ndarray]]
 """(the arrays of many samples) -> values, and slopes in the predictions."""
-KINDS = "value", "slope", "curvature"
+KINDS = "value", "slope"
+TINY = 1e-30
 PAGE = ROOT / "docs" / "accuracy.md"
 
 
@@ -57,7 +58,7 @@ class Truth:
 
 
 def truths(case: Case, dtype: Any) -> list[Truth]:
-    """Values, slopes in the predictions and curvatures along a direction, at the grid rounded to the dtype.
+    """Values and slopes in the predictions, at the grid rounded to the dtype.
 
     What is rounded to an end at which the terms of the formula are infinite is left out.
     """
@@ -78,24 +79,17 @@ def truths(case: Case, dtype: Any) -> list[Truth]:
 
 def of_sample(case: Case, options: dict[str, Any], given: dict[str, Any]) -> tuple[list[list[Any]], list[Any]]:
     """The answers of each kind for one sample, and the unit of each."""
-    name, terms = case.predictions, (case.terms, case.gradient_terms, case.second_terms)
-    limits = case.value, *(test_accuracy.limits(case, what)[name] for what in ("gradient", "second"))
+    name, terms = case.predictions, (case.terms, case.gradient_terms)
+    limits = case.value, test_accuracy.limits(case, "gradient")[name]
     sample = {k: test_accuracy.exact(x) for k, x in given.items()}
     flat, rebuilt = ulp.flattened({name: sample[name]})
     f = lambda x: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
-    shape = np.shape(given[name])
-    steps = [ulp.exact(d) for d in np.ravel(test_accuracy.direction((1, *shape))[0])]
-    still = [mp.isinf(x) for x in flat]
-    answers = [
-        [f(flat)],
-        [mp.mpf(0) if still[j] else ulp.first(f, flat, j) for j in range(len(flat))],
-        [mp.mpf(0) if still[j] else ulp.second(f, flat, j, steps) for j in range(len(flat))],
-    ]
+    answers = [[f(flat)], [mp.mpf(0) if mp.isinf(x) else ulp.first(f, flat, j) for j, x in enumerate(flat)]]
     units = []
     for of_kind, own, limit in zip(answers, terms, limits, strict=True):
         size = test_accuracy._largest(own, name, sample.values(), options)
         size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
-        units.append(size if limit.strict is None else mp.mpf(0))
+        units.append(size if limit.strict is None or limit.scaled is not None else mp.mpf(0))
     return answers, units
 
 
@@ -104,25 +98,24 @@ def worst(truth: Truth, kind: str, got: np.ndarray, dtype: Any) -> float:
     rows = np.asarray(got, np.float32).reshape(len(truth.answers[kind]), -1)
     # bfloat16 has the exponents of float32 and 16 bits less.
     unit_of_dtype = 2**16 if kind != "value" and dtype is not np.float32 else 1
+    # What differences leave of a truth of 0 is no error of an answer of 0.
     errors = [
-        ulp.ulps(g, t, max(unit, abs(t))) / unit_of_dtype
+        0.0 if g == 0 and abs(t) < TINY else ulp.ulps(g, t, max(unit, abs(t))) / unit_of_dtype
         for row, answers, unit in zip(rows, truth.answers[kind], truth.units[kind], strict=True)
         for g, t in zip(row, answers, strict=True)
     ]
     return max(errors, default=0.0)
 
 
-def ours(case: Case, arrays: dict[str, np.ndarray], dtype: Any) -> tuple[Any, Any, Any]:
-    """Value, slope and curvature by the library."""
+def ours(case: Case, arrays: dict[str, np.ndarray], dtype: Any) -> tuple[Any, Any]:
+    """Value and slope by the library, of arrays that are arguments of the program, as in training."""
     name = case.predictions
-    total = lambda p: case.loss({**arrays, name: p}).sum()
 
-    def run(p):
-        along = jnp.asarray(test_accuracy.direction(p.shape), p.dtype)
-        slope, curvature = jax.jvp(jax.grad(total), (p,), (along,))
-        return case.loss({**arrays, name: p}), slope, curvature
+    def run(p, others):
+        loss = lambda p: case.loss({**others, name: p})
+        return loss(p), jax.grad(lambda p: loss(p).sum())(p)
 
-    return jax.jit(run)(arrays[name].astype(dtype))
+    return jax.jit(run)(arrays[name].astype(dtype), arrays)
 
 
 def of_jax(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,8 +173,8 @@ def peers(case: Case) -> dict[str, Callable[..., Any]]:
 
 
 def measured(case: Case, dtype: Any) -> dict[str, list[float]]:
-    """By library, the largest error of value, slope and, ours alone, curvature."""
-    found: dict[str, list[float]] = {"jaxloss": [0.0, 0.0, 0.0]}
+    """By library, the largest error of value and slope."""
+    found: dict[str, list[float]] = {"jaxloss": [0.0, 0.0]}
     others = peers(case) if dtype is np.float32 or case.fn.__name__ in test_peers.BOTH else {}
     found |= {library: [0.0, 0.0] for library in others}
     for truth in truths(case, dtype):
@@ -214,15 +207,18 @@ def shown(error: float) -> str:
     return f"{error:.1f}" if error < 99.95 else f"{error:.0f}" if error < 1e5 else f"{error:.0e}".replace("e+0", "e")
 
 
-def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...]) -> str:
-    """Errors by loss; the peers have value and slope."""
-    heads = ["loss", *KINDS, *(f"{library} {kind}" for library in libraries for kind in KINDS[:2])]
+def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...], kinds: int = 2) -> str:
+    """Errors by loss, of the first so many kinds."""
+    heads = ["loss", *KINDS[:kinds], *(f"{library} {kind}" for library in libraries for kind in KINDS[:kinds])]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
     for case, found in rows:
         name, *options = case.id.removesuffix("]").split("[")
-        cells = [f"`{name}`" + (f" {options[0].replace(',', ', ')}" if options else ""), *map(shown, found["jaxloss"])]
+        cells = [
+            f"`{name}`" + (f" {options[0].replace(',', ', ')}" if options else ""),
+            *map(shown, found["jaxloss"][:kinds]),
+        ]
         for library in libraries:
-            cells += map(shown, found[library]) if library in found else ["", ""]
+            cells += map(shown, found[library][:kinds]) if library in found else [""] * kinds
         lines.append(cells)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -236,13 +232,13 @@ def versions() -> str:
 
 TEXT = """# Accuracy
 
-The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, of
-its slope in the predictions, and of its curvature, the derivative of the slope along a direction. The unit is the
-spacing of float32 numbers (units in the last place, ulp) at the truth or, in the rows whose tests allow it since the
-textbook formula has larger terms that cancel, at the largest of them. An ideal answer, rounded once, is off by 0.5. The
-truth is computed by mpmath with 110 digits from the formula of the paper; the inputs are taken as they are.
+The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, and
+of its slope in the predictions. The unit is the spacing of float32 numbers (units in the last place, ulp) at the truth
+or, in the rows whose tests allow it since the textbook formula has larger terms that cancel, at the largest of them. An
+ideal answer, rounded once, is off by 0.5. The truth is computed by mpmath with 110 digits from the formula of the
+paper; the inputs are taken as they are.
 
-The tests of the library hold limits for every row, and for the slopes in targets, scales, weights and other arrays too.
+The tests of the library hold limits for every row, for second derivatives and slopes in all other arrays too.
 "not finite" says that an answer is nan or infinite where the truth is neither. The peers are asked for what they
 have: Keras clips probabilities and logits, so that it computes another function near 0 and 1.
 
@@ -255,9 +251,8 @@ have: Keras clips probabilities and logits, so that it computes another function
 
 ## bfloat16
 
-Predictions are rounded to bfloat16 and the truth is taken there. The loss is a float32 number, and so is its unit; the
-slope and the curvature come back in bfloat16, and so are their units. A peer that returns its loss in bfloat16 is off
-by up to 65536 of these units by its rounding alone.
+Predictions are rounded to bfloat16 and the truth of the loss is taken there. The loss is a float32 number, and so is
+its unit: a peer that returns its loss in bfloat16 is off by up to 65536 of these units by its rounding alone.
 
 {half}
 """
@@ -275,7 +270,10 @@ def main() -> None:
             progress = tqdm(zip(wanted, running, strict=True), np.dtype(dtype).name, len(wanted), unit="loss")
             results[dtype] = [(case, errors.result()) for case, errors in progress]
     libraries = tuple(sorted({name for _, found in results[np.float32] for name in found} - {"jaxloss"}))
-    tables = {"single": table(results[np.float32], libraries), "half": table(results[ml_dtypes.bfloat16], libraries)}
+    tables = {
+        "single": table(results[np.float32], libraries),
+        "half": table(results[ml_dtypes.bfloat16], libraries, kinds=1),
+    }
     if options.only:
         print("\n\n".join(tables.values()))
     else:
