@@ -155,6 +155,16 @@ class Case:
         return list(self.arrays)[1]
 
     @property
+    def elementwise(self) -> bool:
+        """Whether every loss is of one element of each array."""
+        return all(domain.axes == "..." for domain in self.arrays.values())
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is of elements, or of rows of classes: not over frames, or of a last layer."""
+        return all(domain.axes in ("...", "...c") for domain in self.arrays.values())
+
+    @property
     def classes(self) -> bool:
         """Whether the loss is over a class axis, the last one of the predictions."""
         return self.arrays[self.predictions].axes == "...c"
@@ -507,8 +517,7 @@ def each_kind() -> list[Case]:
 
 def each_plain_kind() -> list[Case]:
     """The same without losses over frames or of a last layer, whose programs are long, unless all are asked for."""
-    plain = lambda case: {domain.axes for domain in case.arrays.values()} <= {"...", "...c"}
-    return [case for case in each_kind() if EVERY or plain(case)]
+    return [case for case in each_kind() if EVERY or case.plain]
 
 
 def each_structure() -> list[Case]:
@@ -519,7 +528,7 @@ def each_structure() -> list[Case]:
     if not EVERY:
         return each_plain_kind()
     known = kinds()
-    return [case for case in richest() if case in known or {d.axes for d in case.arrays.values()} != {"..."}]
+    return [case for case in richest() if case in known or not case.elementwise]
 
 
 def options_of(fn: Callable[..., Any]) -> list[str]:

@@ -27,10 +27,20 @@ def log_growth_mean(t: jax.Array) -> jax.Array:
     return t * (0.5 + t * bernoulli_series(t * t, lambda m: 1 / m))
 
 
+def near_slope(t: jax.Array) -> jax.Array:
+    r"""$F(t) = 1 / (1 - e^{-t}) - 1 / t$ for t up to 1."""
+    return 0.5 + t * bernoulli_series(t * t, lambda _: 1)
+
+
+def near_curve(t: jax.Array) -> jax.Array:
+    """The slope of F for t up to 1."""
+    return bernoulli_series(t * t, lambda m: m - 1)
+
+
 def slope_of_mean(t: jax.Array) -> jax.Array:
-    r"""$F(t) = 1 / (1 - e^{-t}) - 1 / t$, from 1/2 to 1."""
+    """F, from 1/2 to 1."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, 0.5 + near * bernoulli_series(near * near, lambda _: 1), 1 - _lack(far))
+    return jnp.where(t < 1, near_slope(near), 1 - _lack(far))
 
 
 def lack_of_mean(t: jax.Array) -> jax.Array:
@@ -47,4 +57,4 @@ def curve_of_mean(t: jax.Array) -> jax.Array:
     """The slope of F, from 1/12 to 0."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
     inverse, steep = 1 / far, 1 / expm1(far)
-    return jnp.where(t < 1, bernoulli_series(near * near, lambda m: m - 1), inverse * inverse - steep * (1 + steep))
+    return jnp.where(t < 1, near_curve(near), inverse * inverse - steep * (1 + steep))

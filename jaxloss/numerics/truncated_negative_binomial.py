@@ -38,6 +38,7 @@ from jaxloss.numerics.negative_binomial import (
     negative_binomial_mean,
 )
 from jaxloss.numerics.polygamma import trigamma_gap
+from jaxloss.numerics.truncated_poisson import log_rate_if_any
 
 
 class _Parts(NamedTuple):
@@ -81,9 +82,8 @@ def _truncated_negative_binomial_log_mean_jvp(primals, tangents):
     value = truncated_negative_binomial_log_mean(x, k, r)
 
     def in_k():
-        certain = (k == 1) & (x == -jnp.inf)
         near = jnp.minimum(x, HIGH)
-        return count_slope(jnp.exp(near), k, r) - jnp.where(certain, jnp.zeros_like(x), near)
+        return count_slope(jnp.exp(near), k, r) - log_rate_if_any(near, k)
 
     in_x, in_r = lambda: _log_mean_slope(x, k, r), lambda: _concentration_slope_of_log(x, k, r)
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))

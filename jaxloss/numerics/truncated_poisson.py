@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.factorial import log_factorial
-from jaxloss.numerics.growth_mean import bernoulli_series, log_growth_mean
+from jaxloss.numerics.growth_mean import bernoulli_series, log_growth_mean, near_curve, near_slope
 from jaxloss.numerics.guarded import clip_positive_infinity, divide, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
 from jaxloss.numerics.logistic import log1mexp
@@ -32,7 +32,7 @@ def truncated_poisson_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 @rule(truncated_poisson_log_rate)
 def _truncated_poisson_log_rate_jvp(primals, tangents):
     x, k = primals
-    in_k = lambda: digamma(k + 1) - _log_rate_if_any(x, k)  # noqa: E731
+    in_k = lambda: digamma(k + 1) - log_rate_if_any(x, k)  # noqa: E731
     return truncated_poisson_log_rate(x, k), tangent(x, (lambda: _excess(x, k), tangents[0]), (in_k, tangents[1]))
 
 
@@ -53,7 +53,7 @@ def _truncated_poisson_rate_jvp(primals, tangents):
     return truncated_poisson_rate(r, k), tangent(r, (lambda: _excess_of_rate(r, k), tangents[0]), (in_k, tangents[1]))
 
 
-def _log_rate_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
+def log_rate_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
     """The log-rate x, but 0 where a count of 1 is certain, as in `log_if_any`."""
     return jnp.where((k == 1) & (x == -jnp.inf), jnp.zeros_like(x), x)
 
@@ -62,9 +62,7 @@ def _log_rate_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
 def _excess(x: jax.Array, k: jax.Array) -> jax.Array:
     r"""$r / (1 - e^{-r}) - k$: the mean of the law less the count."""
     small, low, high = _sides(x)
-    return jnp.where(
-        small, low * (0.5 + low * bernoulli_series(low * low, lambda _: 1)) - (k - 1), (high - k) + high / expm1(high)
-    )
+    return jnp.where(small, low * near_slope(low) - (k - 1), (high - k) + high / expm1(high))
 
 
 @rule(_excess)
@@ -89,7 +87,7 @@ def _sides(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 def _excess_of_rate(r: jax.Array, k: jax.Array) -> jax.Array:
     r"""$1 / (1 - e^{-r}) - k / r$."""
     low, high = jnp.minimum(r, 1), jnp.clip(r, 1, float(jnp.finfo(r.dtype).max))
-    near = (0.5 + low * bernoulli_series(low * low, lambda _: 1)) - divide(k - 1, low)
+    near = near_slope(low) - divide(k - 1, low)
     return jnp.where(r < 1, near, (high - k) / high + 1 / expm1(high))
 
 
@@ -102,7 +100,7 @@ def _excess_of_rate_jvp(primals, tangents):
     def in_r():
         low, high = jnp.minimum(r, 1), jnp.maximum(r, 1)
         own = times(k - 1, inverse) * jnp.where(k == 1, 0, inverse)
-        near = bernoulli_series(low * low, lambda m: m - 1) + own
+        near = near_curve(low) + own
         return jnp.where(r < 1, near, times(k, inverse) * inverse + (1 / expm1(high)) / expm1(-high))
 
     in_k = lambda: -jnp.where((k == 1) & (r == 0), 0, inverse)  # noqa: E731

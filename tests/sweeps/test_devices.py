@@ -202,15 +202,13 @@ def _executed(case: Case, ways, kind):
     and a few of each loss over a row, whose sums over shards are its own.
     """
     over = {way: specs for way, specs in ways.items() if way.startswith("over")}
-    axes = {domain.axes for domain in case.arrays.values()}
-    plain = axes <= {"...", "...c"}
     if not cases.EVERY:
-        return dict(list(over.items())[-1:]) if case.fn in OF_A_KIND and plain else {}
+        return dict(list(over.items())[-1:]) if case.fn in OF_A_KIND and case.plain else {}
     if (case.fn, case.id) not in RICHEST:
         return {}
-    if case.fn in OF_A_KIND and (axes != {"..."} or len(case.arrays) <= 3):
+    if case.fn in OF_A_KIND and (not case.elementwise or len(case.arrays) <= 3):
         return ways if kind == AxisType.Explicit else over
-    if kind == AxisType.Explicit or axes == {"..."}:
+    if kind == AxisType.Explicit or case.elementwise:
         return {}
     return over | {way: ways[way] for way in _own_ways(case)}
 
