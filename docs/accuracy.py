@@ -43,7 +43,8 @@ from tests.sweeps import test_accuracy, test_peers
 
 Loss = Callable[[dict[str, Any]], tuple[np.ndarray, np.ndarray]]
 """(the arrays of many samples) -> values, and slopes in the predictions."""
-KINDS = "value", "slope"
+KINDS = {np.float32: ("value", "slope"), ml_dtypes.bfloat16: ("value",)}
+"""What is asked of predictions of a dtype."""
 TINY = 1e-30
 PAGE = ROOT / "docs" / "accuracy.md"
 
@@ -68,39 +69,43 @@ def truths(case: Case, dtype: Any) -> list[Truth]:
         answered = {}
         for i in range(len(arrays[case.predictions])):
             with suppress(ZeroDivisionError):
-                answered[i] = of_sample(case, options, {k: x[i] for k, x in arrays.items()})
+                answered[i] = of_sample(case, options, {k: x[i] for k, x in arrays.items()}, KINDS[dtype])
         truth = Truth({k: x[list(answered)] for k, x in arrays.items()})
-        for n, kind in enumerate(KINDS):
+        for n, kind in enumerate(KINDS[dtype]):
             truth.answers[kind] = [answers[n] for answers, _ in answered.values()]
             truth.units[kind] = [units[n] for _, units in answered.values()]
         found.append(truth)
     return found
 
 
-def of_sample(case: Case, options: dict[str, Any], given: dict[str, Any]) -> tuple[list[list[Any]], list[Any]]:
+def of_sample(
+    case: Case, options: dict[str, Any], given: dict[str, Any], kinds: tuple[str, ...]
+) -> tuple[list[list[Any]], list[Any]]:
     """The answers of each kind for one sample, and the unit of each."""
     name, terms = case.predictions, (case.terms, case.gradient_terms)
     limits = case.value, test_accuracy.limits(case, "gradient")[name]
     sample = {k: test_accuracy.exact(x) for k, x in given.items()}
     flat, rebuilt = ulp.flattened({name: sample[name]})
     f = lambda x: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
-    answers = [[f(flat)], [mp.mpf(0) if mp.isinf(x) else ulp.first(f, flat, j) for j, x in enumerate(flat)]]
+    asked = {
+        "value": lambda: [f(flat)],
+        "slope": lambda: [mp.mpf(0) if mp.isinf(x) else ulp.first(f, flat, j) for j, x in enumerate(flat)],
+    }
+    answers = [asked[kind]() for kind in kinds]
     units = []
-    for of_kind, own, limit in zip(answers, terms, limits, strict=True):
+    for of_kind, own, limit in zip(answers, terms, limits, strict=False):
         size = test_accuracy._largest(own, name, sample.values(), options)
         size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
         units.append(size if limit.strict is None or limit.scaled is not None else mp.mpf(0))
     return answers, units
 
 
-def worst(truth: Truth, kind: str, got: np.ndarray, dtype: Any) -> float:
+def worst(truth: Truth, kind: str, got: np.ndarray) -> float:
     """The largest error of one kind of answer."""
     rows = np.asarray(got, np.float32).reshape(len(truth.answers[kind]), -1)
-    # bfloat16 has the exponents of float32 and 16 bits less.
-    unit_of_dtype = 2**16 if kind != "value" and dtype is not np.float32 else 1
     # What differences leave of a truth of 0 is no error of an answer of 0.
     errors = [
-        0.0 if g == 0 and abs(t) < TINY else ulp.ulps(g, t, max(unit, abs(t))) / unit_of_dtype
+        0.0 if g == 0 and abs(t) < TINY else ulp.ulps(g, t, max(unit, abs(t)))
         for row, answers, unit in zip(rows, truth.answers[kind], truth.units[kind], strict=True)
         for g, t in zip(row, answers, strict=True)
     ]
@@ -173,25 +178,20 @@ def peers(case: Case) -> dict[str, Callable[..., Any]]:
 
 
 def measured(case: Case, dtype: Any) -> dict[str, list[float]]:
-    """By library, the largest error of value and slope."""
-    found: dict[str, list[float]] = {"jaxloss": [0.0, 0.0]}
+    """By library, the largest errors of what is asked of the dtype."""
+    kinds = KINDS[dtype]
     others = peers(case) if dtype is np.float32 or case.fn.__name__ in test_peers.BOTH else {}
-    found |= {library: [0.0, 0.0] for library in others}
+    found = {library: [0.0] * len(kinds) for library in ("jaxloss", *others)}
     for truth in truths(case, dtype):
-        own = ours(case, truth.arrays, dtype)
-        found["jaxloss"] = [
-            max(old, worst(truth, kind, got, dtype))
-            for old, kind, got in zip(found["jaxloss"], KINDS, own, strict=True)
-        ]
         first, second = truth.arrays[case.predictions].astype(dtype), truth.arrays[case.targets]
+        answers = {"jaxloss": ours(case, truth.arrays, dtype)}
         for library, run in others.items():
             with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                answers = run(first, second)
-            found[library] = [
-                max(old, worst(truth, kind, got, dtype))
-                for old, kind, got in zip(found[library], KINDS, answers, strict=False)
-            ]
+                answers[library] = run(first, second)
+        for library, given in answers.items():
+            errors = [worst(truth, kind, got) for kind, got in zip(kinds, given, strict=False)]
+            found[library] = list(map(max, found[library], errors))
     return found
 
 
@@ -207,18 +207,18 @@ def shown(error: float) -> str:
     return f"{error:.1f}" if error < 99.95 else f"{error:.0f}" if error < 1e5 else f"{error:.0e}".replace("e+0", "e")
 
 
-def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...], kinds: int = 2) -> str:
-    """Errors by loss, of the first so many kinds."""
-    heads = ["loss", *KINDS[:kinds], *(f"{library} {kind}" for library in libraries for kind in KINDS[:kinds])]
+def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...], kinds: tuple[str, ...]) -> str:
+    """Errors by loss."""
+    heads = ["loss", *kinds, *(f"{library} {kind}" for library in libraries for kind in kinds)]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
     for case, found in rows:
         name, *options = case.id.removesuffix("]").split("[")
         cells = [
             f"`{name}`" + (f" {options[0].replace(',', ', ')}" if options else ""),
-            *map(shown, found["jaxloss"][:kinds]),
+            *map(shown, found["jaxloss"]),
         ]
         for library in libraries:
-            cells += map(shown, found[library][:kinds]) if library in found else [""] * kinds
+            cells += map(shown, found[library]) if library in found else [""] * len(kinds)
         lines.append(cells)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -265,15 +265,13 @@ def main() -> None:
     wanted = [case for case in cases.with_grid() if options.only in (None, case.fn.__name__)]
     every, results = cases.with_grid(), {}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for dtype in (np.float32, ml_dtypes.bfloat16):
+        for dtype in KINDS:
             running = [pool.submit(of_row, every.index(case), dtype) for case in wanted]
             progress = tqdm(zip(wanted, running, strict=True), np.dtype(dtype).name, len(wanted), unit="loss")
             results[dtype] = [(case, errors.result()) for case, errors in progress]
     libraries = tuple(sorted({name for _, found in results[np.float32] for name in found} - {"jaxloss"}))
-    tables = {
-        "single": table(results[np.float32], libraries),
-        "half": table(results[ml_dtypes.bfloat16], libraries, kinds=1),
-    }
+    single, half = (table(found, libraries, KINDS[dtype]) for dtype, found in results.items())
+    tables = {"single": single, "half": half}
     if options.only:
         print("\n\n".join(tables.values()))
     else:
