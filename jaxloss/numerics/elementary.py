@@ -164,9 +164,9 @@ def minus_log_parts(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     In float32 the rounded logarithm of a count of 1e8 is off by 1e-6, which the Poisson deviance multiplies by the
     count. Here $\log k = e \log 2 + \log c + 2 \operatorname{atanh}(s)$, where e is the exponent of k, f its mantissa,
-    c the centre of one of 4 intervals of the mantissa, and $s = (f - c) / (f + c)$. Each number is held as a leading
-    part of a few bits, whose sums and products are exact, and a remainder. Exact products are the same whether or not
-    XLA contracts them into fused multiply-adds.
+    c the nearest quarter to the mantissa, and $s = (f - c) / (f + c)$. Each number is held as a leading part of a few
+    bits, whose sums and products are exact, and a remainder. Exact products are the same whether or not XLA contracts
+    them into fused multiply-adds.
     """
     if k.dtype != jnp.float32:
         difference = x - jnp.log(k)
@@ -176,9 +176,10 @@ def minus_log_parts(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
     bits = lax.bitcast_convert_type(k, jnp.int32)
     e = ((bits >> 23) - 127).astype(jnp.float32)
     f = lax.bitcast_convert_type((bits & 0x7FFFFF) | 0x3F800000, jnp.float32)
-    c = lax.bitcast_convert_type((bits & 0x600000) | 0x3F900000, jnp.float32)
-    centres = [_centre(1 + (2 * i + 1) / 8) for i in range(4)]
-    log_c, log_c_low = (_choose((bits >> 21) & 3, column) for column in zip(*centres, strict=True))
+    quarter = ((bits & 0x7FFFFF) + 0x100000) >> 21
+    c = 1 + quarter.astype(jnp.float32) / 4
+    centres = [_centre(1 + i / 4) for i in range(5)]
+    log_c, log_c_low = (_choose(quarter, column) for column in zip(*centres, strict=True))
 
     f_high = leading(f, 11)
     s = as_minimum((f - c) / (f + c), 1)
@@ -199,8 +200,8 @@ _LN2 = (355 / 512, -28480 / 2**27, math.log(2) - 355 / 512 + 28480 / 2**27)
 
 
 def _centre(c: float) -> tuple[float, float]:
-    """The logarithm of the centre c of an interval as a leading part of 12 bits and a remainder."""
-    high = round(math.log(c) * 2**12) / 2**12
+    """The logarithm of the centre c of an interval as a leading part of 17 bits and a remainder."""
+    high = round(math.log(c) * 2**17) / 2**17  # whose sum with the leading part of e log 2 is exact: below 2^7
     return high, math.log(c) - high
 
 
@@ -225,8 +226,17 @@ def leading_half(x: jax.Array) -> jax.Array:
     return leading(x, _digits(x) // 2)
 
 
+def rounded(x: jax.Array) -> jax.Array:
+    """`x`, as it is rounded: XLA would add two constants that are added to a variable one after the other.
+
+    Where targets are constants of a program, what is computed of them is constant too.
+    """
+    limits = jnp.finfo(x.dtype)
+    return lax.reduce_precision(x, limits.nexp, limits.nmant)
+
+
 def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The rounded sum and its rounding error (Knuth)."""
-    total = a + b
+    total = rounded(a + b)
     b_part = total - a
     return total, (a - (total - b_part)) + (b - b_part)
