@@ -182,9 +182,10 @@ def minus_log_parts(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
     log_c, log_c_low = (_choose(quarter, column) for column in zip(*centres, strict=True))
 
     f_high = leading(f, 11)
-    s = as_minimum((f - c) / (f + c), 1)
+    inverse = as_minimum(1 / (f + c), 1)
+    s = (f - c) * inverse
     s_high = leading(s, 12)
-    s_low = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) / (f + c)
+    s_low = ((f - c - s_high * (f_high + c)) - s_high * (f - f_high)) * inverse
     tail = 2 * s * (s * s) * atanh_tail(s * s, 4e-3)
 
     difference, remainder = two_sum(x, -(e * _LN2[0] + log_c))

@@ -15,10 +15,11 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import stored
 from jaxloss.numerics.elementary import atanh_tail, minus_log
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import largest
-from jaxloss.numerics.inverse_gaussian import excess_over_log
+from jaxloss.numerics.inverse_gaussian import excess_of_gap
 from jaxloss.numerics.poisson import deviance_of_gap
 from jaxloss.numerics.polygamma import digamma_gap, trigamma_gap
 
@@ -40,7 +41,12 @@ def _excess(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> jax
     if not log_input:
         return k * _less_log(*_relative_error(mean, t, log_input), t)
     rate = (k * t) * jnp.exp(-mean)
-    return deviance_of_gap(k, -minus_log(mean, t), rate, jnp.ones_like(t, bool))
+    return deviance_of_gap(k, _gap(mean, t), rate, jnp.ones_like(t, bool))
+
+
+def _gap(log_mean: jax.Array, t: jax.Array) -> jax.Array:
+    r"""$\log t - \log m$, which value and slope both need, and which takes longest of all that they do."""
+    return stored(-minus_log(log_mean, t))
 
 
 def _less_log(r: jax.Array, inverse: jax.Array, t: jax.Array) -> jax.Array:
@@ -57,7 +63,7 @@ def _less_log(r: jax.Array, inverse: jax.Array, t: jax.Array) -> jax.Array:
 def _relative_error(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax.Array, jax.Array]:
     """r and 1 / m. For values, not for slopes."""
     if log_input:
-        return excess_over_log(mean, t)
+        return excess_of_gap(_gap(mean, t), mean, t)
     mean = jnp.minimum(mean, largest(mean) / 8)  # whose inverse is normal
     return (t - mean) / mean, 1 / mean
 

@@ -35,18 +35,18 @@ def _relative_error(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax
     """The target as a finite normal number, its error relative to the mean m, and 1 / m. For values, not for slopes."""
     t = lax.clamp(filled(t, jnp.finfo(t.dtype).tiny), t, filled(t, largest(t)))
     if log_input:
-        return t, *excess_over_log(mean, t)
+        r, inverse = excess_of_gap(-minus_log(mean, t), mean, t)
+        return t, stored(r), inverse
     mean = jnp.minimum(mean, largest(mean) / 8)  # whose inverse is normal
     return t, (t - mean) / mean, 1 / mean
 
 
-def excess_over_log(log_mean: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """$t / m - 1$ and 1 / m from the logarithm of m, for a finite normal t. For values, not for slopes."""
-    gap = -minus_log(log_mean, t)
+def excess_of_gap(gap: jax.Array, log_mean: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+    r"""$t / m - 1$ and 1 / m from $\log t - \log m$, for a finite normal t. For values, not for slopes."""
     near = jnp.clip(gap, -0.7, 0.7)
     # The exponential of a minimum, so that XLA does not store the one that is returned beside this.
     far = t * jnp.exp(as_minimum(-log_mean, 1e4)) - 1
-    return stored(jnp.where(near == gap, near + near * near * exp_tail(near, 0.7), far)), jnp.exp(-log_mean)
+    return jnp.where(near == gap, near + near * near * exp_tail(near, 0.7), far), jnp.exp(-log_mean)
 
 
 @rule(inverse_gaussian_nll)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1, log1p
+from jaxloss.numerics.elementary import expm1, log1p, log1p_near
+from jaxloss.numerics.hyperbolic import tanh
 from jaxloss.numerics.logistic import log1mexp, miss, sigmoid, softplus
 from jaxloss.numerics.standard_times import Pair, negative, spread_odds
 
@@ -45,9 +46,31 @@ def logistic_before(z: Pair) -> jax.Array:
     return logistic_survival(negative(z))
 
 
+@jax.custom_jvp
 def logistic_event(z: Pair) -> jax.Array:
-    r"""$\log(1 + e^z) + \log(1 + e^{-z})$, minus the log of the density of z."""
-    return logistic_survival(z) + logistic_before(z)
+    r"""$\log(1 + e^z) + \log(1 + e^{-z}) = |z| + 2 \log(1 + e^{-|z|})$, minus the log of the density of z."""
+    size = jnp.abs(z[0])
+    return size + 2 * log1p_near(jnp.exp(-size))
+
+
+@rule(logistic_event)
+def _logistic_event_jvp(primals, tangents):
+    (z,), ((dz, _),) = primals, tangents
+    value = logistic_event(z)
+    return value, tangent(value, (lambda: _half_tanh(z), dz))
+
+
+@jax.custom_jvp
+def _half_tanh(z: Pair) -> jax.Array:
+    r"""$\sigma(z) - \sigma(-z) = \tanh(z / 2)$."""
+    return tanh(0.5 * z[0])
+
+
+@rule(_half_tanh)
+def _half_tanh_jvp(primals, tangents):
+    (z,), ((dz, _),) = primals, tangents
+    value = _half_tanh(z)
+    return value, tangent(value, (lambda: 2 * logistic_hazard(z) * logistic_hazard(negative(z)), dz))
 
 
 def logistic_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:

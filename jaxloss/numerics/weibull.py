@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import stored
 from jaxloss.numerics.elementary import expm1, polynomial
 from jaxloss.numerics.guarded import either_zero, largest
 from jaxloss.numerics.logistic import log1mexp
@@ -19,7 +20,7 @@ def weibull_survival(z: Pair) -> jax.Array:
     r"""$-\log S = e^z$."""
     high, low = z
     # Where the rest is large, the exponential is 0 or infinite.
-    return jnp.exp(high) * (1 + jnp.clip(low, -0.5, 0.5))
+    return stored(jnp.exp(high) * (1 + jnp.clip(low, -0.5, 0.5)))
 
 
 @rule(weibull_survival)

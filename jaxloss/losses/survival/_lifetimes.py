@@ -101,13 +101,20 @@ def _together(arrays: tuple[Array, ...], given: tuple[str, ...], positive: bool)
     return rules
 
 
-def lifetime_nll(elements: Elements, observed: Observed, build: Callable[..., Pieces], *options: Any) -> Array:
-    """The losses of the elements by a law, whose pieces are `build(lifetimes, *options)` of options that hash."""
-    return elements.finish(_program(build, observed.given, options)(*elements.arrays))
+def lifetime_nll(
+    elements: Elements, observed: Observed, build: Callable[..., Pieces], *options: Any, long: bool = False
+) -> Array:
+    """The losses of the elements by a law, whose pieces are `build(lifetimes, *options)` of options that hash.
+
+    The loss of an event alone is computed at once, unless it is so long that XLA stores parts of it.
+    """
+    return elements.finish(_program(build, observed.given, options, long)(*elements.arrays))
 
 
 @cache
-def _program(build: Callable[..., Pieces], given: tuple[str, ...], options: tuple[Any, ...]) -> Callable[..., Array]:
+def _program(
+    build: Callable[..., Pieces], given: tuple[str, ...], options: tuple[Any, ...], long: bool
+) -> Callable[..., Array]:
     """(predictions, targets, parameters, then the given arrays) -> losses."""
 
     def losses(*arrays: Array) -> Array:
@@ -118,7 +125,7 @@ def _program(build: Callable[..., Pieces], given: tuple[str, ...], options: tupl
         lives = Lifetimes(arrays[0], arrays[1], arrays[2:own], upper, flags["censored"], flags["left_censored"], entry)
         return _chosen(lambda asked: build(_gated(lives, asked), *options), lives)
 
-    return numerics.in_blocks(losses)
+    return numerics.in_blocks(losses) if given or long else losses
 
 
 def _chosen(pieces: Callable[[Array | None], Pieces], lives: Lifetimes) -> Array:

@@ -92,7 +92,7 @@ def weibull_nll(
     shape = Given("concentration", concentration, 1.0, inside, "concentration must be above 0", broadcasts=True)
     observed = Observed(targets, upper, censored, left_censored, entry)
     elements = lifetimes(name, scales, observed, where, shape, positive=True)
-    return lifetime_nll(elements, observed, _pieces, log_input)
+    return lifetime_nll(elements, observed, _pieces, log_input, long=not log_input)
 
 
 def _pieces(lives: Lifetimes, log_input: bool) -> Pieces:

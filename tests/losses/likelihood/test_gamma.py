@@ -78,7 +78,6 @@ def _case(predictions, grid, **options):
     return Case(
         fn=jaxloss.gamma_nll,
         form=jaxloss.GammaNLL,
-        held=2,  # the relative error and its logarithm
         arrays={"predictions": predictions, "targets": TARGETS, "concentration": CONCENTRATIONS},
         oracle=nll,
         options=options,
@@ -87,6 +86,7 @@ def _case(predictions, grid, **options):
         value=Limit(scaled=4),
         gradient={name: Limit(scaled=6) for name in names},
         second={name: Limit(scaled=8) for name in names},
+        held=1 if options.get("log_input", True) else 2,  # the relative error, and its logarithm
         terms=terms,
         gradient_terms=slope_terms,
         second_terms=bends,
