@@ -13,8 +13,9 @@ from tests.cases import Case
 from tests.compiling import jit
 
 ROWS, COLUMNS = 4, 3
-# Every loss is under `vmap`, in its values and derivatives, in test_derivatives.py.
-each_case = pytest.mark.parametrize("case", cases.richest() if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
+# In test_derivatives.py every loss is under `vmap`, and its value, gradient and both Hessian products beside the truth.
+of_a_structure = cases.each_structure()
+each_case = pytest.mark.parametrize("case", of_a_structure if cases.EVERY else cases.kinds(), ids=lambda case: case.id)
 one_of_a_kind = pytest.mark.parametrize("case", cases.each_kind(), ids=lambda case: case.id)
 
 
@@ -49,8 +50,7 @@ def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
     _close(elements, batched, "vmap over single elements or rows")
 
 
-# Value, gradient and both Hessian products of every loss are beside the truth in test_derivatives.py.
-@pytest.mark.parametrize("case", cases.richest() if cases.EVERY else cases.each_plain_kind(), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", of_a_structure, ids=lambda case: case.id)
 def test_derivatives_of_every_mode_agree(case):
     arrays, weights, u, v = _inputs(case, batch=(2,))
     form, name = case.make(), case.predictions
