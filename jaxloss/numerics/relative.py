@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._storing import as_minimum
+from jaxloss.numerics._storing import as_minimum, stored
 from jaxloss.numerics.elementary import atanh_tail, log_ratio
-from jaxloss.numerics.guarded import absolute, clip_positive_infinity, divide
+from jaxloss.numerics.guarded import absolute, clip_positive_infinity, divide, one_if_zero
 
 
 @jax.custom_jvp
@@ -59,41 +59,40 @@ def _per_jvp(primals, tangents):
     )
 
 
-def squared_log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$(\log(1 + x) - \log(1 + t))^2$ for numbers from -1; 0, and no slope, where both are -1 or either is below."""
-    inside = (x >= -1) & (t >= -1) & ((x > -1) | (t > -1))
-    x, t = (jnp.where(inside, v, jnp.zeros_like(v)) for v in (x, t))
-    return _squared_log_gap(x, t)
-
-
 @jax.custom_jvp
-def _squared_log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
-    return jnp.square(_log_gap(x, t))
+def squared_log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
+    r"""$(\log(1 + x) - \log(1 + t))^2$ for numbers from -1; 0, and no slope, where both are -1."""
+    return jnp.square(stored(_log_gap(x, t)))
 
 
-@rule(_squared_log_gap)
+@rule(squared_log_gap)
 def _squared_log_gap_jvp(primals, tangents):
     x, t = primals
-    return _squared_log_gap(x, t), tangent(
+    return squared_log_gap(x, t), tangent(
         x, (lambda: _log_gap_slope(x, t), tangents[0]), (lambda: _log_gap_slope(t, x), tangents[1])
     )
 
 
 def _log_gap_slope(x: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$2 (\log(1 + x) - \log(1 + t)) / (1 + x)$, and 0 at infinity."""
-    # Selected, not clipped as in `_log_gap`: XLA on CPU would store a quotient that the value shares.
-    infinite = x == jnp.inf
-    finite = jnp.where(infinite, jnp.zeros_like(x), x)
-    return jnp.where(infinite, jnp.zeros_like(x), 2 * _log_gap(finite, t) / (1 + finite))
+    r"""$2 (\log(1 + x) - \log(1 + t)) / (1 + x)$, and 0 at infinity and where both are -1."""
+    # The gap, which takes longest, is stored for value and slope.
+    gap = stored(_log_gap(x, t))
+    flat, zero = (x == jnp.inf) | _both_least(x, gap), jnp.zeros_like(x)
+    return 2 * jnp.where(flat, zero, gap) / (1 + jnp.where(flat, zero, x))
+
+
+def _both_least(x: jax.Array, gap: jax.Array) -> jax.Array:
+    """Whether both numbers are -1."""
+    return (x == -1) & (gap == 0)
 
 
 @jax.custom_jvp
 def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$\log(1 + x) - \log(1 + t) = 2 \operatorname{atanh}(s)$ with $s = (x - t) / (2 + x + t)$, not both -1."""
+    r"""$\log(1 + x) - \log(1 + t) = 2 \operatorname{atanh}(s)$ with $s = (x - t) / (2 + x + t)$, 0 for -1 and -1."""
     high_x, high_t = clip_positive_infinity(x), clip_positive_infinity(t)
     # Half of the sum is taken by the difference: the sum overflows, and so does that of halves, which XLA factors.
     half = 0.5 * (high_x - high_t)
-    s = as_minimum(half / ((1 + high_x) - half), 2)
+    s = as_minimum(half / one_if_zero((1 + high_x) - half), 2)
     close = jnp.abs(s) <= 1 / 2
     near = jnp.where(close, s, jnp.zeros_like(s))
     w, one = near * near, jnp.ones_like(x)
@@ -105,7 +104,9 @@ def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
 def _log_gap_jvp(primals, tangents):
     x, t = primals
     gap = _log_gap(x, t)
-    return gap, tangent(gap, (lambda: 1 / (1 + x), tangents[0]), (lambda: -1 / (1 + t), tangents[1]))
+    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+    slope = lambda a: jnp.where(_both_least(a, gap), zero, one) / jnp.where(_both_least(a, gap), one, 1 + a)  # noqa: E731
+    return gap, tangent(gap, (lambda: slope(x), tangents[0]), (lambda: -slope(t), tangents[1]))
 
 
 def log_quotient(a: jax.Array, b: jax.Array) -> jax.Array:
