@@ -89,6 +89,8 @@ def _score_jvp(law, primals, tangents):
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _error_slope(error: jax.Array, scale: jax.Array, law: _Law) -> jax.Array:
+    if law.near is None:  # in terms of the value's, which has the same exponential
+        return jnp.sign(error) * law.mass(jnp.minimum(jnp.abs(error) / scale, _FAR))
     return law.mass(_distance(error, scale))
 
 
@@ -188,7 +190,7 @@ _LOGISTIC = _Law(
 _LAPLACE = _Law(
     constant=0.75,
     near=None,
-    tail=lambda a: jnp.exp(-a),
+    tail=lambda a: jnp.exp(-jnp.abs(a)),
     mass=_laplace_mass,
     bend=lambda a: (1 + a) * jnp.exp(-a),
     root_density=lambda a: jnp.exp(-0.5 * a),

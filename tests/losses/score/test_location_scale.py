@@ -56,6 +56,7 @@ def _case(name, form, oracle, constant):
         second={"predictions": Limit(scaled=6), "targets": Limit(scaled=6), "scale": Limit(scaled=6)},
         gradient_terms=lambda x, t, s: {"scale": (constant,)},
         second_terms=bends,
+        held=2 if oracle is laplace else 1,  # the exponential that value and slope share
     )
 
 
