@@ -21,6 +21,7 @@ import aot
 import aot_cuda
 import jax
 import jax.numpy as jnp
+import likelihoods
 import margins
 import numpy as np
 import peers
@@ -97,6 +98,7 @@ def rows() -> list[Row]:
         Row("js_divergence_from_logits", lambda x, y: jaxloss.js_divergence_from_logits(x, y), peers.errors, FEWER),
         Row("categorical cross-entropy of images", by_axis, images_and_labels, FIRST),
         *map(large, margins.rows()),
+        *map(large, likelihoods.rows()),
     ]
 
 
@@ -206,6 +208,7 @@ LIMITS: dict[str, tuple[float, float]] = {
             *("squared_error", "l2_loss", "absolute_error", "huber_loss", "log_cosh", "poisson_nll"),
             *("poisson_nll stirling", "poisson_nll rate", "sigmoid_binary_cross_entropy", "binary_cross_entropy"),
             *("smooth_l1_loss", "hinge_loss", "squared_hinge_loss", "perceptron_loss", "soft_margin_loss"),
+            "squared_log_error",
         ],
         (1.01, 1.01),
     ),

@@ -3,6 +3,7 @@ r"""Errors relative to the size of what is predicted: a share of the target, and
 import jax
 import jax.numpy as jnp
 
+from jaxloss.numerics._forms import by_platform, form
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum, stored
 from jaxloss.numerics.elementary import atanh_tail, log_ratio
@@ -75,15 +76,30 @@ def _squared_log_gap_jvp(primals, tangents):
 
 def _log_gap_slope(x: jax.Array, t: jax.Array) -> jax.Array:
     r"""$2 (\log(1 + x) - \log(1 + t)) / (1 + x)$, and 0 at infinity and where both are -1."""
-    # The gap, which takes longest, is stored for value and slope.
-    gap = stored(_log_gap(x, t))
-    flat, zero = (x == jnp.inf) | _both_least(x, gap), jnp.zeros_like(x)
-    return 2 * jnp.where(flat, zero, gap) / (1 + jnp.where(flat, zero, x))
+    return 2 * gap_if_steep(x, t) / (1 + jnp.where(_is_flat(x, t), jnp.zeros_like(x), x))
 
 
-def _both_least(x: jax.Array, gap: jax.Array) -> jax.Array:
-    """Whether both numbers are -1."""
-    return (x == -1) & (gap == 0)
+def _is_flat(x: jax.Array, t: jax.Array) -> jax.Array:
+    return (x == jnp.inf) | ((x == -1) & (t == -1))
+
+
+def _gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
+    flat, zero = _is_flat(x, t), jnp.zeros_like(x)
+    return jnp.where(flat, zero, _log_gap(jnp.where(flat, zero, x), t))
+
+
+def _stored_gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
+    return jnp.where(_is_flat(x, t), jnp.zeros_like(x), stored(_log_gap(x, t)))
+
+
+@form(_gap_if_steep)
+def gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
+    """The difference of the logarithms, 0 where it has no slope; on CPUs the one that the value has stored.
+
+    On TPUs to share it would store it too, and value and slope would move 3 floors in bfloat16. Measured: jaxlib
+    0.10.2, value and gradient of squared_log_error 1M, the twin takes 1.3 times as long.
+    """
+    return by_platform(x, t, cpu=_stored_gap_if_steep, default=_gap_if_steep)
 
 
 @jax.custom_jvp
@@ -104,8 +120,8 @@ def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
 def _log_gap_jvp(primals, tangents):
     x, t = primals
     gap = _log_gap(x, t)
-    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
-    slope = lambda a: jnp.where(_both_least(a, gap), zero, one) / jnp.where(_both_least(a, gap), one, 1 + a)  # noqa: E731
+    flat, one, zero = (x == -1) & (t == -1), jnp.ones_like(x), jnp.zeros_like(x)
+    slope = lambda a: jnp.where(flat, zero, one) / jnp.where(flat, one, 1 + a)  # noqa: E731
     return gap, tangent(gap, (lambda: slope(x), tangents[0]), (lambda: -slope(t), tangents[1]))
 
 

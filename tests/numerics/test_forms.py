@@ -98,6 +98,7 @@ EXAMPLES = {
     "unshared_exponentials": lambda rng, n: ((x := _logits(rng, n), _base(x)), ()),
     "posteriors_of": lambda rng, n: ((_lesser(rng),), (np.zeros((2, 4), bool), np.int32([3, 2]))),
     "masked_logits": lambda rng, n: ((_logits(rng, n),), (np.arange(n) % 3 > 0,)),
+    "gap_if_steep": lambda rng, n: ((np.exp(_normal(rng, 5, n)), np.exp(_normal(rng, 5, n))), ()),
     "sum_of_rest": lambda rng, n: ((_exponentials(rng, n),), _columns_and_labels(n)),
     "label_logit": lambda rng, n: ((_logits(rng, n),), _columns_and_labels(n)),
 }
