@@ -228,9 +228,10 @@ def leading_half(x: jax.Array) -> jax.Array:
 
 
 def rounded(x: jax.Array) -> jax.Array:
-    """`x`, as it is rounded: XLA would add two constants that are added to a variable one after the other.
+    r"""`x`, a result that XLA must round before it is used.
 
-    Where targets are constants of a program, what is computed of them is constant too.
+    It rewrites $(x + a) + b$ as $x + (a + b)$ where a and b are constants of the program, such as numbers computed from
+    targets that are constants, and the rounding error of the first sum would be that of another one.
     """
     limits = jnp.finfo(x.dtype)
     return lax.reduce_precision(x, limits.nexp, limits.nmant)
