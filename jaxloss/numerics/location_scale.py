@@ -67,10 +67,14 @@ def _distance(error: jax.Array, scale: jax.Array) -> jax.Array:
     return jnp.clip(error / scale, -_FAR, _FAR)
 
 
+def _size(error: jax.Array, scale: jax.Array) -> jax.Array:
+    """The size of the error in scales."""
+    return jnp.minimum(jnp.abs(error) / scale, _FAR)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _score(error: jax.Array, scale: jax.Array, law: _Law) -> jax.Array:
-    size = jnp.abs(error)
-    a = jnp.minimum(size / scale, _FAR)
+    size, a = jnp.abs(error), _size(error, scale)
     if law.near is None:
         return size - scale * (law.constant - law.tail(a))
     within, beyond = jnp.minimum(a, 1), jnp.maximum(a, 1)
@@ -90,7 +94,7 @@ def _score_jvp(law, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _error_slope(error: jax.Array, scale: jax.Array, law: _Law) -> jax.Array:
     if law.near is None:  # in terms of the value's, which has the same exponential
-        return jnp.sign(error) * law.mass(jnp.minimum(jnp.abs(error) / scale, _FAR))
+        return jnp.sign(error) * law.mass(_size(error, scale))
     return law.mass(_distance(error, scale))
 
 
@@ -190,7 +194,7 @@ _LOGISTIC = _Law(
 _LAPLACE = _Law(
     constant=0.75,
     near=None,
-    tail=lambda a: jnp.exp(-jnp.abs(a)),
+    tail=lambda a: jnp.exp(-jnp.abs(a)),  # as the mass has it, so that XLA computes one exponential for both
     mass=_laplace_mass,
     bend=lambda a: (1 + a) * jnp.exp(-a),
     root_density=lambda a: jnp.exp(-0.5 * a),

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1, log1p, log1p_near
+from jaxloss.numerics.elementary import expm1, log1p
 from jaxloss.numerics.hyperbolic import tanh
 from jaxloss.numerics.logistic import log1mexp, miss, sigmoid, softplus
 from jaxloss.numerics.standard_times import Pair, negative, spread_odds
@@ -50,7 +50,7 @@ def logistic_before(z: Pair) -> jax.Array:
 def logistic_event(z: Pair) -> jax.Array:
     r"""$\log(1 + e^z) + \log(1 + e^{-z}) = |z| + 2 \log(1 + e^{-|z|})$, minus the log of the density of z."""
     size = jnp.abs(z[0])
-    return size + 2 * log1p_near(jnp.exp(-size))
+    return size + 2 * softplus(-size)
 
 
 @rule(logistic_event)

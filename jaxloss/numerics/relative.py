@@ -80,7 +80,11 @@ def _log_gap_slope(x: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def _is_flat(x: jax.Array, t: jax.Array) -> jax.Array:
-    return (x == jnp.inf) | ((x == -1) & (t == -1))
+    return (x == jnp.inf) | _both_least(x, t)
+
+
+def _both_least(x: jax.Array, t: jax.Array) -> jax.Array:
+    return (x == -1) & (t == -1)
 
 
 def _gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
@@ -120,7 +124,7 @@ def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
 def _log_gap_jvp(primals, tangents):
     x, t = primals
     gap = _log_gap(x, t)
-    flat, one, zero = (x == -1) & (t == -1), jnp.ones_like(x), jnp.zeros_like(x)
+    flat, one, zero = _both_least(x, t), jnp.ones_like(x), jnp.zeros_like(x)
     slope = lambda a: jnp.where(flat, zero, one) / jnp.where(flat, one, 1 + a)  # noqa: E731
     return gap, tangent(gap, (lambda: slope(x), tangents[0]), (lambda: -slope(t), tangents[1]))
 
