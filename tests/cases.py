@@ -490,10 +490,10 @@ def richest() -> list[Case]:
 
 
 def with_grid() -> list[Case]:
-    """The cases that know where they are hard; one of each loss's named variants, unless all are asked for."""
+    """The cases that know where they are hard; one of each loss, unless all are asked for."""
     found = {}
     for case in sorted((case for case in collect() if case.grid), key=lambda case: len(case.options)):
-        found[case if EVERY else _variant(case)] = case
+        found[case if EVERY else (case.fn, case.labels)] = case
     return list(found.values())
 
 
@@ -523,10 +523,10 @@ def each_plain_kind() -> list[Case]:
 def each_structure() -> list[Case]:
     """For what depends on how a loss is made of rows, but not on its formula: of losses of elements one of each kind.
 
-    Where all are asked for, each loss that is over more than one element; else one of each plain kind.
+    Where all are asked for, each loss that is over more than one element; else one of each plain kind of two arrays.
     """
     if not EVERY:
-        return each_plain_kind()
+        return [case for case in each_plain_kind() if len(case.arrays) == 2]
     known = kinds()
     return [case for case in richest() if case in known or not case.elementwise]
 

@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 from importlib.metadata import version
+from types import SimpleNamespace
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation is most of the time of these tests, and what they ask is rarely how good the machine code is: a test of
@@ -37,6 +38,7 @@ gc.set_threshold(500_000, 50, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+_PLAIN = SimpleNamespace(params={})
 _make_mesh = jax.make_mesh
 
 
@@ -52,6 +54,18 @@ jax.make_mesh = make_mesh
 
 def pytest_addoption(parser):
     parser.addoption("--every", action="store_true", help="sweep every program of every loss, not one of each loss")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What the sweeps ask of one loss comes together: each worker takes tests in a row, and traces a program once."""
+    places = {}
+
+    def place(item):
+        case = next((x for x in getattr(item, "callspec", _PLAIN).params.values() if isinstance(x, cases.Case)), None)
+        return -1 if case is None else places.setdefault((case.fn, case.id), len(places))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish():

@@ -1,7 +1,9 @@
 """Promise 1: value, gradient and second derivative agree with arbitrary precision on every case's hard points."""
 
 import functools
+import math
 import re
+from typing import Any
 
 import jax
 import mpmath as mp
@@ -15,20 +17,27 @@ from tests.compiling import jit, optimized
 HARD = cases.with_grid()
 MANY = 400
 """Of so many points of a grid, drawn, second derivatives are asked: their truth takes longest."""
+SOME = 120
+"""Of so many points, drawn, values and slopes are asked in the quick tier."""
 
 
 def points(case: Case) -> list[dict[str, np.ndarray]]:
-    """The grid in groups of equal shape; half of its points, drawn, unless all are asked for."""
-    samples, groups = list(zip(*case.grid(), strict=True)), {}
-    # Not every second one: of predictions times two targets that would be one of the targets.
-    some = np.random.default_rng(0).permutation(len(samples))[: -(-len(samples) // 2)]
-    for sample in samples if cases.EVERY else [samples[i] for i in sorted(some)]:
+    """The grid in groups of equal shape, by size. In the quick tier the middle one, or some of it, drawn."""
+    groups = {}
+    for sample in zip(*case.grid(), strict=True):
         groups.setdefault(tuple(np.shape(x) for x in sample), []).append(sample)
+    by_size = sorted(groups, key=lambda shapes: sum(map(math.prod, shapes)))
     found = []
-    for group in groups.values():
+    for group in [groups[shapes] for shapes in (by_size if cases.EVERY else [_middle(by_size)])]:
+        drawn = np.random.default_rng(0).permutation(len(group))[: None if cases.EVERY else SOME]
+        group = [group[i] for i in sorted(drawn)]
         columns = zip(case.arrays.items(), zip(*group, strict=True), strict=True)
         found.append({k: np.array(x, np.float32 if d.differentiable else np.int32) for (k, d), x in columns})
     return found
+
+
+def _middle(groups: list) -> Any:
+    return groups[len(groups) // 2]
 
 
 def limits(case: Case, what: str) -> dict[str, Limit]:
@@ -45,13 +54,15 @@ def direction(shape) -> np.ndarray:
 
 
 @functools.cache
-def _answers(index: int):
-    """What the library says, compiled: value, gradient, second derivative along a direction."""
-    case, wrt = HARD[index], list(limits(HARD[index], "gradient"))
+def _answers(case: Case):
+    """What the library says, compiled: value, gradient, and with `--every` second derivative along a direction."""
+    wrt = list(limits(case, "gradient"))
 
     def run(arrays):
         some = {k: arrays[k] for k in wrt}
         total = lambda some: case.loss({**arrays, **some}).sum()
+        if not cases.EVERY:
+            return case.loss(arrays), jax.grad(total)(some), None
         along = {k: direction(x.shape) for k, x in some.items()}
         gradient, curvature = jax.jvp(jax.grad(total), (some,), (along,))
         return case.loss(arrays), gradient, curvature
@@ -60,22 +71,19 @@ def _answers(index: int):
 
 
 @functools.cache
-def _answers_alone(index: int):
-    """Value and slope by the array that is an argument of the program, in which all others are constants.
+def _answers_alone(case: Case):
+    """Value and slope of the middle group by the array that is an argument, while all others are constants.
 
     What is computed of constants alone is constant too, and XLA adds and multiplies constants before anything else.
     """
-    case, answers = HARD[index], []
-    wrt = list(limits(case, "gradient"))
-    for arrays in points(case):
+    arrays = _middle(points(case))
 
-        def run(name, x, arrays=arrays):
-            loss = lambda x: case.loss({**arrays, name: x})
-            return loss(x), jax.grad(lambda x: loss(x).sum())(x)
+    def run(name, x):
+        loss = lambda x: case.loss({**arrays, name: x})
+        return loss(x), jax.grad(lambda x: loss(x).sum())(x)
 
-        asked = wrt if cases.EVERY else wrt[:1]
-        answers.append({k: jax.tree.map(np.asarray, jit(functools.partial(run, k))(arrays[k])) for k in asked})
-    return answers
+    wrt = limits(case, "gradient")
+    return {k: jax.tree.map(np.asarray, jit(functools.partial(run, k))(arrays[k])) for k in wrt}
 
 
 def exact(x) -> mp.mpf | list:
@@ -96,16 +104,18 @@ def _check(limit: Limit, got, truth, unit, where, worst):
             worst[kind] = (error, where, got, mp.nstr(truth, 12))
 
 
-@pytest.mark.parametrize("what", ["value", "gradient", "second"])
-@pytest.mark.parametrize("index", range(len(HARD)), ids=lambda i: HARD[i].id)
-def test_float32(index, what):
-    case, worst = HARD[index], {}
+# Second derivatives of the quick tier are in test_derivatives.py.
+@pytest.mark.parametrize("what", ["value", "gradient", "second"] if cases.EVERY else ["value", "gradient"])
+@pytest.mark.parametrize("case", HARD, ids=lambda case: case.id)
+def test_float32(case, what):
+    worst = {}
     mp.mp.dps = ulp.DIGITS
     options = case.given()
     wrt = list(limits(case, "gradient"))
-    for group, (arrays, compiled) in enumerate(zip(points(case), _answers(index), strict=True)):
-        values, gradients, curvatures = compiled
-        alone = {} if what == "second" else _answers_alone(index)[group]
+    groups = points(case)
+    for arrays, (values, gradients, curvatures) in zip(groups, _answers(case), strict=True):
+        asked_alone = cases.EVERY and what != "second" and arrays is _middle(groups)
+        alone = _answers_alone(case) if asked_alone else {}
         drawn = np.random.default_rng(1).permutation(len(values))
         for i in drawn[:MANY] if what == "second" else drawn:
             sample = {k: exact(x[i]) for k, x in arrays.items()}
@@ -153,7 +163,7 @@ def _program(f, *args):
 
 
 # Both are widened by the same function, so bfloat16 is asked of a case of each kind of inputs.
-HALVES = [(case, "float16") for case in cases.each()] + [(case, "bfloat16") for case in cases.kinds() if cases.EVERY]
+HALVES = [(case, "float16") for case in cases.richest()] + [(case, "bfloat16") for case in cases.kinds() if cases.EVERY]
 
 
 @pytest.mark.parametrize(("case", "dtype"), HALVES, ids=lambda x: getattr(x, "id", x))

@@ -25,7 +25,7 @@ def _every(found):
 
 each_loss = _every(cases.each())
 # What is sent over a named axis are a numerator and a denominator, whatever the loss and however many arrays it takes.
-OVER_A_NAMED_AXIS = [case for case in cases.each_structure() if cases.EVERY or len(case.arrays) == 2]
+OVER_A_NAMED_AXIS = cases.each_structure()
 OF_A_KIND = {case.fn for case in cases.kinds()}
 RICHEST = {(case.fn, case.id) for case in cases.richest()}
 Inputs = dict[str, np.ndarray]
@@ -168,7 +168,7 @@ def test_the_mean_under_pmap_is_the_global_one(case):
 
 
 def _ways(case: Case, inputs):
-    """Each array sharded in its own way, or not at all."""
+    """Each array sharded in its own way, or not at all: all ways of a loss's richest program, with `--every`."""
     ways = {"over the batch": _specs(case, inputs, ("data", "model"))}
     cut = any("c" in domain.axes for domain in case.arrays.values())
     if cut:
@@ -184,9 +184,12 @@ def _ways(case: Case, inputs):
                 rest = list(full)
                 rest[i] = {**rest[i], name: P()}
                 ways[f"all but {name}"] = tuple(rest)
-    if cases.EVERY:
+    if cases.EVERY and (case.fn, case.id) in RICHEST:
         return ways
     own = _own_ways(case)
+    cut_most = [way for way in ways if way.startswith("over")][-1]
+    if case.fn not in OF_A_KIND and not cases.EVERY:
+        return {way: ways[way] for way in (cut_most, own[0])}
     asked = lambda way: way.startswith("over") or way in own or (case.fn in OF_A_KIND and way.endswith(" alone"))
     return {way: specs for way, specs in ways.items() if asked(way)}
 

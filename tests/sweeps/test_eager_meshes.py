@@ -1,4 +1,4 @@
-"""Eager gradients of arrays on explicit meshes, of every loss with `--every`, else of one of each plain kind of inputs.
+"""Eager gradients of arrays on explicit meshes, of every loss with `--every`, else of a few.
 
 Operation by operation a derivative rule has concrete arrays where `jit` has tracers, and JAX gives what is made from
 them, a constant of their shape, another sharding. Two devices show it as eight do.
@@ -17,7 +17,7 @@ from tests.compiling import jit
 # Two devices take an even number of classes.
 every_loss = [
     case.sized(c=4 if case.least_classes <= 4 else 6, d=4)
-    for case in (cases.richest() if cases.EVERY else cases.each_plain_kind())
+    for case in (cases.richest() if cases.EVERY else cases.each_structure())
 ]
 
 

@@ -79,7 +79,8 @@ def test_masks_that_do_not_fit(case):
         _refused(ValueError, case, ["where", str(shape)], arrays, where=np.ones(shape, bool))
 
 
-@one_of_each
+# The base class holds them against the losses.
+@pytest.mark.parametrize("case", cases.each_kind(), ids=lambda case: case.id)
 def test_weights_that_do_not_fit(case):
     arrays = case.draw()
     for shape in ((3,), (1, cases.BATCH), (*arrays[case.predictions].shape, 2)):
@@ -205,9 +206,10 @@ def test_a_value_outside_the_domain_is_nan_in_its_element_alone(case):
 
 @each_loss
 def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
-    """For function and form; where they are masked they are none."""
+    """For the form, and for the function of each kind of inputs; where they are masked they are none."""
     options, form = {**case.given(), **case.call}, jaxloss.checked(case.make(reduction="none"))
     function = jaxloss.checked(case.fn)
+    also_function = case in cases.each_kind()
     every = np.ones(cases.BATCH, bool)
     others = np.arange(cases.BATCH) != SPOILED
 
@@ -215,7 +217,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
     def run(arrays, where):
         of_function = checkify.checkify(lambda arrays: function(**case.arguments(arrays), **options))
         of_form = checkify.checkify(lambda arrays: case.reduced(form, arrays, where=where))
-        return of_function(arrays), of_form(arrays)
+        return *([of_function(arrays)] if also_function else []), of_form(arrays)
 
     for name, value, _ in _outside(case):
         arrays = _spoiled(case, name, value)
@@ -223,7 +225,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
             assert error.get() is not None, (name, value)
             assert case.fn.__name__ in error.get(), (name, value)
             assert "must" in error.get(), (name, value)
-        _, (error, losses) = run(arrays, others)
+        *_, (error, losses) = run(arrays, others)
         assert error.get() is None, (name, value)
         assert not np.any(losses[SPOILED])
     for error, _ in run(_spoiled(case, case.predictions, np.nan), every):

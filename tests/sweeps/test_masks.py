@@ -15,14 +15,19 @@ from tests.sweeps.programs import losses_and_slopes
 BATCH = (6, 4)
 each_loss = pytest.mark.parametrize("case", cases.each(), ids=lambda case: case.id)
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
-OF_A_KIND = {case.fn for case in cases.each_kind()}
 KINDS = cases.kinds()
+OF_A_KIND = {case.fn for case in KINDS}
+TWICE = cases.richest() if cases.EVERY else KINDS
+"""Those that are differentiated twice."""
 ABSENT = 2
 """The class that the mask of classes leaves out of every row."""
 
 
 def _masks(case: Case) -> dict[str, np.ndarray]:
-    """A mask of every shape that fits, each with a whole sample left out and another kept."""
+    """A mask of every shape that fits, each with a whole sample left out and another kept.
+
+    A mask of elements leaves out whole losses too, so in the quick tier it alone is asked of what is of no new kind.
+    """
     rng = np.random.default_rng(3)
     losses = rng.uniform(size=BATCH) < 0.6
     losses[0], losses[1] = True, False
@@ -33,6 +38,8 @@ def _masks(case: Case) -> dict[str, np.ndarray]:
         elements = rng.uniform(size=case.arrays[case.predictions].shape(BATCH, cases.SIZES | case.sizes)) < 0.7
         elements[0], elements[1] = True, False
         masks["elements"] = elements & (np.arange(elements.shape[-1]) != ABSENT)
+        if not cases.EVERY and case not in KINDS:
+            del masks["losses"]
     return masks
 
 
@@ -68,12 +75,11 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
     masks, rng = _masks(case), np.random.default_rng(4)
     arrays, numbers = case.draw(seed=5, batch=BATCH), case.numeric()
     weights = rng.uniform(0.5, 2, BATCH).astype(np.float32)
-    # A mask of elements leaves out whole losses too, so in the quick tier it alone is differentiated twice.
-    order = "reverse" if cases.EVERY or "elements" not in masks else None
+    order = {"losses": "reverse", "samples": "forward", "elements": "forward"} if case in TWICE else {}
 
     @jit
     def run(inputs):
-        return {what: _seen(case, order if what == "losses" else "forward", *inputs[what]) for what in masks}
+        return {what: _seen(case, order.get(what), *inputs[what]) for what in masks}
 
     def planted(in_arrays, in_options, in_weights):
         """Other values wherever the mask leaves out; the weights are per loss, so elements of a row have none."""
@@ -120,8 +126,8 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
 def test_padding_may_be_masked_after_the_loss(case):
     """The habit of most JAX code. What is outside of the domain is nan there, and its slopes 0 in every array.
 
-    The quick tier asks each kind of inputs for second derivatives and for the masks themselves, and every loss under
-    the cotangents of such masks, which are 0 where they leave out.
+    Each kind of inputs is asked for second derivatives and for the masks themselves, and every loss under the
+    cotangents of such masks, which are 0 where they leave out.
     """
     bad = [(k, v) for k in case.batched if not case.arrays[k].tolerated for v in case.arrays[k].outside]
     if not bad:

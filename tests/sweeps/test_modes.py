@@ -13,12 +13,14 @@ import jaxloss
 from tests import cases, ulp
 from tests.cases import Case
 from tests.compiling import jit
+from tests.sweeps.programs import losses_and_slopes
 from tests.sweeps.test_accuracy import exact
 
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 OF_A_KIND = {case.fn for case in cases.each_kind()}
-# What is slow, as operations one by one are, is asked of a case of each plain kind in the quick tier.
-plain_one_of_a_kind = pytest.mark.parametrize("case", cases.each_plain_kind(), ids=lambda case: case.id)
+# What is slow, as operations one by one are, is asked of a few cases in the quick tier.
+SLOW = cases.richest() if cases.EVERY else cases.each_structure()
+each_if_slow = pytest.mark.parametrize("case", SLOW, ids=lambda case: case.id)
 
 
 def _call(case: Case):
@@ -55,8 +57,8 @@ def _at_valid_ends(case: Case):
     return arrays
 
 
-# The eager values of every loss are in test_python_numbers_and_lists_are_arrays.
-@plain_one_of_a_kind
+# Eager slopes of every loss are in test_no_nan_is_made_on_the_way, and in test_eager_meshes.py with their truth.
+@pytest.mark.parametrize("case", cases.each_structure(), ids=lambda case: case.id)
 def test_eager_compiled_and_without_jit(case):
     case = case.sized(t=4, s=1)  # without `jit` each frame is a step of Python's
     arrays = _on_device(case.draw(seed=41))
@@ -76,7 +78,7 @@ def test_eager_compiled_and_without_jit(case):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * scale, err_msg=way)
 
 
-@plain_one_of_a_kind
+@each_if_slow
 def test_no_nan_is_made_on_the_way(case):
     """Under `jax_debug_nans` a user is shown their own line: valid input raises nowhere, eagerly nor compiled."""
     ordinary, hard = case.draw(seed=43), _at_valid_ends(case)
@@ -138,7 +140,7 @@ def _compilations():
         logger.level, logger.propagate = level, spread
 
 
-@plain_one_of_a_kind
+@each_if_slow
 def test_a_second_eager_call_compiles_nothing(case):
     arrays = _on_device(case.draw(seed=44))
     losses, gradient = _call(case)
@@ -166,7 +168,8 @@ def test_float64_stays_and_is_as_exact(case):
     In the quick tier every loss is asked whether float32 stays float32 there, and each kind for the same answers.
     """
     arrays, numeric = case.draw(seed=45), case.numeric()
-    narrow = np.asarray(jit(case.loss)(arrays, numeric)) if case.fn in OF_A_KIND else None
+    ones = np.ones(cases.BATCH, np.float32)
+    narrow = np.asarray(losses_and_slopes(case)(arrays, numeric, ones)[0]) if case.fn in OF_A_KIND else None
     with jax.enable_x64(True):
         wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
         options = {k: np.float64(v) for k, v in numeric.items()}
@@ -201,10 +204,18 @@ def _check_float64(case, wide, options, losses):
 
 @one_of_each
 def test_python_numbers_and_lists_are_arrays(case):
-    """What a notebook has at hand: lists, NumPy's scalars, integers for targets."""
+    """What a notebook has at hand: lists, NumPy's scalars, integers for targets.
+
+    In the quick tier every loss takes them, and of each kind of inputs the eager answers are looked at.
+    """
     arrays = case.draw(seed=46)
     as_lists = {k: x.tolist() for k, x in arrays.items()}
-    expected = jit(case.loss)(arrays)
-    np.testing.assert_allclose(case.loss(as_lists), expected, rtol=1e-5)
-    mean = np.asarray(expected).sum() / case.counts(arrays).sum()
-    np.testing.assert_allclose(case.reduced(case.make(), as_lists), mean, rtol=1e-5)
+    run = lambda: (case.loss(as_lists), case.reduced(case.make(), as_lists))
+    if case.fn not in OF_A_KIND:
+        losses, mean = jax.eval_shape(run)
+        assert (losses.dtype, mean.dtype, mean.shape) == (np.float32, np.float32, ())
+        return
+    losses, mean = run()
+    expected, _ = losses_and_slopes(case)(arrays, case.numeric(), np.ones(cases.BATCH, np.float32))
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    np.testing.assert_allclose(mean, np.asarray(expected).sum() / case.counts(arrays).sum(), rtol=1e-5)

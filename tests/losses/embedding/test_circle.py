@@ -76,20 +76,22 @@ def _batch(seed, n=9):
 
 def test_a_batch_is_its_own_reference_and_no_embedding_a_positive_of_itself():
     x, labels = _batch(0)
-    losses = jaxloss.circle_loss(x, labels)
+    loss = jit(jaxloss.circle_loss)
+    losses = loss(x, labels)
     for i in range(len(x)):
         others = np.arange(len(x)) != i
-        alone = jaxloss.circle_loss(x[i], labels[i], reference_embeddings=x[others], reference_labels=labels[others])
+        alone = loss(x[i], labels[i], reference_embeddings=x[others], reference_labels=labels[others])
         np.testing.assert_allclose(losses[i], alone, rtol=1e-5)
 
 
 def test_an_anchor_without_a_positive_or_without_a_negative_does_not_count():
     x, _ = _batch(1, 4)
     lonely = np.int32([0, 0, 0, 1])
-    losses = jaxloss.circle_loss(x, lonely, gamma=4.0)
+    both = lambda x, labels: (jaxloss.circle_loss(x, labels, gamma=4.0), jaxloss.CircleLoss(gamma=4.0)(x, labels))
+    losses, mean = jit(both)(x, lonely)
     assert losses[3] == 0
-    np.testing.assert_allclose(jaxloss.CircleLoss(gamma=4.0)(x, lonely), losses[:3].mean(), rtol=1e-6)
-    value, slope = jax.value_and_grad(lambda x: jaxloss.CircleLoss()(x, np.zeros(4, np.int32)))(x)
+    np.testing.assert_allclose(mean, losses[:3].mean(), rtol=1e-6)
+    value, slope = jit(jax.value_and_grad(lambda x: jaxloss.CircleLoss()(x, np.zeros(4, np.int32))))(x)
     assert value == 0
     assert not slope.any()
 
@@ -97,8 +99,9 @@ def test_an_anchor_without_a_positive_or_without_a_negative_does_not_count():
 def test_masked_embeddings_are_neither_anchors_nor_references():
     x, labels = _batch(2)
     where = np.arange(9) % 4 != 1
-    losses = jaxloss.circle_loss(np.where(where[:, None], x, np.nan), labels, where=where)
-    np.testing.assert_allclose(losses[where], jaxloss.circle_loss(x[where], labels[where]), rtol=1e-6)
+    loss = jit(jaxloss.circle_loss)
+    losses = loss(np.where(where[:, None], x, np.nan), labels, where=where)
+    np.testing.assert_allclose(losses[where], loss(x[where], labels[where]), rtol=1e-6)
     assert not losses[~where].any()
 
 
