@@ -208,7 +208,7 @@ LIMITS: dict[str, tuple[float, float]] = {
             *("squared_error", "l2_loss", "absolute_error", "huber_loss", "log_cosh", "poisson_nll"),
             *("poisson_nll stirling", "poisson_nll rate", "sigmoid_binary_cross_entropy", "binary_cross_entropy"),
             *("smooth_l1_loss", "hinge_loss", "squared_hinge_loss", "perceptron_loss", "soft_margin_loss"),
-            "squared_log_error",
+            *("squared_log_error", "gamma_nll", "inverse_gaussian_nll", "binomial_deviance", "von_mises_nll"),
         ],
         (1.01, 1.01),
     ),

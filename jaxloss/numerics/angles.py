@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import again
 from jaxloss.numerics.elementary import polynomial, two_sum
 
 _HALF_PI = Fraction(0x1921FB54442D18469898CC51701B839A252049C1114CF98E804177D4C762, 1 << 236)
@@ -71,8 +72,9 @@ def versine(x: jax.Array, t: jax.Array) -> jax.Array:
 
 @rule(versine)
 def _versine_jvp(primals, tangents):
-    value = versine(*primals)
-    return value, tangent(value, (lambda: sine(*primals), tangents[0]), (lambda: -sine(*primals), tangents[1]))
+    (x, t), value = primals, versine(*primals)
+    slope = lambda: sine(x, again(t, x))  # noqa: E731
+    return value, tangent(value, (slope, tangents[0]), (lambda: -slope(), tangents[1]))
 
 
 @jax.custom_jvp

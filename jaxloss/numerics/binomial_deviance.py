@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._storing import again
 from jaxloss.numerics.elementary import (
     atanh_tail,
     expm1,
@@ -84,7 +85,7 @@ def _part(k: jax.Array, e: jax.Array, n: jax.Array, x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _excess(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
-    return _excess_of(x, y, n)
+    return _excess_of(x, again(y, x), n)
 
 
 @rule(_excess)

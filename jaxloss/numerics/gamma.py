@@ -15,7 +15,7 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._storing import stored
+from jaxloss.numerics._storing import again, stored
 from jaxloss.numerics.elementary import atanh_tail, minus_log
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import largest
@@ -79,7 +79,7 @@ def _gamma_nll_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _mean_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> jax.Array:
     r"""$-k r$ in the logarithm of the mean, $-k r / m$ in the mean."""
-    r, inverse = _relative_error(mean, t, log_input)
+    r, inverse = _relative_error(mean, again(t, mean), log_input)
     return -(k * r) if log_input else -(k * r) * inverse
 
 

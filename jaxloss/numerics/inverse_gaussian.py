@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._storing import as_minimum, stored
+from jaxloss.numerics._storing import again, as_minimum, stored
 from jaxloss.numerics.elementary import exp_tail, minus_log
 from jaxloss.numerics.guarded import largest
 
@@ -58,7 +58,7 @@ def _inverse_gaussian_nll_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _mean_slope(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool) -> jax.Array:
     r"""$-\lambda r / m$ in the logarithm of the mean, $-\lambda r / m^2$ in the mean."""
-    _, r, inverse = _relative_error(mean, t, log_input)
+    _, r, inverse = _relative_error(mean, again(t, mean), log_input)
     slope = -(r * inverse) * shape
     return slope if log_input else slope * inverse
 

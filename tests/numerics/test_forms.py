@@ -81,6 +81,7 @@ EXAMPLES = {
     "of_rows": lambda rng, n: ((_sums(rng),), (lambda a, b: (a * b, jnp.exp(a)), -1)),
     "as_minimum": lambda rng, n: ((_normal(rng, 5, n),), (1e4,)),
     "stored": lambda rng, n: ((_normal(rng, 5, n),), ()),
+    "again": lambda rng, n: ((_normal(rng, 5, n), _normal(rng, 5, n)), ()),
     "below_top": lambda rng, n: ((x := _logits(rng, n), _base(x)), (2,)),
     "exponentials": lambda rng, n: ((_logits(rng, n),), (-1,)),
     "unselected_slope_of_logs": lambda rng, n: ((_logits(rng, n), _normal(rng, 5, n)), (-1,)),
