@@ -491,9 +491,14 @@ def richest() -> list[Case]:
 
 def with_grid() -> list[Case]:
     """The cases that know where they are hard; one of each loss, unless all are asked for."""
+    return [case for case in collect() if case.grid] if EVERY else richest_with_grid()
+
+
+def richest_with_grid() -> list[Case]:
+    """Of each loss the case with the most options that knows where it is hard."""
     found = {}
     for case in sorted((case for case in collect() if case.grid), key=lambda case: len(case.options)):
-        found[case if EVERY else (case.fn, case.labels)] = case
+        found[case.fn, case.labels] = case
     return list(found.values())
 
 
@@ -503,10 +508,15 @@ def each() -> list[Case]:
 
 
 def kinds() -> list[Case]:
-    """A case of each kind of inputs: for what does not depend on the loss."""
+    """A case of each kind of inputs, and of losses that count: for what does not depend on the loss.
+
+    Of losses of elements, more than three arrays are as three: the longest programs have the most of them.
+    """
     found = {}
     for case in richest():
-        found.setdefault(tuple((d.axes, d.differentiable) for d in case.arrays.values()), case)
+        inputs = tuple((d.axes, d.differentiable) for d in case.arrays.values())
+        inputs = inputs[:3] if case.elementwise else inputs
+        found.setdefault((inputs, case.counted is not None, "ignore_index" in case.options), case)
     return list(found.values())
 
 
@@ -521,14 +531,11 @@ def each_plain_kind() -> list[Case]:
 
 
 def each_structure() -> list[Case]:
-    """For what depends on how a loss is made of rows, but not on its formula: of losses of elements one of each kind.
+    """For what depends on how a loss is made of rows, and on how many of them count, but not on its formula.
 
-    Where all are asked for, each loss that is over more than one element; else one of each plain kind of two arrays.
+    Where all are asked for, one of each kind; else one of each plain kind of two arrays.
     """
-    if not EVERY:
-        return [case for case in each_plain_kind() if len(case.arrays) == 2]
-    known = kinds()
-    return [case for case in richest() if case in known or not case.elementwise]
+    return kinds() if EVERY else [case for case in each_plain_kind() if len(case.arrays) == 2]
 
 
 def options_of(fn: Callable[..., Any]) -> list[str]:

@@ -13,7 +13,7 @@ def some(quick: int, every: int, **more) -> settings:
     return settings(deadline=None, max_examples=calls, database=None, derandomize=True, **more)
 
 
-few = some(3, 8)
+few = some(3, 5)
 NOT_SHRUNK = {"phases": [Phase.generate]}  # to shrink a call compiles it some hundred times
 
 

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(missing("keras"), reason="Keras is not installed"),
     pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning"),
 ]
-few = some(2, 8, **NOT_SHRUNK)
+few = some(2, 5, **NOT_SHRUNK)
 NUMERIC = {
     "alpha": [0.1, 0.25, 0.9],
     "beta": [0.2, 0.5, 1.5],

@@ -15,20 +15,22 @@ from tests.cases import Case, Limit
 from tests.compiling import jit, optimized
 
 HARD = cases.with_grid()
-MANY = 400
+THOROUGH = cases.richest_with_grid() if cases.EVERY else []
+"""Those that are asked at every size, and with one array as the argument and all others constant."""
+MANY = 150
 """Of so many points of a grid, drawn, second derivatives are asked: their truth takes longest."""
 SOME = 120
 """Of so many points, drawn, values and slopes are asked in the quick tier."""
 
 
 def points(case: Case) -> list[dict[str, np.ndarray]]:
-    """The grid in groups of equal shape, by size. In the quick tier the middle one, or some of it, drawn."""
+    """The grid in groups of equal shape, by size, or the middle one; in the quick tier some of that, drawn."""
     groups = {}
     for sample in zip(*case.grid(), strict=True):
         groups.setdefault(tuple(np.shape(x) for x in sample), []).append(sample)
     by_size = sorted(groups, key=lambda shapes: sum(map(math.prod, shapes)))
     found = []
-    for group in [groups[shapes] for shapes in (by_size if cases.EVERY else [_middle(by_size)])]:
+    for group in [groups[shapes] for shapes in (by_size if case in THOROUGH else [_middle(by_size)])]:
         drawn = np.random.default_rng(0).permutation(len(group))[: None if cases.EVERY else SOME]
         group = [group[i] for i in sorted(drawn)]
         columns = zip(case.arrays.items(), zip(*group, strict=True), strict=True)
@@ -114,7 +116,7 @@ def test_float32(case, what):
     wrt = list(limits(case, "gradient"))
     groups = points(case)
     for arrays, (values, gradients, curvatures) in zip(groups, _answers(case), strict=True):
-        asked_alone = cases.EVERY and what != "second" and arrays is _middle(groups)
+        asked_alone = case in THOROUGH and what != "second" and arrays is _middle(groups)
         alone = _answers_alone(case) if asked_alone else {}
         drawn = np.random.default_rng(1).permutation(len(values))
         for i in drawn[:MANY] if what == "second" else drawn:

@@ -77,7 +77,8 @@ def _truth(case: Case, arrays, options):
 @pytest.mark.parametrize("classes", SIZES if cases.EVERY else (1, 50257))
 @each_loss
 def test_values_and_gradients_are_those_of_float64(case, classes):
-    if classes < case.least_classes:
+    """Each loss at every size, its other programs at the sizes at which sums lose digits."""
+    if classes < case.least_classes or (classes < 1000 and case not in cases.richest()):
         return
     case, ulps = case.sized(c=classes), 8 * max(1, math.log2(classes))
 

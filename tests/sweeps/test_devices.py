@@ -27,6 +27,7 @@ each_loss = _every(cases.each())
 # What is sent over a named axis are a numerator and a denominator, whatever the loss and however many arrays it takes.
 OVER_A_NAMED_AXIS = cases.each_structure()
 OF_A_KIND = {case.fn for case in cases.kinds()}
+FEW = {case.fn for case in cases.each_structure()}
 RICHEST = {(case.fn, case.id) for case in cases.richest()}
 Inputs = dict[str, np.ndarray]
 
@@ -168,7 +169,11 @@ def test_the_mean_under_pmap_is_the_global_one(case):
 
 
 def _ways(case: Case, inputs):
-    """Each array sharded in its own way, or not at all: all ways of a loss's richest program, with `--every`."""
+    """Each array sharded in its own way, or not at all.
+
+    With `--every` all ways of each loss's richest program, else most of them of one program of each kind of inputs; of
+    other programs two.
+    """
     ways = {"over the batch": _specs(case, inputs, ("data", "model"))}
     cut = any("c" in domain.axes for domain in case.arrays.values())
     if cut:
@@ -188,10 +193,9 @@ def _ways(case: Case, inputs):
         return ways
     own = _own_ways(case)
     cut_most = [way for way in ways if way.startswith("over")][-1]
-    if case.fn not in OF_A_KIND and not cases.EVERY:
+    if case.fn not in OF_A_KIND:
         return {way: ways[way] for way in (cut_most, own[0])}
-    asked = lambda way: way.startswith("over") or way in own or (case.fn in OF_A_KIND and way.endswith(" alone"))
-    return {way: specs for way, specs in ways.items() if asked(way)}
+    return {way: specs for way, specs in ways.items() if way in own or way.startswith("over") or way.endswith("alone")}
 
 
 def _own_ways(case: Case):
@@ -201,19 +205,17 @@ def _own_ways(case: Case):
 def _executed(case: Case, ways, kind):
     """Those that are compiled and executed too: what is sent between devices is XLA's to know, whatever the loss.
 
-    In the quick tier one way of a case of each plain kind of inputs; with `--every` all ways of a case of each kind,
-    and a few of each loss over a row, whose sums over shards are its own.
+    In the quick tier one way of a few cases; with `--every` all ways of a case of each plain kind, and those over the
+    batch and the classes of the other kinds and of each loss over a row, whose sums over shards are its own.
     """
     over = {way: specs for way, specs in ways.items() if way.startswith("over")}
     if not cases.EVERY:
-        return dict(list(over.items())[-1:]) if case.fn in OF_A_KIND and case.plain else {}
+        return dict(list(over.items())[-1:]) if case.fn in FEW else {}
     if (case.fn, case.id) not in RICHEST:
         return {}
-    if case.fn in OF_A_KIND and (not case.elementwise or len(case.arrays) <= 3):
-        return ways if kind == AxisType.Explicit else over
-    if kind == AxisType.Explicit or case.elementwise:
-        return {}
-    return over | {way: ways[way] for way in _own_ways(case)}
+    if case.fn in OF_A_KIND:
+        return ways if kind == AxisType.Explicit and case.plain else over
+    return {} if kind == AxisType.Explicit or case.elementwise else over
 
 
 @each_loss

@@ -17,7 +17,7 @@ from tests.torch.rows import ROWS
 
 # Of the mean of the terms of a divergence, from either library.
 pytestmark = pytest.mark.filterwarnings("ignore:.*'mean' divides:UserWarning")
-few = some(4, 8, **NOT_SHRUNK)
+few = some(3, 5, **NOT_SHRUNK)
 
 DTYPES = st.sampled_from(["float32", "float64"])
 
