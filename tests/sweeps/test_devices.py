@@ -191,15 +191,11 @@ def _ways(case: Case, inputs):
                 ways[f"all but {name}"] = tuple(rest)
     if cases.EVERY and (case.fn, case.id) in RICHEST:
         return ways
-    own = _own_ways(case)
+    own = f"{case.predictions} alone", f"all but {case.predictions}"
     cut_most = [way for way in ways if way.startswith("over")][-1]
     if case.fn not in OF_A_KIND:
         return {way: ways[way] for way in (cut_most, own[0])}
     return {way: specs for way, specs in ways.items() if way in own or way.startswith("over") or way.endswith("alone")}
-
-
-def _own_ways(case: Case):
-    return f"{case.predictions} alone", f"all but {case.predictions}"
 
 
 def _executed(case: Case, ways, kind):
