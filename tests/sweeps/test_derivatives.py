@@ -52,12 +52,14 @@ def _slopes(case: Case, smooth: Inputs, fixed: Inputs, along: Inputs, cotangent)
 
     def of_one(smooth, fixed, along, cotangent):
         step = jax.value_and_grad(lambda smooth: cotangent * loss(smooth, fixed))
-        (value, gradient), linear = jax.linearize(step, smooth)
-        forward, curvature = linear(along)
-        found = {"value": value, "gradient": gradient, "forward": forward, "forward over reverse": curvature}
+        back = {}
         if case in BACKWARDS:
-            (found["reverse over reverse"],) = jax.linear_transpose(linear, smooth)((jnp.zeros_like(value), along))
-        return found
+            (value, gradient), linear = jax.linearize(step, smooth)
+            forward, curvature = linear(along)
+            (back["reverse over reverse"],) = jax.linear_transpose(linear, smooth)((jnp.zeros_like(value), along))
+        else:
+            (value, gradient), (forward, curvature) = jax.jvp(step, (smooth,), (along,))
+        return {"value": value, "gradient": gradient, "forward": forward, "forward over reverse": curvature, **back}
 
     return jax.vmap(of_one)(smooth, fixed, along, cotangent)
 

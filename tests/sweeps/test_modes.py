@@ -174,14 +174,16 @@ def test_float64_stays_and_is_as_exact(case):
         wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
         options = {k: np.float64(v) for k, v in numeric.items()}
 
-        def slope(wide, options):
-            smooth = {k: wide[k] for k in case.differentiable} | options
-            return jax.grad(lambda smooth: case.loss(*case.parted(smooth, wide)).sum())(smooth)
+        def step(wide, options):
+            def mean(smooth):
+                own, traced = case.parted(smooth, wide)
+                return case.reduced(case.make(traced), own)
+
+            return jax.value_and_grad(mean)({k: wide[k] for k in case.differentiable} | options)
 
         losses = jit(case.loss)(wide, options)
-        mean = jax.eval_shape(lambda wide: case.reduced(case.make(), wide), wide)
         # A slope of another type is seen by tracing; how exact it is, is asked in float32 in test_derivatives.py.
-        slopes = jax.eval_shape(slope, wide, options)
+        mean, slopes = jax.eval_shape(step, wide, options)
         assert losses.dtype == mean.dtype == np.float64
         assert all(slope.dtype == np.float64 for slope in slopes.values())
         again = jax.eval_shape(case.loss, arrays, numeric) if narrow is None else jit(case.loss)(arrays, numeric)
