@@ -212,7 +212,7 @@ LIMITS: dict[str, tuple[float, float]] = {
         ],
         (1.01, 1.01),
     ),
-    "weibull_nll": (3.01, 1.01),
+    "weibull_nll": (4.01, 1.01),
     **dict.fromkeys(["log_normal_nll", "log_logistic_nll"], (2.68, 1.01)),
 }
 """How many floors value and gradient, and the value alone, may move, by the name of the row or its name and shape.
