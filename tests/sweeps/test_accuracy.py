@@ -16,7 +16,7 @@ from tests.compiling import jit, optimized
 
 HARD = cases.with_grid()
 THOROUGH = cases.richest_with_grid() if cases.EVERY else []
-"""Those that are asked at every size, and with one array as the argument and all others constant."""
+"""Those that are asked at every size, for second derivatives, and with all arrays but one constant."""
 MANY = 150
 """Of so many points of a grid, drawn, second derivatives are asked: their truth takes longest."""
 SOME = 120
@@ -57,13 +57,13 @@ def direction(shape) -> np.ndarray:
 
 @functools.cache
 def _answers(case: Case):
-    """What the library says, compiled: value, gradient, and with `--every` second derivative along a direction."""
+    """What the library says, compiled: value, gradient, and of some the second derivative along a direction."""
     wrt = list(limits(case, "gradient"))
 
     def run(arrays):
         some = {k: arrays[k] for k in wrt}
         total = lambda some: case.loss({**arrays, **some}).sum()
-        if not cases.EVERY:
+        if case not in THOROUGH:
             return case.loss(arrays), jax.grad(total)(some), None
         along = {k: direction(x.shape) for k, x in some.items()}
         gradient, curvature = jax.jvp(jax.grad(total), (some,), (along,))
@@ -106,9 +106,11 @@ def _check(limit: Limit, got, truth, unit, where, worst):
             worst[kind] = (error, where, got, mp.nstr(truth, 12))
 
 
-# Second derivatives of the quick tier are in test_derivatives.py.
-@pytest.mark.parametrize("what", ["value", "gradient", "second"] if cases.EVERY else ["value", "gradient"])
-@pytest.mark.parametrize("case", HARD, ids=lambda case: case.id)
+# Second derivatives of all others are in test_derivatives.py.
+ASKED = [(case, what) for what in ("value", "gradient", "second") for case in (THOROUGH if what == "second" else HARD)]
+
+
+@pytest.mark.parametrize(("case", "what"), ASKED, ids=lambda x: getattr(x, "id", x))
 def test_float32(case, what):
     worst = {}
     mp.mp.dps = ulp.DIGITS
