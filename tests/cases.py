@@ -467,20 +467,6 @@ def programs() -> list[Case]:
     return list(found.values())
 
 
-def extremes() -> list[Case]:
-    """Of each loss and each of its named variants, the program with the fewest options and the one with the most."""
-    found = {}
-    for case in sorted(programs(), key=lambda case: len(case.options)):
-        found.setdefault(_variant(case), []).append(case)
-    return [case for group in found.values() for case in (group[:1] + group[1:][-1:])]
-
-
-def _variant(case: Case) -> Any:
-    """A loss, or one of its named variants, or of the sets of arrays that it takes."""
-    named = frozenset((k, v) for k, v in case.options.items() if isinstance(v, str | bool))
-    return case.fn, case.labels, tuple(case.arrays), named
-
-
 def richest() -> list[Case]:
     """Of each loss the program with the most options."""
     found = {}
@@ -536,6 +522,11 @@ def each_structure() -> list[Case]:
     Where all are asked for, one of each kind; else one of each plain kind of two arrays.
     """
     return kinds() if EVERY else [case for case in each_plain_kind() if len(case.arrays) == 2]
+
+
+def each_if_slow() -> list[Case]:
+    """For what is slow, as operations one by one are: each loss where all are asked for, else a few."""
+    return richest() if EVERY else each_structure()
 
 
 def options_of(fn: Callable[..., Any]) -> list[str]:

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from jaxloss.numerics._forms import by_platform, form
 
 
-def _itself(x: jax.Array, bound: float) -> jax.Array:
-    del bound
+def _first(x: jax.Array, other: jax.Array | float) -> jax.Array:
+    del other
     return x
 
 
-@form(_itself)
+@form(_first)
 def as_minimum(x: jax.Array, bound: float) -> jax.Array:
     """`x`, which is less than the bound, or infinite where that makes no difference, as a minimum of both.
 
@@ -45,11 +45,6 @@ def stored(x: jax.Array) -> jax.Array:
         return x / jnp.where(x == x, one, 2 * one)
 
     return by_platform(x, cpu=quotient, default=_same)
-
-
-def _first(x: jax.Array, other: jax.Array) -> jax.Array:
-    del other
-    return x
 
 
 def _selected(x: jax.Array, other: jax.Array) -> jax.Array:

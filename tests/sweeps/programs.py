@@ -3,15 +3,20 @@
 import functools
 
 import jax
+import numpy as np
 
-from tests.cases import Case
+from tests.cases import BATCH, Case
 from tests.compiling import jit
 
 
-@functools.cache
-def losses_and_slopes(case: Case):
-    """(arrays, numeric options, a cotangent of each loss) -> losses, and the slopes in every array and option."""
+def losses_and_slopes(case: Case, arrays: dict[str, np.ndarray], cotangent: np.ndarray | None = None):
+    """The losses of a batch, and the slopes in every array and numeric option under a cotangent of each loss, or 1."""
+    ones = np.ones(BATCH, np.float32)
+    return _losses_and_slopes(case)(arrays, case.numeric(), ones if cotangent is None else cotangent)
 
+
+@functools.cache
+def _losses_and_slopes(case: Case):
     @jit
     def run(arrays, numeric, cotangent):
         losses = lambda smooth: case.loss(*case.parted(smooth, arrays))

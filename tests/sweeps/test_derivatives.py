@@ -70,7 +70,7 @@ def _batched_gradients(case: Case, smooth: Inputs, fixed: Inputs, cotangent):
 
     def of(rows):
         arrays = {k: own[k][rows] if domain.batched else own[k][0] for k, domain in case.arrays.items()}
-        return losses_and_slopes(case)(arrays, case.numeric(), cotangent[rows])[1]
+        return losses_and_slopes(case, arrays, cotangent[rows])[1]
 
     found = [of(np.arange(start, start + cases.BATCH) % n) for start in range(0, n, cases.BATCH)]
     return {k: np.concatenate([part[k] for part in found])[:n] for k in found[0] if k in case.batched}

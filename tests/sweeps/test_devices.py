@@ -191,11 +191,12 @@ def _ways(case: Case, inputs):
                 ways[f"all but {name}"] = tuple(rest)
     if cases.EVERY and (case.fn, case.id) in RICHEST:
         return ways
-    own = f"{case.predictions} alone", f"all but {case.predictions}"
-    cut_most = [way for way in ways if way.startswith("over")][-1]
+    over = [way for way in ways if way.startswith("over")]
     if case.fn not in OF_A_KIND:
-        return {way: ways[way] for way in (cut_most, own[0])}
-    return {way: specs for way, specs in ways.items() if way in own or way.startswith("over") or way.endswith("alone")}
+        asked = [over[-1], f"{case.predictions} alone"]
+    else:
+        asked = [*over, *(way for way in ways if way.endswith(" alone")), f"all but {case.predictions}"]
+    return {way: ways[way] for way in asked}
 
 
 def _executed(case: Case, ways, kind):

@@ -15,10 +15,7 @@ from tests.cases import Case
 from tests.compiling import jit
 
 # Two devices take an even number of classes.
-every_loss = [
-    case.sized(c=4 if case.least_classes <= 4 else 6, d=4)
-    for case in (cases.richest() if cases.EVERY else cases.each_structure())
-]
+every_loss = [case.sized(c=4 if case.least_classes <= 4 else 6, d=4) for case in cases.each_if_slow()]
 
 
 def _placed(case: Case, mesh, values):

@@ -19,6 +19,8 @@ KINDS = cases.kinds()
 OF_A_KIND = {case.fn for case in KINDS}
 TWICE = cases.richest() if cases.EVERY else KINDS
 """Those that are differentiated twice."""
+TWICE_BY = {"losses": "reverse", "samples": "forward", "elements": "forward"}
+"""How, by the mask."""
 ABSENT = 2
 """The class that the mask of classes leaves out of every row."""
 
@@ -50,7 +52,7 @@ def _left_out(where, shape):
     return np.broadcast_to(~where.reshape(where.shape + (1,) * (len(shape) - where.ndim)), shape)
 
 
-def _seen(case: Case, second_order: str | None, arrays, options, where, weights):
+def _seen(case: Case, second_order: str, arrays, options, where, weights):
     """All that a training step or a second-order method can see, in every array and option.
 
     What a form makes of a mask and of weights does not depend on the loss, so a sum is enough for most. Its weights are
@@ -72,10 +74,8 @@ def _seen(case: Case, second_order: str | None, arrays, options, where, weights)
     if second_order == "reverse":  # as a penalty on the gradient differentiates
         (value, slopes), back = jax.vjp(step, smooth)
         (curvatures,) = back((jnp.zeros_like(value), ones))
-    elif second_order == "forward":
-        (value, slopes), (_, curvatures) = jax.jvp(step, (smooth,), (ones,))
     else:
-        (value, slopes), curvatures = step(smooth), {}
+        (value, slopes), (_, curvatures) = jax.jvp(step, (smooth,), (ones,))
     return {"losses": losses, "mean": value}, {"slopes": slopes, "curvatures": curvatures}
 
 
@@ -84,11 +84,10 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
     masks, rng = _masks(case), np.random.default_rng(4)
     arrays, numbers = case.draw(seed=5, batch=BATCH), case.numeric()
     weights = rng.uniform(0.5, 2, BATCH).astype(np.float32)
-    order = {"losses": "reverse", "samples": "forward", "elements": "forward"} if case in TWICE else {}
 
     @jit
     def run(inputs):
-        return {what: _seen(case, order.get(what), *inputs[what]) for what in masks}
+        return {what: _seen(case, TWICE_BY[what], *inputs[what]) for what in masks}
 
     def planted(in_arrays, in_options, in_weights):
         """Other values wherever the mask leaves out; the weights are per loss, so elements of a row have none."""
@@ -153,7 +152,7 @@ def test_padding_may_be_masked_after_the_loss(case):
 
     if case.fn not in OF_A_KIND:
         cotangent = np.where(keep, np.float32(1 / keep.sum() + 1024), np.float32(0))
-        run = lambda arrays: losses_and_slopes(case)(arrays, numbers, cotangent)[1]
+        run = lambda arrays: losses_and_slopes(case, arrays, cotangent)[1]
     expected = run(arrays)
     for name, value in bad:
         x = arrays[name].copy()

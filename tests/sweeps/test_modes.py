@@ -18,9 +18,7 @@ from tests.sweeps.test_accuracy import exact
 
 one_of_each = pytest.mark.parametrize("case", cases.richest(), ids=lambda case: case.id)
 OF_A_KIND = {case.fn for case in cases.each_kind()}
-# What is slow, as operations one by one are, is asked of a few cases in the quick tier.
-SLOW = cases.richest() if cases.EVERY else cases.each_structure()
-each_if_slow = pytest.mark.parametrize("case", SLOW, ids=lambda case: case.id)
+each_if_slow = pytest.mark.parametrize("case", cases.each_if_slow(), ids=lambda case: case.id)
 
 
 def _call(case: Case):
@@ -168,8 +166,7 @@ def test_float64_stays_and_is_as_exact(case):
     In the quick tier every loss is asked whether float32 stays float32 there, and each kind for the same answers.
     """
     arrays, numeric = case.draw(seed=45), case.numeric()
-    ones = np.ones(cases.BATCH, np.float32)
-    narrow = np.asarray(losses_and_slopes(case)(arrays, numeric, ones)[0]) if case.fn in OF_A_KIND else None
+    narrow = np.asarray(losses_and_slopes(case, arrays)[0]) if case.fn in OF_A_KIND else None
     with jax.enable_x64(True):
         wide = {k: x.astype(np.float64 if case.arrays[k].differentiable else np.int64) for k, x in arrays.items()}
         options = {k: np.float64(v) for k, v in numeric.items()}
@@ -218,6 +215,6 @@ def test_python_numbers_and_lists_are_arrays(case):
         assert (losses.dtype, mean.dtype, mean.shape) == (np.float32, np.float32, ())
         return
     losses, mean = run()
-    expected, _ = losses_and_slopes(case)(arrays, case.numeric(), np.ones(cases.BATCH, np.float32))
+    expected, _ = losses_and_slopes(case, arrays)
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
     np.testing.assert_allclose(mean, np.asarray(expected).sum() / case.counts(arrays).sum(), rtol=1e-5)
