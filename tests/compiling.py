@@ -7,6 +7,9 @@ from functools import partial
 
 import jax
 
+from tests import cases
+from tests.interpreting import interpreted
+
 # tests/conftest.py turns most optimizations off: what is masked, sharded or batched does not depend on them.
 jit = jax.jit
 _AS_USERS = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
@@ -14,6 +17,15 @@ if "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
     _AS_USERS["xla_cpu_use_fusion_emitters"] = True
 optimized = partial(jax.jit, compiler_options=_AS_USERS)
 """`jax.jit` for tests of accuracy and of memory: the programs that users get."""
+
+
+def quick(function, case=None):
+    """A function like `jax.jit(function)`, in the quick tier on CPUs evaluated by NumPy: to compile takes far longer.
+
+    With `--every` it is compiled, but for the cases of a loss that are not its richest.
+    """
+    compiled = cases.EVERY and (case is None or case.id in {one.id for one in cases.richest()})
+    return jax.jit(function) if compiled or jax.default_backend() != "cpu" else interpreted(function)
 
 
 def sent(compiled):

@@ -10,7 +10,7 @@ import pytest
 
 from tests import cases
 from tests.cases import Domain
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.dropins.collection import EACH, ROWS, WITH_FORM, of
 from tests.dropins.rows import answered, floating, plainest, richest
 from tests.refusing import refused
@@ -105,7 +105,7 @@ def test_every_option_of_a_row_makes_a_difference(row):
             names += [name] if jax.eval_shape(lambda name=name: lacking(name)).shape == expected.shape else []
         except ValueError:
             assert name in ("axis", "remove_diagonal")
-    expected, without = jit(lambda: (row.losses(arrays), {name: lacking(name) for name in names}))()
+    expected, without = quick(lambda: (row.losses(arrays), {name: lacking(name) for name in names}))()
     for name, value in without.items():
         assert not np.allclose(value, expected, rtol=1e-4), name
 

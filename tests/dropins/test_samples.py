@@ -8,7 +8,7 @@ from jax.experimental import checkify
 
 import jaxloss
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.dropins.collection import EACH_FORM, EACH_KIND, WITH_FORM, of
 from tests.dropins.rows import answered, floating, richest
 from tests.dropins.words import in_own_words
@@ -36,7 +36,7 @@ def test_samples_left_out_change_nothing_and_the_mean_of_none_is_zero(row):
     where = np.arange(row.samples) % 3 != 1
     ways, nowhere = (row.left_out(row.ruined(arrays, ~where), counted) for counted in (where, np.zeros_like(where)))
 
-    @jit
+    @quick
     def run(kept, none, ways):
         return (
             _with_slopes(row, kept, where),
@@ -84,7 +84,7 @@ def test_a_batch_is_its_samples_and_numbers_of_a_form_are_traced(row):
             "samples": samples(draws[0], of_samples) if row.single else row.losses(draws[0]),
         }
 
-    got = jit(run)(row.make(), draws, stacked)
+    got = quick(run)(row.make(), draws, stacked)
     np.testing.assert_allclose(got["stacked"], got["batches"], rtol=1e-5)
     np.testing.assert_allclose(got["samples"], got["losses"], rtol=1e-5)
 
@@ -95,7 +95,7 @@ def test_lists_and_numbers_are_taken_as_arrays_are_eagerly_as_compiled(row):
     listed = lambda x: np.asarray(x).tolist() if np.ndim(x) else x
     plain = {name: listed(x) for name, x in arrays.items()}
     options = {name: listed(option) for name, option in row.given().items()}
-    expected = jit(row.losses)(arrays)
+    expected = quick(row.losses)(arrays)
     np.testing.assert_allclose(row.losses(plain, options), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -112,7 +112,7 @@ OUTSIDE = OUTSIDE if cases.EVERY else richest(OUTSIDE, by=lambda row: frozenset(
 
 @of(OUTSIDE)
 def test_a_value_outside_the_domain_is_nan_in_its_sample_and_an_error_under_checked(row):
-    @jit
+    @quick
     def run(arrays):
         checked = checkify.checkify(jaxloss.checked(lambda arrays: row.losses(arrays)))
         slopes = jax.grad(lambda smooth: row.losses({**arrays, **smooth}).sum())(floating(arrays))

@@ -10,7 +10,7 @@ import pytest
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.fused import oracle
 from tests.fused.layers import ALL, ASKED, CHUNKED, CLASS_WEIGHTS, CLASSES, MODES, SOME, WIDTH, inputs, normal, size
 
@@ -43,7 +43,7 @@ def test_value_and_gradients_are_those_of_float64(configuration, mode):
     def loss(x, w, b):
         return linear_softmax_cross_entropy(x, w, t, bias=b, mode=mode, chunk_size=size(mode), **options)
 
-    value, gradients = jit(jax.value_and_grad(loss, (0, 1, 2)))(x, w, b)
+    value, gradients = quick(jax.value_and_grad(loss, (0, 1, 2)))(x, w, b)
     assert oracle.error(value, oracle.loss(x, w, t, bias=b, **options)) < 5e-7
     for got, expected in zip(gradients, oracle.gradient(x, w, t, bias=b, **options), strict=True):
         assert oracle.error(got, expected) < 5e-7
@@ -63,7 +63,7 @@ def test_derivatives_of_every_order_and_mode(mode):
     along = lambda *point: jax.jvp(loss, point, direction)[1]
     dot = lambda a, b: sum(jnp.vdot(p, q) for p, q in zip(a, b, strict=True))
 
-    @jit
+    @quick
     def run(*point):
         two = jnp.stack([point[0], 2 * point[0]])
         value, first = jax.value_and_grad(loss, (0, 1, 2))(*point)
@@ -112,7 +112,7 @@ def test_it_is_the_loss_of_the_logits(mode):
         )
         return loss(4 * jnp.tanh(z / 4), t, **arrays)
 
-    run = jit(lambda *a: [jax.value_and_grad(f, (0, 1, 2, 3))(*a) for f in (fused, dense)])
+    run = quick(lambda *a: [jax.value_and_grad(f, (0, 1, 2, 3))(*a) for f in (fused, dense)])
     got, expected = run(x, CLASS_WEIGHTS, 0.1, 1e-2)
     terms = float(expected[0])  # of the size of the loss; they cancel in the slope in the smoothing
     for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
@@ -129,7 +129,7 @@ def test_the_mixed_derivative_in_a_weight_and_an_option_of_zero():
         return lambda o, weights: jax.jacfwd(jax.grad(loss, 1))(o, weights)
 
     modes = MODES if cases.EVERY else ["dense", *ASKED]
-    run = jit(lambda *a: {o: {mode: mixed(o, mode)(*a) for mode in modes} for o in ("z_loss", "label_smoothing")})
+    run = quick(lambda *a: {o: {mode: mixed(o, mode)(*a) for mode in modes} for o in ("z_loss", "label_smoothing")})
     for option, answers in run(np.float32(0), np.ones(16, np.float32)).items():
         for mode, got in answers.items():
             np.testing.assert_allclose(got, answers["dense"], rtol=1e-5, err_msg=f"{option} {mode}")
@@ -146,7 +146,7 @@ def test_log_partition_functions_and_label_logits_take_any_cotangent(mode):
     of_lse, of_target = normal(np.random.default_rng(0), 2, 37)
     pair = partial(linear_logsumexp_and_target, mode=mode, chunk_size=size(mode), logit_cap=4.0)
 
-    @jit
+    @quick
     def run(x, w, b):
         value, pull = jax.vjp(lambda x, w, b: pair(x, w, t, bias=b), x, w, b)
         return value, pull((of_lse, of_target))
@@ -166,7 +166,7 @@ def test_the_values_returned_beside_the_loss():
     x, w, b, t = inputs((5, 7))
     every = {**ALL, "bias": b, "mode": "fast", "chunk_size": 8}
 
-    @jit
+    @quick
     def run(x):
         unreduced = linear_softmax_cross_entropy(x, w, t, reduction="none", **every)
         loss, aux = linear_softmax_cross_entropy(x, w, t, return_aux=True, **every)

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.fused.layers import ASKED
 
 MODES = {"dense": None, "fast": 4, "low_memory": 5}
@@ -61,8 +61,8 @@ def test_a_padded_vocabulary_is_the_vocabulary_without_its_padding(mode):
     def of_live(x, w, b, c):
         return loss(x, w, b, c, LABELS, where=counts, **how)
 
-    program = jit(jax.value_and_grad(of_all, (0, 1, 2, 3)))
-    expected, slopes = jit(jax.value_and_grad(of_live, (0, 1, 2, 3)))(*own)
+    program = quick(jax.value_and_grad(of_all, (0, 1, 2, 3)))
+    expected, slopes = quick(jax.value_and_grad(of_live, (0, 1, 2, 3)))(*own)
     for planted in (0.0, 1e30, np.inf, np.nan):
         value, of = program(HIDDEN, *(spread(a, planted) for a in own[1:]))
         np.testing.assert_allclose(value, expected, rtol=1e-6)
@@ -76,7 +76,7 @@ def test_the_log_partition_function_leaves_padding_out(mode):
     pair = partial(linear_logsumexp_and_target, mode=mode, chunk_size=MODES[mode], logit_cap=3.0)
     masked = spread(KERNEL[:, :LIVE], np.nan), np.where(np.arange(TOKENS) == 2, 0, PLACES[LABELS])
 
-    @jit
+    @quick
     def run():
         of_live = pair(HIDDEN, KERNEL[:, :LIVE], LABELS, bias=BIAS[:LIVE])
         return pair(HIDDEN, *masked, bias=spread(BIAS[:LIVE], np.nan), class_mask=LIVE_CLASSES), of_live
@@ -90,7 +90,7 @@ def test_the_log_partition_function_leaves_padding_out(mode):
 def test_padding_across_vocabulary_shards_of_each_device_or_of_all():
     mesh = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))
     labels = np.where(np.arange(TOKENS) % 5 > 0, PLACES[LABELS], 0)
-    expected, slopes = jit(jax.value_and_grad(partial(loss, t=labels, class_mask=LIVE_CLASSES), (0, 1, 2, 3)))(*LAYER)
+    expected, slopes = quick(jax.value_and_grad(partial(loss, t=labels, class_mask=LIVE_CLASSES), (0, 1, 2, 3)))(*LAYER)
     of = P(), P(None, "model"), P("model"), P("model")
     roads = []
     for spec in (P(), P("model")):
@@ -101,7 +101,7 @@ def test_padding_across_vocabulary_shards_of_each_device_or_of_all():
         sharded = jaxloss.shard_linear_softmax_cross_entropy(mesh, vocab_axis="model")
         given = {**OPTIONS, "class_mask": LIVE_CLASSES}
         roads.append(lambda x, w, b, c: sharded(x, w, labels, bias=b, class_weights=c, **given))
-    for value, gradients in jit(lambda *a: [jax.value_and_grad(f, (0, 1, 2, 3))(*a) for f in roads])(*LAYER):
+    for value, gradients in quick(lambda *a: [jax.value_and_grad(f, (0, 1, 2, 3))(*a) for f in roads])(*LAYER):
         np.testing.assert_allclose(value, expected, rtol=1e-6)
         for got, slope in zip(gradients, slopes, strict=True):
             np.testing.assert_allclose(got, slope, atol=2e-7)
@@ -112,7 +112,7 @@ def test_a_label_out_of_range_is_nan_and_leaves_every_other_slope(mode):
     t = np.where(np.arange(TOKENS) == 3, CLASSES, LABELS)
     f = lambda *a, **o: loss(*a, reduction="sum", mode=mode, chunk_size=MODES[mode], **o)
     every = lambda **o: jax.value_and_grad(partial(f, **o), (0, 1, 2, 3))
-    (value, got), (_, expected) = jit(lambda *a: (every(t=t)(*a), every(where=t < CLASSES)(*a)))(*LAYER)
+    (value, got), (_, expected) = quick(lambda *a: (every(t=t)(*a), every(where=t < CLASSES)(*a)))(*LAYER)
     assert np.isnan(value)
     for a, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
@@ -126,7 +126,7 @@ def test_a_class_of_weight_0_contributes_0_however_improbable(mode):
     f = lambda x, w, **o: linear_softmax_cross_entropy(
         x, w, LABELS, bias=bias, class_weights=weights, reduction="sum", mode=mode, chunk_size=MODES[mode], **o
     )
-    got, expected = jit(
+    got, expected = quick(
         lambda x, w: [jax.value_and_grad(partial(f, **o), (0, 1))(x, w) for o in ({}, {"where": others})]
     )(HIDDEN, KERNEL)
     for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
@@ -139,7 +139,7 @@ def test_the_label_to_ignore_may_be_a_class_and_its_tokens_hold_anything(mode):
     pad = int(LABELS[0])
     hidden = np.where(pad == LABELS[:, None], np.float32(np.nan), HIDDEN)
     of = lambda **o: jax.value_and_grad(partial(loss, mode=mode, chunk_size=MODES[mode], **o), (0, 1, 2, 3))
-    run = jit(lambda x, *a: (of(ignore_index=pad)(x, *a), of(where=pad != LABELS)(HIDDEN, *a)))
+    run = quick(lambda x, *a: (of(ignore_index=pad)(x, *a), of(where=pad != LABELS)(HIDDEN, *a)))
     got, expected = run(hidden, *LAYER[1:])
     assert not np.any(got[1][0][pad == LABELS])
     for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
@@ -164,7 +164,7 @@ def test_a_mask_of_classes_may_be_sharded_in_its_own_way(mode):
         how = {"mode": mode, "chunk_size": MODES[mode], "where": where, "class_mask": live}
         return loss(x, w, b, c, t, weights=weights, **how)
 
-    step = jit(jax.value_and_grad(run, (0, 1, 2, 3)))
+    step = quick(jax.value_and_grad(run, (0, 1, 2, 3)))
     value, slopes = step(*arrays)
     for specs in LAYOUTS if cases.EVERY else LAYOUTS[1:2]:
         put = [jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(arrays, specs, strict=True)]

@@ -10,7 +10,7 @@ import pytest
 import jaxloss
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.fused import oracle
 from tests.fused.layers import CHUNKED, CLASS_WEIGHTS, CLASSES, MODES, inputs, normal, size
 from tests.numerics.branches import on_branch
@@ -34,7 +34,7 @@ def test_the_branches_of_each_platform_are_right(branch):
 
     modes = MODES if cases.EVERY else CHUNKED
     both = lambda f, *a: (f(*a), jax.value_and_grad(f, (0, 1, 2))(*a))
-    run = jit(lambda *a: {mode: both(partial(loss, mode), *a) for mode in modes})
+    run = quick(lambda *a: {mode: both(partial(loss, mode), *a) for mode in modes})
     answers = on_branch(branch, lambda: run(x, w, given))
     own = x, w[:, live], np.where(t < 0, t, t - 1)
     expected = oracle.loss(*own, bias=b[live], ignore_index=-100)
@@ -52,7 +52,7 @@ def test_confident_tokens_keep_their_loss_and_gradient():
     """Logits 40, 0, 0: the loss 2 exp(-40) is lost in log(1 + 2 exp(-40)) - 40 + 40."""
     x, w = np.ones((2, 1), np.float32), np.float32([[40, 0, 0]])
     loss = partial(linear_softmax_cross_entropy, labels=np.zeros(2, np.int32), chunk_size=1)
-    run = jit(lambda x, w: {mode: jax.value_and_grad(partial(loss, mode=mode), (0, 1))(x, w) for mode in CHUNKED})
+    run = quick(lambda x, w: {mode: jax.value_and_grad(partial(loss, mode=mode), (0, 1))(x, w) for mode in CHUNKED})
     tiny = 2 * np.exp(-40.0)
     for value, (of_x, of_w) in run(x, w).values():
         assert oracle.error(value, tiny) < 1e-5
@@ -80,7 +80,7 @@ def test_confident_tokens_keep_their_curvature_in_reverse_over_reverse_mode():
     p = np.exp(-gaps)
     change = -p * (gaps + turned)
     of_x, of_others = -(turned * p + gaps * change).sum(), p + change
-    run = jit(lambda x, w: {each: curvature(each, x, w) for each in MODES})
+    run = quick(lambda x, w: {each: curvature(each, x, w) for each in MODES})
     for mode, (got_x, got_w) in run(x, w).items():
         assert oracle.error(got_x, [[of_x]]) < 1e-5, mode
         assert oracle.error(got_w, [[-of_others.sum(), *of_others]]) < 1e-5, mode
@@ -91,7 +91,7 @@ def test_confident_tokens_keep_their_curvature():
         f = lambda b: linear_softmax_cross_entropy(np.zeros((1, 1)), np.zeros((1, 3)), np.array([0]), bias=b, mode=mode)
         return jax.jvp(jax.grad(f), (bias,), (jnp.array([1.0, 0.0, 0.0]),))[1]
 
-    run = jit(lambda bias: {mode: curvature(mode, bias) for mode in MODES})
+    run = quick(lambda bias: {mode: curvature(mode, bias) for mode in MODES})
     for gap in (20.0, 44.0, 60.0, 80.0):
         for mode, got in run(jnp.array([gap, 0.0, 0.0])).items():
             expected = np.exp(-gap) * np.array([2.0, -1.0, -1.0])
@@ -108,7 +108,7 @@ def test_one_class_and_no_tokens():
     rng = np.random.default_rng(0)
     one = normal(rng, 4, 3), normal(rng, 3, 1)
     nothing = normal(rng, 0, 3), normal(rng, 3, 5)
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(jit(lambda: (answers(*one), answers(*nothing)))()))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(quick(lambda: (answers(*one), answers(*nothing)))()))
 
 
 @pytest.mark.parametrize("mode", MODES if cases.EVERY else CHUNKED)
@@ -132,7 +132,7 @@ def test_tokens_of_no_possible_class_cost_what_they_do_in_the_dense_loss(mode):
     if cases.EVERY:
         sets += [{"where": some}, {"where": none}, weighted, {**weighted, "where": none}]
 
-    @jit
+    @quick
     def run(*a):
         pair = linear_logsumexp_and_target(*a[:2], t, bias=a[2], mode=mode, chunk_size=size(mode))
         return pair, [[jax.value_and_grad(partial(f, **o), (0, 1, 2))(*a) for o in sets] for f in (fused, dense)]

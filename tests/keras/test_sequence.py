@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import jaxloss.keras as ours
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def test_sequences_with_labels_out_of_range_are_nan():
     sequences = np.array([[1, 2], [1.5, 2], [1, np.nan], [4, 0]], np.float32)
-    unaligned = np.isnan(jit(ours.ctc)(sequences, np.zeros((4, 5, 4), np.float32)))
+    unaligned = np.isnan(quick(ours.ctc)(sequences, np.zeros((4, 5, 4), np.float32)))
     np.testing.assert_array_equal(unaligned, [False, True, True, True])
 
 
 def test_ctc_is_infinite_where_nothing_aligns_and_never_negative():
     logits = np.random.default_rng(0).normal(size=(1, 2, 4)).astype(np.float32)
-    value, slope = jit(jax.value_and_grad(lambda p: ours.ctc(np.array([[1, 1, 0]]), p).sum()))(logits)
+    value, slope = quick(jax.value_and_grad(lambda p: ours.ctc(np.array([[1, 1, 0]]), p).sum()))(logits)
     assert value == np.inf
     assert not np.any(slope)
 
@@ -39,7 +39,7 @@ def test_a_blank_among_the_labels_of_ctc_is_a_symbol():
     labels = np.array([[1, 0, 2, 0, 1]])
     step = 1e-2 * np.eye(15, dtype=np.float32).reshape(15, 1, 5, 3)
 
-    @jit
+    @quick
     def answers(x):
         run = lambda x: ours.ctc(labels, x).sum()
         differences = jax.vmap(lambda d: run(x + d) - run(x - d))(step)
@@ -60,7 +60,7 @@ def test_a_mask_of_frames_is_their_number_to_ctc():
     # A mask of as many frames as there are labels is not one of the labels.
     same = np.array([[1, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0]])
 
-    @jit
+    @quick
     def answers(planted, p):
         return {
             "masked": jax.value_and_grad(lambda p: ours.CTC(reduction="sum")(t, p, mask=frames))(planted),

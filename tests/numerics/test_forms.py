@@ -9,7 +9,7 @@ import pytest
 
 from jaxloss.fused._layer import ABSENT, OVERLAP
 from jaxloss.numerics import _forms
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.numerics.branches import on_branch
 
 
@@ -125,7 +125,7 @@ def test_a_form_is_its_twin_on_every_branch(name):
         tangents = jax.tree.map(lambda a: jnp.asarray(_normal(rng, *a.shape)), arrays)
         of = lambda f, a, t, o=others: _answers(f, a, o, t)
 
-        @jit
+        @quick
         def run(a, t, of=of):
             shaped = {branch: on_branch(branch, lambda: of(form.shaped, a, t)) for branch in ("cpu", "cuda", "default")}
             return of(form.twin, a, t), shaped

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import cases, ulp
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 from tests.numerics import primitives
 
 TRUTHS, ENDS = primitives.collected("TRUTHS"), primitives.collected("ENDS")
@@ -44,7 +44,7 @@ def test_primitives_are_twice_differentiable_in_both_modes():
     # At two places inside of the domain of which the row names points.
     places = [jnp.asarray([1.25, 2.5]) * min(1, float(max(row.points)) / 3) for row in TRUTHS]
     each = lambda row, x: jax.vmap(lambda x: orders(row.function, x))(x)
-    answers = jit(lambda places: [each(row, x) for row, x in zip(TRUTHS, places, strict=True)])(places)
+    answers = quick(lambda places: [each(row, x) for row, x in zip(TRUTHS, places, strict=True)])(places)
     for row, (found, numeric) in zip(TRUTHS, answers, strict=True):
         name = row.function.__name__
         for order in found:
@@ -59,7 +59,7 @@ def test_the_closed_ends_of_the_domain():
         each = zip(ENDS, arguments, strict=True)
         return [jax.value_and_grad(end.function, tuple(range(len(a))))(*a) for end, a in each]
 
-    answers = jit(run)(*([jnp.float32(a) for a in end.arguments] for end in ENDS))
+    answers = quick(run)(*([jnp.float32(a) for a in end.arguments] for end in ENDS))
     for end, (got, slopes) in zip(ENDS, answers, strict=True):
         what = f"{end.function.__name__}{end.arguments}"
         np.testing.assert_allclose(got, end.value, rtol=1e-6, err_msg=what)

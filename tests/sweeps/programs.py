@@ -1,4 +1,4 @@
-"""Programs that several sweeps ask: each is compiled once, or read from the cache where another worker compiled it."""
+"""Programs that several sweeps ask: each is traced once."""
 
 import functools
 
@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from tests.cases import BATCH, Case
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def losses_and_slopes(case: Case, arrays: dict[str, np.ndarray], cotangent: np.ndarray | None = None):
@@ -17,10 +17,9 @@ def losses_and_slopes(case: Case, arrays: dict[str, np.ndarray], cotangent: np.n
 
 @functools.cache
 def _losses_and_slopes(case: Case):
-    @jit
     def run(arrays, numeric, cotangent):
         losses = lambda smooth: case.loss(*case.parted(smooth, arrays))
         values, back = jax.vjp(losses, {k: arrays[k] for k in case.differentiable} | numeric)
         return values, back(cotangent)[0]
 
-    return run
+    return quick(run, case)

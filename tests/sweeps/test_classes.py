@@ -4,8 +4,8 @@ The three are different programs to a compiler. The truth is a textbook formula 
 off by a few units in the last place times log2 K, which no sum of one after the other is.
 """
 
-import functools
 import math
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,8 @@ import pytest
 
 from tests import cases
 from tests.cases import Case
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
+from tests.interpreting import interpreted
 
 ROWS = 2
 EPS = float(np.finfo(np.float32).eps)
@@ -46,7 +47,7 @@ def _ways(case: Case, classes: int):
             yield f"flat {name}", {**arrays, name: flat.copy()}, options
 
 
-@functools.cache
+@cache
 def _textbook(case: Case):
     """Losses, gradients, and by how much rounding moves each, in float64 by the textbook formula."""
 
@@ -64,7 +65,7 @@ def _textbook(case: Case):
             units[name] += terms
         return losses(smooth), moved, slopes, units
 
-    return jit(run)
+    return interpreted(run)
 
 
 def _truth(case: Case, arrays, options):
@@ -87,7 +88,8 @@ def test_values_and_gradients_are_those_of_float64(case, classes):
         smooth = {k: arrays[k] for k in case.differentiable}
         return jax.grad(lambda smooth: case.loss({**arrays, **smooth}, options).sum())(smooth)
 
-    compiled = optimized if classes > 5 else jit  # a few classes are other loops, which test_accuracy.py looks at
+    # A few classes are other loops, which test_accuracy.py looks at.
+    compiled = optimized if classes > 5 else partial(quick, case=case)
     value, slope = compiled(case.loss), compiled(gradient)  # each alone is another program, and as long
     both = compiled(lambda *inputs: (case.loss(*inputs), gradient(*inputs)))
     for way, arrays, options in _ways(case, classes):
@@ -136,7 +138,7 @@ def test_the_classes_may_be_on_any_axes_which_are_taken_in_the_order_they_are_na
             back(where, axes),
         )
 
-    @jit
+    @partial(quick, case=case)
     def run(rows, laid):
         def answers(axes, arrays, options, where, **more):
             masks = ({}, {"where": where}) if cases.EVERY else ({"where": where} if len(axes) > 1 else {},)
@@ -157,7 +159,7 @@ def test_all_axes_may_be_classes(case):
     split = {k: x.reshape(3, 4) if case.arrays[k].axes == "...c" else x for k, x in arrays.items()}
     axis = (0, 1)
     numbers = {k: v.reshape(3, 4) if np.ndim(v) else v for k, v in options.items()}
-    run = jit(lambda: (case.loss(arrays, options), case.loss(split, numbers, axis=axis)))
+    run = quick(lambda: (case.loss(arrays, options), case.loss(split, numbers, axis=axis)), case)
     np.testing.assert_allclose(*run(), rtol=1e-5)
 
 
@@ -183,7 +185,7 @@ def test_absent_classes_change_nothing_however_many(case):
         if np.ndim(v):
             spread[k][at] = v
     slope = lambda a, o: jax.grad(lambda p: case.loss({**a, case.predictions: p}, o).sum())(a[case.predictions])
-    run = jit(lambda a, o: (case.loss(a, o), slope(a, o)))
+    run = quick(lambda a, o: (case.loss(a, o), slope(a, o)), case)
     (got, got_slope), (expected, expected_slope) = run(wide, spread), run(arrays, options)
     if case.averaged:
         got, got_slope = (np.asarray(x) * many / few for x in (got, got_slope))

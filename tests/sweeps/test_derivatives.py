@@ -17,7 +17,7 @@ import pytest
 
 from tests import cases, ulp
 from tests.cases import Case
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.sweeps.programs import losses_and_slopes
 from tests.sweeps.test_accuracy import exact
 
@@ -148,7 +148,7 @@ def answers(request) -> Answers:
     smooth, fixed = ({k: np.concatenate([a[k], b[k]]) for k in a} for a, b in both)
     along = _directions(smooth)
 
-    run = jit(partial(_slopes, case))
+    run = quick(partial(_slopes, case), case)
     n = len(next(iter(smooth.values())))
     slopes = [jax.tree.map(np.asarray, run(smooth, fixed, along, np.full(n, cotangent))) for cotangent in COTANGENTS]
     batched = _batched_gradients(case, smooth, fixed, np.resize(COTANGENTS, n))

@@ -1,6 +1,7 @@
 """Bad input: what shapes, dtypes and options show is an error while tracing; what a value shows is nan where it is."""
 
 import inspect
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jax.experimental import checkify
 import jaxloss
 from tests import cases
 from tests.cases import Case
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.refusing import refused
 from tests.sweeps.programs import losses_and_slopes
 
@@ -212,7 +213,7 @@ def test_a_value_outside_the_domain_and_a_nan_are_errors_under_checked(case):
     every = np.ones(cases.BATCH, bool)
     others = np.arange(cases.BATCH) != SPOILED
 
-    @jit
+    @partial(quick, case=case)
     def run(arrays, where):
         of_function = checkify.checkify(lambda arrays: function(**case.arguments(arrays), **options))
         of_form = checkify.checkify(lambda arrays: case.reduced(form, arrays, where=where))

@@ -9,7 +9,7 @@ import pytest
 
 from tests import cases
 from tests.cases import CLASSES, Case
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.sweeps.programs import losses_and_slopes
 
 BATCH = (6, 4)
@@ -85,7 +85,7 @@ def test_what_is_masked_changes_nothing_whatever_it_is(case):
     arrays, numbers = case.draw(seed=5, batch=BATCH), case.numeric()
     weights = rng.uniform(0.5, 2, BATCH).astype(np.float32)
 
-    @jit
+    @partial(quick, case=case)
     def run(inputs):
         return {what: _seen(case, TWICE_BY[what], *inputs[what]) for what in masks}
 
@@ -143,7 +143,7 @@ def test_padding_may_be_masked_after_the_loss(case):
     keep = np.arange(cases.BATCH) % 3 != 1
     arrays, numbers = case.draw(seed=9), case.numeric()
 
-    @jit
+    @partial(quick, case=case)
     def run(arrays):
         smooth = {k: x for k, x in arrays.items() if k in case.differentiable} | numbers
         after = lambda x: jnp.mean(x, where=keep) + 1024 * jnp.sum(jnp.where(keep, x, 0 * x.shape[0]))
@@ -174,7 +174,7 @@ def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(cas
     part = np.arange(BATCH[0]) % 3 != 1
     shapes = [BATCH, *([p.shape] if case.elements else [])]
 
-    @jit
+    @partial(quick, case=case)
     def masked(arrays, where):
         """The gradient of the mean, the value of every reduction, and the mean by every other shape of the mask."""
         mean = lambda p, where: case.reduced(case.make(), {**arrays, case.predictions: p}, where=where)
@@ -186,7 +186,7 @@ def test_all_kept_is_no_mask_nothing_kept_is_zero_and_a_part_is_its_own_mean(cas
             [mean(arrays[case.predictions], m) for m in same],
         )
 
-    @jit
+    @partial(quick, case=case)
     def plain(arrays):
         slope = jax.grad(lambda p: case.reduced(case.make(), {**arrays, case.predictions: p}))
         return slope(arrays[case.predictions]), case.loss(arrays)
@@ -221,7 +221,7 @@ def test_a_row_whose_own_class_is_masked_is_in_no_denominator(case):
     own = where[np.arange(cases.BATCH), arrays[case.targets]]
     assert 0 < own.sum() < cases.BATCH
 
-    @jit
+    @partial(quick, case=case)
     def run(where):
         losses = case.loss(arrays, where=where)
         values = {r: case.reduced(case.make(reduction=r), arrays, where=where, weights=weights) for r in REDUCTIONS}
@@ -248,7 +248,7 @@ def test_a_class_of_weight_zero_contributes_nothing_however_improbable(case):
     else:
         arrays["bias"] = np.where(np.arange(CLASSES) == ABSENT, np.float32(-np.inf), arrays["bias"])
 
-    @jit
+    @partial(quick, case=case)
     def run(p):
         loss = lambda p: case.loss({**arrays, case.predictions: p}, numbers)
         return loss(p), [jax.grad(lambda p: jnp.sum(c * loss(p)))(p) for c in (1, 1024)]
@@ -267,7 +267,7 @@ def test_no_reduction_has_a_slope_where_nothing_is_kept(case):
     arrays = case.draw(batch=BATCH)
     p = arrays[case.predictions]
 
-    @jit
+    @partial(quick, case=case)
     def slopes(p, where):
         mean = lambda p, form: case.reduced(form, {**arrays, case.predictions: p}, where=where).sum()
         return {r: jax.grad(mean)(p, case.make(reduction=r)) for r in REDUCTIONS}
@@ -282,7 +282,7 @@ def test_no_reduction_has_a_slope_where_nothing_is_kept(case):
 def test_an_empty_batch_has_loss_zero(case):
     arrays = case.draw(batch=(0,))
 
-    @jit
+    @partial(quick, case=case)
     def run(arrays):
         mean = lambda p: case.reduced(case.make(), {**arrays, case.predictions: p})
         return jax.value_and_grad(mean)(arrays[case.predictions]), case.loss(arrays)

@@ -12,7 +12,7 @@ import pytest
 import jaxloss
 from tests import cases, ulp
 from tests.cases import Case
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.sweeps.programs import losses_and_slopes
 from tests.sweeps.test_accuracy import exact
 
@@ -178,12 +178,14 @@ def test_float64_stays_and_is_as_exact(case):
 
             return jax.value_and_grad(mean)({k: wide[k] for k in case.differentiable} | options)
 
-        losses = jit(case.loss)(wide, options)
+        losses = quick(case.loss, case)(wide, options)
         # A slope of another type is seen by tracing; how exact it is, is asked in float32 in test_derivatives.py.
         mean, slopes = jax.eval_shape(step, wide, options)
         assert losses.dtype == mean.dtype == np.float64
         assert all(slope.dtype == np.float64 for slope in slopes.values())
-        again = jax.eval_shape(case.loss, arrays, numeric) if narrow is None else jit(case.loss)(arrays, numeric)
+        again = (
+            jax.eval_shape(case.loss, arrays, numeric) if narrow is None else quick(case.loss, case)(arrays, numeric)
+        )
         assert again.dtype == np.float32, "float32 stays float32 under x64"
     if narrow is not None:
         np.testing.assert_allclose(again, narrow, rtol=1e-6)

@@ -10,7 +10,7 @@ from jax import lax
 
 from tests import cases
 from tests.cases import Case
-from tests.compiling import jit
+from tests.compiling import quick
 
 ROWS, COLUMNS = 4, 3
 # In test_derivatives.py every loss is under `vmap`, and its value, gradient and both Hessian products beside the truth.
@@ -39,7 +39,7 @@ def test_vmap_of_elements_or_rows_equals_the_batched_call(case):
     arrays, *_ = _inputs(case)
     over = lambda axis: ({k: axis if k in case.batched else None for k in arrays},)
 
-    @jit
+    @quick
     def run(arrays):
         columns = jax.vmap(case.loss, over(1), 1)(arrays)
         return case.loss(arrays), columns, jax.vmap(jax.vmap(case.loss, over(0)), over(0))(arrays)
@@ -57,7 +57,7 @@ def test_derivatives_of_every_mode_agree(case):
     batched = {k: x for k, x in arrays.items() if k in case.batched and k != name}
     fixed = {k: x for k, x in arrays.items() if k not in case.batched}
 
-    @jit
+    @quick
     def run(p, batched, weights, u, v):
         total = lambda p: (weights * case.loss({**fixed, **batched, name: p})).sum()
         value, gradient = jax.value_and_grad(total)(p)
@@ -97,7 +97,7 @@ def test_the_class_form_is_a_closure_a_static_argument_and_a_pytree(case):
     drawn, *_ = _inputs(case)
     traces = []
 
-    @partial(jit, static_argnums=0)
+    @partial(jax.jit, static_argnums=0)
     def call(static, dynamic, arrays):
         traces.append(dynamic)
         forms = case.make(), static, dynamic
@@ -122,7 +122,7 @@ def test_numeric_options_are_swept_by_vmap_and_differentiated(case):
     middle = {name: 0.9 * own + np.float32(0.05) for name, own in case.numeric().items()}  # inside of every range
     swept = {name: np.stack([value - step, value, value + step]) for name, value in middle.items()}
 
-    @jit
+    @quick
     def run(form, arrays, swept):
         # Not by the constructor, which holds numbers to their ranges, and axes are none.
         base, along = form.replace(**{name: values[1] for name, values in swept.items()}), {}

@@ -11,7 +11,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import CLASS_WEIGHTS, CLASSES, LABELS, LOGITS, MASSES, Case, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 WEIGHTS = (0.5, 1.0, 2.0, 0.25, 3.0)
 
@@ -205,7 +205,7 @@ def test_an_impossible_class_has_an_infinite_loss_and_an_absent_or_a_certain_one
     both = lambda f: lambda x: (f(x), jax.grad(lambda x: f(x).sum())(x))
     of_labels = both(lambda x: jaxloss.softmax_cross_entropy_with_integer_labels(x, t))
     of_shares = both(lambda x: jaxloss.softmax_cross_entropy(x, y))
-    (values, slopes), (same, of_same), logs = jit(lambda x: (of_labels(x), of_shares(x), jaxloss.log_softmax(x)))(x)
+    (values, slopes), (same, of_same), logs = quick(lambda x: (of_labels(x), of_shares(x), jaxloss.log_softmax(x)))(x)
     np.testing.assert_allclose(values, [inf, likely, inf, 0, inf, 1 + likely], rtol=1e-6)
     np.testing.assert_allclose(same, [inf, likely, inf, 0, inf, inf], rtol=1e-6)
     np.testing.assert_allclose(slopes[0], [0.26894143, -1, 0.7310586], rtol=1e-6)
@@ -224,7 +224,7 @@ def test_masked_classes_agree_between_integer_and_dense_labels():
     dense = lambda x, w, **o: jaxloss.softmax_cross_entropy(x, one_hots, class_weights=w, **o)
     of_own = lambda f, **o: lambda *a: jnp.where(own, f(*a, where=where, **o), 0).sum()
 
-    @jit
+    @quick
     def run(*a):
         answers = []
         for options in ({}, {"label_smoothing": 0.1}):
@@ -246,7 +246,7 @@ def test_ignored_labels_are_inert_even_over_nan_logits():
     x = jnp.array([[1.0, 2.0], [jnp.nan, jnp.nan], [0.0, 0.0]])
     t = jnp.array([0, -100, 1])
     loss = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(ignore_index=-100)
-    value, slope = jit(jax.value_and_grad(loss))(x, t)
+    value, slope = quick(jax.value_and_grad(loss))(x, t)
     np.testing.assert_allclose(value, (np.log1p(np.e) + np.log(2)) / 2, rtol=1e-6)
     assert (slope[1] == 0).all()
     assert jnp.isfinite(slope).all()
@@ -314,7 +314,7 @@ def test_a_padded_label_masked_after_the_loss_has_no_gradient_whatever_its_row_h
     rng = np.random.default_rng(0)
     x, t, after = cases.normal(rng, (6, CLASSES)), cases.labels(rng, 6), np.array([1, 0, 1, 0, 0, 1], bool)
     run, kept = (
-        jit(partial(_answers, form, where=where, after=mask)) for where, mask in ((None, after), (after, None))
+        quick(partial(_answers, form, where=where, after=mask)) for where, mask in ((None, after), (after, None))
     )
     expected = kept(_predictions(form, x), t, _numbers(options))
     for filling in (0.0, np.nan, np.inf, -np.inf):
@@ -335,11 +335,11 @@ def test_probabilities_that_are_nan_are_nan_with_gradient_0():
         ),
     )
 
-    @jit
+    @quick
     def run(p, after):
         return [_answers(form, p, targets, _numbers(options), after=after) for form, options, targets in rows]
 
-    kept = jit(lambda p: [_answers(form, p, t, _numbers(options), where=after) for form, options, t in rows])(p)
+    kept = quick(lambda p: [_answers(form, p, t, _numbers(options), where=after) for form, options, t in rows])(p)
     p[1, 0] = np.nan
     _agree(run(p, after), kept)
     for (_, losses), _ in run(p, np.ones(3, bool)):
@@ -364,7 +364,7 @@ def test_an_impossible_class_has_finite_gradients_for_any_cotangent(loss):
     of_it = np.full(4, 2) if loss in LABELLED else np.eye(CLASSES, dtype=np.float32)[[2, 2, 2, 2]]
     where = np.broadcast_to(np.arange(CLASSES) != 2, x.shape)
 
-    @jit
+    @quick
     def run(cotangent):
         every = {"cotangent": cotangent}
         return (
@@ -384,7 +384,7 @@ def test_the_entropy_bonus_of_masked_actions_is_finite():
     bonus = lambda z: (k * jaxloss.softmax_cross_entropy(z, jax.nn.softmax(z))).sum()
     p = np.exp([1, 0.5]) / np.exp([1, 0.5]).sum()
     slope = -p * (np.log(p) - (p * np.log(p)).sum())
-    np.testing.assert_allclose(jit(jax.grad(bonus))(z), [[k * slope[0], 0, k * slope[1]]], rtol=1e-5)
+    np.testing.assert_allclose(quick(jax.grad(bonus))(z), [[k * slope[0], 0, k * slope[1]]], rtol=1e-5)
 
 
 def test_a_masked_row_of_log_softmax_and_of_smoothed_labels_is_masked_in_all_its_elements():
@@ -452,7 +452,7 @@ def test_the_aux_result_is_the_log_partition_function_and_the_z_loss():
         with_aux = partial(loss, where=where, z_loss=0.5, return_aux=True)
         plain = partial(loss, where=where, z_loss=0.5)
         none = partial(loss, return_aux=True)
-        (losses, aux), expected, (_, off) = jit(lambda *a: (with_aux(*a), plain(*a), none(*a)))(x, targets)
+        (losses, aux), expected, (_, off) = quick(lambda *a: (with_aux(*a), plain(*a), none(*a)))(x, targets)
         np.testing.assert_array_equal(losses, expected)
         assert isinstance(aux, jaxloss.SoftmaxAux)
         np.testing.assert_allclose(aux.lse, where * lse, rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import REALS, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 # There is no member that changes nothing.
 MEMBERS = replace(REALS.over("...c"), impossible=None)
@@ -132,18 +132,18 @@ CASES += [
 def test_ties_have_one_slope_and_their_sum_is_that_in_the_target(fair):
     x, t = np.float32([[1, 2, 2, 2, 5]]), np.float32([3])
     loss = lambda x, t: jaxloss.crps_ensemble(x, t, fair=fair).sum()
-    in_members, in_target = jit(jax.grad(loss, (0, 1)))(x, t)
+    in_members, in_target = quick(jax.grad(loss, (0, 1)))(x, t)
     m = 4 if fair else 5
     expected = [(-m + 4) / (5 * m), *[(-m - (1 - 1)) / (5 * m)] * 3, (m - 4) / (5 * m)]
     np.testing.assert_allclose(in_members[0], expected, rtol=1e-6)
     np.testing.assert_allclose(in_target, [(4 - 1) / 5], rtol=1e-6)
     np.testing.assert_allclose(in_members.sum(), -in_target.sum(), rtol=1e-6)
-    assert not np.any(jit(jax.hessian(lambda x: loss(x, t)))(x))
+    assert not np.any(quick(jax.hessian(lambda x: loss(x, t)))(x))
 
 
 def test_members_at_the_target_have_the_mean_slope_of_both_sides():
     x, t = np.float32([[3, 3, 7]]), np.float32([3])
-    slope = jit(jax.grad(lambda x: jaxloss.crps_ensemble(x, t).sum()))(x)
+    slope = quick(jax.grad(lambda x: jaxloss.crps_ensemble(x, t).sum()))(x)
     np.testing.assert_allclose(slope[0], [1 / 9, 1 / 9, 1 / 9], rtol=1e-6)
 
 
@@ -172,11 +172,11 @@ def test_the_fair_score_is_that_of_the_law_in_the_mean():
     """Over all draws of two members of a law of three numbers."""
     law, t = np.float32([-1, 0.5, 3]), np.float32(0.25)
     draws = np.float32([[a, b] for a in law for b in law])
-    of_draws, of_law = (jit(partial(jaxloss.crps_ensemble, fair=fair)) for fair in (True, False))
+    of_draws, of_law = (quick(partial(jaxloss.crps_ensemble, fair=fair)) for fair in (True, False))
     np.testing.assert_allclose(of_draws(draws, np.full(9, t)).mean(), of_law(law, t), rtol=1e-6)
     vectors = np.float32([[0, 1], [2, -1], [3, 3]])
     draws = np.float32([[a, b] for a in vectors for b in vectors])
-    of_draws, of_law = (jit(partial(jaxloss.energy_score, fair=fair)) for fair in (True, False))
+    of_draws, of_law = (quick(partial(jaxloss.energy_score, fair=fair)) for fair in (True, False))
     mean = of_draws(draws, np.tile(vectors[:1], (9, 1))).mean()
     np.testing.assert_allclose(mean, of_law(vectors, vectors[0]), rtol=1e-6)
 
@@ -190,16 +190,16 @@ def test_in_one_dimension_the_energy_score_is_the_crps():
                 jaxloss.energy_score(x[..., None], t[..., None], fair=fair),
                 jaxloss.crps_ensemble(x, t, fair=fair),
             )
-            np.testing.assert_allclose(*jit(both)(x, t), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(*quick(both)(x, t), rtol=1e-4, atol=1e-6)
 
 
 def test_members_that_coincide_have_finite_slopes():
     x, t = np.ones((1, 3, 2), np.float32), np.ones((1, 2), np.float32)
     loss = lambda x, t: jaxloss.energy_score(x, t).sum()
-    value, slopes = jit(jax.value_and_grad(loss, (0, 1)))(x, t)
+    value, slopes = quick(jax.value_and_grad(loss, (0, 1)))(x, t)
     assert value == 0
     assert not any(np.any(slope) for slope in slopes)
-    assert np.isfinite(jit(jax.hessian(loss))(x, t)).all()
+    assert np.isfinite(quick(jax.hessian(loss))(x, t)).all()
 
 
 def test_no_array_of_all_pairs_is_held():
@@ -217,7 +217,7 @@ def test_the_true_law_has_the_least_mean_score():
     rng = np.random.default_rng(4)
     law = rng.normal(size=4001).astype(np.float32)
     t = np.sort(rng.normal(size=512).astype(np.float32))
-    mean = jit(lambda shift, scale: jnp.mean(jax.vmap(lambda t: jaxloss.crps_ensemble(shift + scale * law, t))(t)))
+    mean = quick(lambda shift, scale: jnp.mean(jax.vmap(lambda t: jaxloss.crps_ensemble(shift + scale * law, t))(t)))
     least = mean(0.0, 1.0)
     for shift, scale in ((0.5, 1.0), (-0.5, 1.0), (0.0, 0.6), (0.0, 1.5)):
         assert mean(shift, scale) > least

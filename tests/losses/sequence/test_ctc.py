@@ -14,10 +14,10 @@ from jax.experimental import checkify
 import jaxloss
 from tests import cases, ulp
 from tests.cases import FRAME_COUNTS, LOGITS, SYMBOL_COUNTS, SYMBOLS, Case
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 FRAMES, CLASSES = 5, 4
-compiled = optimized if cases.EVERY else jit  # its recursion takes long to compile
+compiled = optimized if cases.EVERY else quick  # its recursion takes long to compile
 
 
 def forward(x, labels, frames, length, blank_id=0, zero_infinity=False, log_epsilon=None):
@@ -130,7 +130,7 @@ def test_value_gradient_and_curvature_are_those_of_the_enumeration():
     direction = np.random.default_rng(1).choice([-1.0, 0.5, 2.0], x[0].size).astype(np.float32)
     v = np.broadcast_to(direction.reshape(x[0].shape), x.shape)
 
-    @jit
+    @quick
     def run(x):
         loss = lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings)
         return loss(x), *jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (v,))
@@ -167,7 +167,7 @@ def test_any_class_may_be_the_blank():
     mp.mp.dps = 30
     x, sequences = grid(1)[:3], [(0, 1), (0, 0), (2,)]
     labels, paddings = padded(sequences)
-    values = jit(lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings, blank_id=3))(x)
+    values = quick(lambda x: jaxloss.ctc_loss(x, jnp.zeros(x.shape[:2]), labels, paddings, blank_id=3))(x)
     for i, said in enumerate(sequences):
         np.testing.assert_allclose(values[i], float(oracle([ulp.exact(a) for a in x[i].ravel()], said, 3)), rtol=1e-6)
 
@@ -184,10 +184,10 @@ def _loss(x, frames, labels, lengths):
     return jaxloss.CTCLoss(reduction="none")(x, labels, logit_lengths=frames, label_lengths=lengths)
 
 
-_losses = jit(_loss)
+_losses = quick(_loss)
 
 
-@jit
+@quick
 def _with_slope(x, frames, labels, lengths):
     """The losses and the gradient of their sum."""
     losses, back = jax.vjp(lambda x: _loss(x, frames, labels, lengths), x)
@@ -213,7 +213,7 @@ def test_sequences_at_special_points():
     frames, lengths = np.array([3, 3, 2, 2, 3, 4, 3, 3]), np.array([1, 1, 2, 3, 1, 2, 1, 1])
     zeroed = jaxloss.CTCLoss(zero_infinity=True, reduction="none")
 
-    @jit
+    @quick
     def run(x):
         losses = lambda x: _loss(x, frames, labels, lengths)
         gradient = jax.grad(lambda x: losses(x).sum())
@@ -252,7 +252,7 @@ def test_sequences_at_special_points():
 def test_no_frames_at_all():
     x = np.zeros((2, 0, 3), np.float32)
     f = lambda x: jaxloss.ctc_loss(x, np.zeros((2, 0)), np.ones((2, 1), int), np.array([[0], [1]]))
-    values, slope = jit(lambda x: (f(x), jax.grad(lambda x: f(x).sum())(x)))(x)
+    values, slope = quick(lambda x: (f(x), jax.grad(lambda x: f(x).sum())(x)))(x)
     np.testing.assert_array_equal(values, [np.inf, 0])
     assert slope.shape == x.shape
 
@@ -263,7 +263,7 @@ def test_padded_frames_and_masked_sequences_are_inert():
     where = np.array([True, False, True, True])
     label_paddings = (np.arange(3) >= lengths[:4, None]).astype(np.float32)
 
-    @jit
+    @quick
     def run(x):
         losses = lambda x: jaxloss.ctc_loss(x, dead, labels, label_paddings, where=where)
         gradient = jax.grad(lambda x: losses(x).sum())
@@ -312,7 +312,7 @@ def test_the_posteriors_of_a_long_sequence_still_sum_to_one():
     rng = np.random.default_rng(5)
     x, labels = rng.normal(size=(2, 1000, 64)), rng.integers(1, 64, (2, 100))
     frames, length = np.zeros((2, 1000)), np.zeros((2, 100))
-    gradient = jit(jax.grad(lambda x: jaxloss.ctc_loss(x, frames, labels, length).sum()))
+    gradient = quick(jax.grad(lambda x: jaxloss.ctc_loss(x, frames, labels, length).sum()))
     slopes = gradient(x.astype(np.float32))
     with jax.enable_x64(True):
         exact = gradient(np.asarray(x.astype(np.float32), np.float64))
@@ -328,7 +328,7 @@ def test_the_blank_is_no_label_and_padding_may_hold_any():
     labels[0, 1], labels[2, 1] = 0, -1  # the last is padding
     left = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
 
-    @jit
+    @quick
     def run(x, labels):
         slope = jax.grad(lambda x: _loss(x, frames, labels, lengths).sum())(x)
         error, losses = checkify.checkify(jaxloss.checked(_loss))(x, frames, labels, lengths)
@@ -369,7 +369,7 @@ def test_function_and_form_take_lengths_or_paddings():
     paddings = {"logit_paddings": np.arange(30) >= frames[:, None], "label_paddings": np.arange(8) >= lengths[:, None]}
     of_lengths = {"logit_lengths": frames, "label_lengths": lengths}
 
-    @jit
+    @quick
     def run(x):
         each = jaxloss.ctc_loss(x, None, labels, None, **of_lengths), jaxloss.ctc_loss(x, labels=labels, **paddings)
         all_of_them = _loss(x, [30] * 6, labels, [8] * 6)

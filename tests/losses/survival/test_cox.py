@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from tests import cases
 from tests.cases import Case, Domain, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 
 def partial_likelihood(x, times, events, strata=None, entry=None, ties="efron"):
@@ -141,7 +141,7 @@ def _cohort(seed, n, *, values=8):
     }
 
 
-compiled = jit(jaxloss.cox_partial_likelihood)
+compiled = quick(jaxloss.cox_partial_likelihood)
 
 
 def test_integer_events_are_flags_and_no_indices():
@@ -161,7 +161,7 @@ def test_the_mean_is_per_event_and_there_is_none_without_one():
     mean = jaxloss.CoxPartialLikelihood()
     np.testing.assert_allclose(mean(x, times, **cohort), losses.sum() / float(cohort["events"].sum()), rtol=1e-6)
     cohort["events"] = np.zeros(12, bool)
-    value, slope = jit(jax.value_and_grad(lambda x: mean(x, times, **cohort)))(x)
+    value, slope = quick(jax.value_and_grad(lambda x: mean(x, times, **cohort)))(x)
     assert value == 0
     assert not slope.any()
     assert np.isnan(mean(np.where(np.arange(12) == 3, np.float32(np.nan), x), times, **cohort))
@@ -170,7 +170,7 @@ def test_the_mean_is_per_event_and_there_is_none_without_one():
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_the_order_of_the_samples_does_not_matter_and_strata_are_cohorts_of_their_own(ties):
     cohort = _cohort(2, 40)
-    loss = jit(lambda cohort: jaxloss.cox_partial_likelihood(**cohort, ties=ties))
+    loss = quick(lambda cohort: jaxloss.cox_partial_likelihood(**cohort, ties=ties))
     losses = loss(cohort)
     shuffled = np.random.default_rng(3).permutation(40)
     np.testing.assert_allclose(loss({k: v[shuffled] for k, v in cohort.items()}), losses[shuffled], rtol=1e-6)
@@ -208,7 +208,7 @@ def test_the_likelihood_and_the_score_are_those_of_statsmodels(ties, entered):
         own["log_hazards"] = jnp.dot(np.float32(features), beta, precision="highest")
         return jaxloss.cox_partial_likelihood(**own, ties=ties).sum()
 
-    value, slope = jit(jax.value_and_grad(total))(np.float32(beta))
+    value, slope = quick(jax.value_and_grad(total))(np.float32(beta))
     np.testing.assert_allclose(-value, model.loglike(beta), rtol=1e-5)
     np.testing.assert_allclose(-slope, model.score(beta), rtol=1e-5, atol=1e-3)
 
@@ -276,7 +276,7 @@ def test_a_cohort_over_devices_is_one_cohort(entered):
     loss = jaxloss.CoxPartialLikelihood()
     own = mean(loss.replace(batch_axis_name="data", axis_name="data"))
     on_mesh = jax.shard_map(own, mesh=mesh, in_specs=(P("data"),) * 4, out_specs=P())
-    got, expected = (jit(jax.value_and_grad(f))(x, cohort, where, weights) for f in (on_mesh, mean(loss)))
+    got, expected = (quick(jax.value_and_grad(f))(x, cohort, where, weights) for f in (on_mesh, mean(loss)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
 
 

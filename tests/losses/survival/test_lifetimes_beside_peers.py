@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxloss
-from tests.compiling import jit
+from tests.compiling import quick
 
 LAWS = {
     "exponential": (jaxloss.exponential_nll, {}),
@@ -47,7 +47,7 @@ def test_scipy_has_the_same_likelihoods(name):
     since = -np.where(right, law.logsf(t), np.where(left, np.log(law.cdf(t) - law.cdf(entry)), law.logpdf(t)))
     between = -np.log(np.where(t < np.exp(x), law.cdf(upper) - law.cdf(t), law.sf(t) - law.sf(upper)))
 
-    @jit
+    @quick
     def run(x, t, entry, upper):
         flags = {"censored": right, "left_censored": left}
         return (
@@ -101,11 +101,11 @@ def test_bounds_say_what_flags_say(name):
     flags = {"censored": kind == 1, "left_censored": kind == 2}
     lower = np.where(kind == 2, np.float32(0), t)
     upper = np.where(kind == 1, np.float32(np.inf), t)
-    law = jit(partial(fn, **options))
+    law = quick(partial(fn, **options))
     np.testing.assert_allclose(law(x, lower, upper=upper), law(x, t, **flags), rtol=1e-6)
     since = law(x, np.where(kind == 2, entry, t), upper=upper, entry=entry)
     np.testing.assert_allclose(since, law(x, t, **flags, entry=entry), rtol=1e-5)
-    slopes = jit(jax.grad(lambda upper, lower: fn(x, lower, **options, upper=upper).sum(), (0, 1)))(upper, lower)
+    slopes = quick(jax.grad(lambda upper, lower: fn(x, lower, **options, upper=upper).sum(), (0, 1)))(upper, lower)
     assert all(np.isfinite(slope).all() for slope in slopes)
     assert not slopes[0][kind == 1].any(), "an infinite bound moves nothing"
 
@@ -127,7 +127,9 @@ def test_an_entry_of_zero_is_none(name):
     kind = np.arange(len(t)) % 3
     flags = {"censored": kind == 1, "left_censored": kind == 2}
     run = lambda x, **more: fn(x, t, **options, **flags, **more).sum()
-    plain, since = (jit(jax.value_and_grad(lambda x, more=more: run(x, **more)))(x) for more in ({}, {"entry": 0 * t}))
+    plain, since = (
+        quick(jax.value_and_grad(lambda x, more=more: run(x, **more)))(x) for more in ({}, {"entry": 0 * t})
+    )
     for a, b in zip(plain, since, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
@@ -188,5 +190,5 @@ def test_a_model_of_accelerated_failure_is_the_one_that_scipy_finds():
         return loss(given[0] @ w[:3], given[1], concentration=jnp.exp(w[3]), censored=censored)
 
     step = lambda w, _: (w - 0.3 * jax.grad(mean)(w), None)
-    found, _ = jit(lambda w: jax.lax.scan(step, w, length=400))(jnp.zeros(4))
+    found, _ = quick(lambda w: jax.lax.scan(step, w, length=400))(jnp.zeros(4))
     np.testing.assert_allclose(found, truth, atol=1e-4)
