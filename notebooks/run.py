@@ -13,6 +13,8 @@ import base64
 import io
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tqdm import tqdm
 HERE = Path(__file__).parent
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?")
 SHOWN = "text/plain", "image/png"
+AT_ONCE = 2  # each takes little more than one core
 TILES = 8  # by as many, the darkness of a figure is compared
 
 
@@ -100,6 +103,20 @@ def difference(stored: Any, now: Any) -> str:
     return ""
 
 
+def differs(path: Path, now: Any) -> bool:
+    """Whether a run differs from what is stored; says where."""
+    stored = nbformat.read(path, as_version=4).cells
+    if not any(cell.get("outputs") for cell in stored):
+        print(f"{path.name}: it has no outputs to compare with; `--store` keeps those of a run", file=sys.stderr)
+        return True
+    differing = False
+    for i, (old, new) in enumerate(zip(stored, now.cells, strict=True)):
+        if old.cell_type == "code" and (found := difference(old, new)):
+            differing = True
+            print(f"{path.name}, cell {i}: {found}; `python notebooks/run.py --store` keeps it", file=sys.stderr)
+    return differing
+
+
 def tiles(figure: np.ndarray) -> np.ndarray:
     """The mean darkness of the parts of a figure."""
     return np.array([[part.mean() for part in np.array_split(row, TILES, 1)] for row in np.array_split(figure, TILES)])
@@ -111,20 +128,13 @@ def main() -> None:
     parser.add_argument("--store", action="store_true", help="keep the outputs of this run instead of comparing")
     options = parser.parse_args()
     failed = False
-    for path in [HERE / f"{name}.ipynb" for name in options.names] or sorted(HERE.glob("*.ipynb")):
-        now = executed(path)
-        if options.store:
-            nbformat.write(now, path)
-            continue
-        stored = nbformat.read(path, as_version=4).cells
-        if not any(cell.get("outputs") for cell in stored):
-            failed = True
-            print(f"{path.name}: it has no outputs to compare with; `--store` keeps those of a run", file=sys.stderr)
-            continue
-        for i, (old, new) in enumerate(zip(stored, now.cells, strict=True)):
-            if old.cell_type == "code" and (found := difference(old, new)):
-                failed = True
-                print(f"{path.name}, cell {i}: {found}; `python notebooks/run.py --store` keeps it", file=sys.stderr)
+    paths = [HERE / f"{name}.ipynb" for name in options.names] or sorted(HERE.glob("*.ipynb"))
+    with ProcessPoolExecutor(AT_ONCE, get_context("spawn")) as pool:
+        for path, now in zip(paths, pool.map(executed, paths), strict=True):
+            if options.store:
+                nbformat.write(now, path)
+            else:
+                failed |= differs(path, now)
     sys.exit(failed)
 
 
