@@ -3,7 +3,6 @@ r"""The adaptive softmax: frequent classes in a head, the others in clusters who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from jax import lax
 
 from jaxloss import numerics
 from jaxloss._arrays import integers
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import counted, kept, masked
@@ -139,7 +139,7 @@ def _of_layer(x: Array, kernel: Array, t: Array, where: Array, layout: Layout, b
     return linear_softmax_cross_entropy(x, kernel, t, kernel_layout=layout, bias=bias, where=where, reduction="none")
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class AdaptiveLogSoftmax(Loss):
     """Adaptive log-softmax: the class form of `adaptive_log_softmax`."""
 

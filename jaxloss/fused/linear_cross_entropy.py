@@ -2,12 +2,12 @@ r"""The softmax cross-entropy of a last layer, whose logits are never held all a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
@@ -174,7 +174,7 @@ def _loss(arrays: Arrays, setup: Setup) -> Any:
     return loss, totalled(name, like, *counts, setup.beside, None, setup.axis_name)[1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class LinearSoftmaxCrossEntropy(Loss):
     """The class form of `linear_softmax_cross_entropy`."""
 

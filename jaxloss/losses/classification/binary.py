@@ -2,9 +2,8 @@ r"""Binary cross-entropies, from logits and from probabilities."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import in_unit
 from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
@@ -101,7 +100,7 @@ def _positive(name: str, pos_weight: Numbers, predictions: Floats) -> tuple[Give
     return for_each_class(name, "pos_weight", pos_weight, predictions, 1.0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SigmoidBinaryCrossEntropy(Loss):
     """Binary cross-entropy from logits: the class form of `sigmoid_binary_cross_entropy`."""
 
@@ -110,7 +109,7 @@ class SigmoidBinaryCrossEntropy(Loss):
     pos_weight: Numbers | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BinaryCrossEntropy(Loss):
     """Binary cross-entropy from probabilities: the class form of `binary_cross_entropy`."""
 

@@ -2,12 +2,11 @@ r"""The categorical hinge loss: a margin between the classes of a distribution a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._rows import Rows, over_rows, rows_of
@@ -62,7 +61,7 @@ def categorical_hinge_loss(
     return rows_of(losses, rows, axes)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CategoricalHingeLoss(Loss):
     """The class form of `categorical_hinge_loss`."""
 

@@ -3,13 +3,13 @@ r"""Cross-entropies from logits, over classes that are given as indices or as di
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
 from jaxloss._options import is_zero, number, per_class
@@ -181,7 +181,7 @@ def _z_term(name: str, lse: Array, z_loss: Scalar) -> Array | None:
     return factor * jnp.square(numerics.absent(factor, lse))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of distributions from logits: the class form of `softmax_cross_entropy`."""
 
@@ -193,7 +193,7 @@ class SoftmaxCrossEntropy(Loss):
     vocab_axis_name: AxisName = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SoftmaxCrossEntropyWithIntegerLabels(Loss):
     """Cross-entropy of class indices from logits: the class form of `softmax_cross_entropy_with_integer_labels`."""
 

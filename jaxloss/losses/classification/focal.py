@@ -2,13 +2,13 @@ r"""Focal losses: cross-entropies that weigh well-classified examples less."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched, real
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, binary, for_each_class
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked, of_elements
@@ -184,7 +184,7 @@ def _alpha(name: str, alpha: Numbers, x: Array, axes: tuple[int, ...]) -> Array:
     return numerics.sharded_like(x, per_class(name, "alpha", alpha, x.shape, axes, x.dtype))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SigmoidFocalLoss(Loss):
     """Binary focal loss from logits: the class form of `sigmoid_focal_loss`."""
 
@@ -194,7 +194,7 @@ class SigmoidFocalLoss(Loss):
     label_smoothing: Scalar = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SoftmaxFocalLoss(Loss):
     """Focal loss over classes from logits: the class form of `softmax_focal_loss`."""
 

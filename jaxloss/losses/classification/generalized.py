@@ -2,9 +2,8 @@ r"""The generalized cross-entropy: between the cross-entropy and the absolute er
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import in_unit, outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -63,7 +62,7 @@ def generalized_cross_entropy(
     return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GeneralizedCrossEntropy(Loss):
     """The class form of `generalized_cross_entropy`."""
 

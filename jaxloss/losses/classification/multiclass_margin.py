@@ -2,11 +2,10 @@ r"""Margins between classes: how far the score of the right class is above the o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._rows import Rows, over_rows
@@ -166,7 +165,7 @@ def _hinge(gap: Array, margin: float) -> Array:
     return numerics.hinge(gap, jnp.ones_like(gap), jnp.asarray(margin, gap.dtype))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MulticlassHingeLoss(Loss):
     """The class form of `multiclass_hinge_loss`."""
 
@@ -175,7 +174,7 @@ class MulticlassHingeLoss(Loss):
     ignore_index: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MulticlassPerceptronLoss(Loss):
     """The class form of `multiclass_perceptron_loss`."""
 
@@ -184,7 +183,7 @@ class MulticlassPerceptronLoss(Loss):
     ignore_index: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MultiMarginLoss(Loss):
     """The class form of `multi_margin_loss`."""
 

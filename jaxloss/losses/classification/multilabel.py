@@ -2,12 +2,11 @@ r"""Losses of rows that have any number of labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, integers, matched, one_class_axis, without
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked, of_elements
@@ -144,7 +143,7 @@ def _lists(name: str, x: Array, labels: Labels, axes: tuple[int, ...]) -> Array:
     return jnp.where(position < end, t, jnp.full_like(t, -1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MultilabelSoftMarginLoss(Loss):
     """Multilabel soft margin loss: the class form of `multilabel_soft_margin_loss`."""
 
@@ -153,7 +152,7 @@ class MultilabelSoftMarginLoss(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MultilabelMarginLoss(Loss):
     """Multilabel margin loss: the class form of `multilabel_margin_loss`."""
 

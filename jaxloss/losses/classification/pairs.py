@@ -2,11 +2,10 @@ r"""Margins of pairs: which of two scores is higher, and whether two things are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -90,7 +89,7 @@ def hinge_embedding_loss(
     return elements.finish(jnp.where(y > 0, d, numerics.hinge(d, jnp.ones_like(d), size)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MarginRankingLoss(Loss):
     """The class form of `margin_ranking_loss`."""
 
@@ -98,7 +97,7 @@ class MarginRankingLoss(Loss):
     margin: Scalar = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class HingeEmbeddingLoss(Loss):
     """The class form of `hinge_embedding_loss`."""
 

@@ -2,12 +2,11 @@ r"""The cross-entropy as a polynomial in the probability that the label misses, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked, of_elements
 from jaxloss._options import number
@@ -67,7 +66,7 @@ def poly_loss_cross_entropy(
     return rows_of(losses, rows, axes)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class PolyLossCrossEntropy(Loss):
     """Poly loss: the class form of `poly_loss_cross_entropy`."""
 

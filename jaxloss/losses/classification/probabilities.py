@@ -2,12 +2,11 @@ r"""Cross-entropies from probabilities and log-probabilities over classes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, matched
+from jaxloss._class_form import class_form
 from jaxloss._domain import checked_only, in_unit, outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, masked
@@ -195,7 +194,7 @@ def nll_loss(
     return rows.counting(name, losses)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CategoricalCrossEntropy(Loss):
     """Cross-entropy of distributions from probabilities: the class form of `categorical_cross_entropy`."""
 
@@ -205,7 +204,7 @@ class CategoricalCrossEntropy(Loss):
     class_weights: Numbers | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SparseCategoricalCrossEntropy(Loss):
     """Cross-entropy of class indices from probabilities: the class form of `sparse_categorical_cross_entropy`."""
 
@@ -216,7 +215,7 @@ class SparseCategoricalCrossEntropy(Loss):
     ignore_index: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class NLLLoss(Loss):
     """Negative log-likelihood of class indices from log-probabilities: the class form of `nll_loss`."""
 

@@ -2,11 +2,10 @@ r"""Losses of a margin, $z = y f$: the output f of a binary classifier times the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -144,28 +143,28 @@ def _hinge(name: str, outputs: Floats, targets: Numbers, where: Mask | None, mar
     return elements, numerics.hinge(f, y, jnp.asarray(margin, f.dtype))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class HingeLoss(Loss):
     """The class form of `hinge_loss`."""
 
     fn = staticmethod(hinge_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SquaredHingeLoss(Loss):
     """The class form of `squared_hinge_loss`."""
 
     fn = staticmethod(squared_hinge_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class PerceptronLoss(Loss):
     """The class form of `perceptron_loss`."""
 
     fn = staticmethod(perceptron_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SoftMarginLoss(Loss):
     """The class form of `soft_margin_loss`."""
 

@@ -2,9 +2,8 @@ r"""Sparsemax losses: of probabilities that are the projection of the scores, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, binary
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
@@ -91,14 +90,14 @@ def multiclass_sparsemax_loss(
     return rows.counting(name, numerics.sparsemax_nll(rows.x, rows.labels, rows.axis))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SparsemaxLoss(Loss):
     """The class form of `sparsemax_loss`."""
 
     fn = staticmethod(sparsemax_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MulticlassSparsemaxLoss(Loss):
     """The class form of `multiclass_sparsemax_loss`."""
 

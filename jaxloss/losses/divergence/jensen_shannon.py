@@ -2,11 +2,10 @@ r"""The Jensen-Shannon divergence: symmetric, bounded, and finite for any two di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
 from jaxloss._rows import Rows, over_rows
@@ -87,7 +86,7 @@ def js_divergence_from_logits(
     return given.finish(jnp.sum(terms, given.axes))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class JSDivergence(Loss):
     """Jensen-Shannon divergence of probabilities: the class form of `js_divergence`."""
 
@@ -95,7 +94,7 @@ class JSDivergence(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class JSDivergenceFromLogits(Loss):
     """Jensen-Shannon divergence of softmaxes: the class form of `js_divergence_from_logits`."""
 

@@ -2,12 +2,12 @@ r"""Kullback-Leibler divergences, from probabilities and from log-probabilities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
@@ -183,7 +183,7 @@ def _divergence(
     return given.finish(divergence(name, given, formula, inside, "targets must not be negative"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class KLDivergence(Loss):
     """Kullback-Leibler divergence from log-probabilities: the class form of `kl_divergence`."""
 
@@ -191,7 +191,7 @@ class KLDivergence(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class KLDivergenceWithLogTargets(Loss):
     """Kullback-Leibler divergence of log-probabilities: the class form of `kl_divergence_with_log_targets`."""
 
@@ -199,7 +199,7 @@ class KLDivergenceWithLogTargets(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GeneralizedKLDivergence(Loss):
     """Generalized Kullback-Leibler divergence: the class form of `generalized_kl_divergence`."""
 
@@ -207,7 +207,7 @@ class GeneralizedKLDivergence(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class KLDivergenceFromProbabilities(Loss):
     """Kullback-Leibler divergence of probabilities: the class form of `kl_divergence_from_probabilities`."""
 

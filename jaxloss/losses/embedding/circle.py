@@ -3,11 +3,11 @@ r"""The circle loss: similarities within groups and between them, each weighted 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
@@ -94,7 +94,7 @@ def circle_loss(
     return Rows(losses, counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CircleLoss(Loss):
     """Circle loss: the class form of `circle_loss`."""
 

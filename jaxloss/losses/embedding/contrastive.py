@@ -3,11 +3,11 @@ r"""Contrastive losses: embeddings of a batch should be near to those of their g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
@@ -74,7 +74,7 @@ def ntxent(
     return Rows(losses, counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class NTXent(Loss):
     """NT-Xent: the class form of `ntxent`."""
 

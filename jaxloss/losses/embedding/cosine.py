@@ -3,11 +3,11 @@ r"""The cosine of the angle between two vectors, and the losses that are made of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number
 from jaxloss._rows import Rows, over_rows
@@ -169,7 +169,7 @@ def _compared(
     return given, formula(x, y, number(name, "epsilon", epsilon, x.dtype), given.axes)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CosineDistance(Loss):
     """The class form of `cosine_distance`."""
 
@@ -178,7 +178,7 @@ class CosineDistance(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CosineEmbeddingLoss(Loss):
     """The class form of `cosine_embedding_loss`."""
 

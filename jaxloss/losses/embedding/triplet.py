@@ -2,11 +2,10 @@ r"""The triplet margin loss: anchors should be nearer to positives than to negat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._rows import Rows, over_rows
@@ -81,7 +80,7 @@ def triplet_margin_loss(
     return given.counting(jnp.where(gap > 0, gap, jnp.zeros_like(gap)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class TripletMarginLoss(Loss):
     """Triplet margin loss: the class form of `triplet_margin_loss`."""
 

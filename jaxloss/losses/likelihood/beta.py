@@ -2,9 +2,8 @@ r"""The negative log-likelihood of shares, from 0 to 1, that follow a beta law."
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import in_unit
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -54,7 +53,7 @@ def beta_nll(logits: Floats, targets: Numbers, *, concentration: Numbers, where:
     return elements.finish(numerics.beta_nll(*elements.arrays))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BetaNLL(Loss):
     """Beta negative log-likelihood: the class form of `beta_nll`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihoods of successes of a known number of trials, alike
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
@@ -105,14 +104,14 @@ def _of_trials(
     return elements.within(name, (k <= n, "targets must be at most total_count"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BinomialNLL(Loss):
     """Binomial negative log-likelihood: the class form of `binomial_nll`."""
 
     fn = staticmethod(binomial_nll)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BetaBinomialNLL(Loss):
     """Beta-binomial negative log-likelihood: the class form of `beta_binomial_nll`."""
 

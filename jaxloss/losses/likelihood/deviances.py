@@ -3,9 +3,9 @@ r"""Unit deviances: twice how much less likely a target is than under the law th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
@@ -158,7 +158,7 @@ def binomial_deviance(
     return elements.finish(2 * numerics.half_binomial_deviance(*elements.arrays))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class TweedieDeviance(Loss):
     """Tweedie deviance: the class form of `tweedie_deviance`."""
 
@@ -167,7 +167,7 @@ class TweedieDeviance(Loss):
     log_input: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GammaDeviance(Loss):
     """Gamma deviance: the class form of `gamma_deviance`."""
 
@@ -175,7 +175,7 @@ class GammaDeviance(Loss):
     log_input: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BinomialDeviance(Loss):
     """Binomial deviance: the class form of `binomial_deviance`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihood of values above 0 that follow a gamma law, such 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 from jaxloss.losses.likelihood._positive import positive
@@ -53,7 +52,7 @@ def gamma_nll(
     return elements.finish(numerics.gamma_nll(*elements.arrays, log_input))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GammaNLL(Loss):
     """Gamma negative log-likelihood: the class form of `gamma_nll`."""
 

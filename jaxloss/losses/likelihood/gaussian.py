@@ -3,12 +3,12 @@ r"""The negative log-likelihood of values that follow a Gaussian law of given va
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import is_zero, number, option
@@ -95,7 +95,7 @@ _SPREADS = {
 _FILLS = {"variance": 1.0, "log_variance": 0.0, "scale": 1.0}
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GaussianNLL(Loss):
     """Gaussian negative log-likelihood: the class form of `gaussian_nll`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihood of a number of failures before a success."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -47,7 +46,7 @@ def geometric_nll(logits: Floats, targets: Numbers, *, where: Mask | None = None
     return elements.finish(numerics.failures_nll(*elements.arrays))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class GeometricNLL(Loss):
     """Geometric negative log-likelihood: the class form of `geometric_nll`."""
 

@@ -2,11 +2,10 @@ r"""Counts whose zeros have a probability of their own, and whose positive count
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import option
@@ -136,7 +135,7 @@ def _counted(k: Array) -> Array:
     return (k == 0) | ((k >= 1) & (k < jnp.inf))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class HurdleNegativeBinomialNLL(Loss):
     """Hurdle negative binomial negative log-likelihood: the class form of `hurdle_negative_binomial_nll`."""
 
@@ -144,7 +143,7 @@ class HurdleNegativeBinomialNLL(Loss):
     log_input: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class HurdlePoissonNLL(Loss):
     """Hurdle Poisson negative log-likelihood: the class form of `hurdle_poisson_nll`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihood of values above 0 that follow an inverse Gaussia
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 from jaxloss.losses.likelihood._positive import positive
@@ -52,7 +51,7 @@ def inverse_gaussian_nll(
     return elements.finish(numerics.inverse_gaussian_nll(*elements.arrays, log_input))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class InverseGaussianNLL(Loss):
     """Inverse Gaussian negative log-likelihood: the class form of `inverse_gaussian_nll`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihood of values that follow Laplace's law: the absolut
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -49,7 +48,7 @@ def laplace_nll(predictions: Floats, targets: Numbers, *, scale: Numbers, where:
     return elements.finish(numerics.laplace_nll(x - t, b))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class LaplaceNLL(Loss):
     """Laplace negative log-likelihood: the class form of `laplace_nll`."""
 

@@ -2,11 +2,10 @@ r"""The negative log-likelihood of a mixture of any laws, from the losses of its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
 from jaxloss._rows import Rows, over_rows
@@ -69,7 +68,7 @@ def mixture_nll(
     return given.finish(masked(losses, rows))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MixtureNLL(Loss):
     """Negative log-likelihood of a mixture: the class form of `mixture_nll`."""
 

@@ -2,11 +2,10 @@ r"""The negative log-likelihood of counts over classes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
@@ -53,7 +52,7 @@ def multinomial_nll(
     return given.finish(divergence(name, given, numerics.multinomial_nll, inside, rule))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MultinomialNLL(Loss):
     """Multinomial negative log-likelihood: the class form of `multinomial_nll`."""
 

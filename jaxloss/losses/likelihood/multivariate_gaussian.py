@@ -2,12 +2,11 @@ r"""The negative log-likelihood of vectors that follow a Gaussian law of a full 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import floating, real, same_shape, wide
+from jaxloss._class_form import class_form
 from jaxloss._domain import required
 from jaxloss._loss import Loss
 from jaxloss._masks import kept, masked
@@ -88,7 +87,7 @@ def _where(mask: Array, x: Array, t: Array, factor: Array) -> tuple[Array, Array
     return numerics.keep(of_vectors, x), numerics.keep(of_vectors, t), matrices
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MultivariateGaussianNLL(Loss):
     """Multivariate Gaussian negative log-likelihood: the class form of `multivariate_gaussian_nll`."""
 

@@ -2,11 +2,10 @@ r"""The negative log-likelihoods of counts whose variance exceeds their mean, un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -129,7 +128,7 @@ def negative_binomial_nll_from_logits(
     return elements.finish(numerics.negative_binomial_from_logits(*elements.arrays))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class NegativeBinomialNLL(Loss):
     """Negative binomial negative log-likelihood: the class form of `negative_binomial_nll`."""
 
@@ -137,7 +136,7 @@ class NegativeBinomialNLL(Loss):
     log_input: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class NegativeBinomialNLLFromLogits(Loss):
     """Negative binomial negative log-likelihood: the class form of `negative_binomial_nll_from_logits`."""
 

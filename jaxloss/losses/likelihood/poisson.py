@@ -2,11 +2,10 @@ r"""Losses of counts that follow a Poisson law: the negative log-likelihood and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import checked_only, finite_from_0
 from jaxloss._elements import Elements, Given, elementwise
 from jaxloss._loss import Loss
@@ -160,7 +159,7 @@ def _counted(
     return elementwise(name, where, rates, counts, *others)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class PoissonNLL(Loss):
     """Poisson negative log-likelihood: the class form of `poisson_nll`."""
 
@@ -170,7 +169,7 @@ class PoissonNLL(Loss):
     eps: Scalar = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class PoissonDeviance(Loss):
     """Poisson deviance: the class form of `poisson_deviance`."""
 

@@ -2,9 +2,8 @@ r"""The negative log-likelihood of values that follow Student's law: Gaussian in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -65,7 +64,7 @@ def student_t_nll(
     return elements.finish(numerics.student_t_nll(x - t, nu, s))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class StudentTNLL(Loss):
     """Student's negative log-likelihood: the class form of `student_t_nll`."""
 

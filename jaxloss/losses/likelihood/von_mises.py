@@ -3,11 +3,11 @@ r"""The negative log-likelihood of angles that follow the law of von Mises, the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -60,7 +60,7 @@ def von_mises_nll(predictions: Floats, targets: Numbers, *, concentration: Numbe
     return elements.finish(k * numerics.versine(x, t) + (numerics.log_scaled_i0(k) + math.log(2 * math.pi)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class VonMisesNLL(Loss):
     """Von Mises negative log-likelihood: the class form of `von_mises_nll`."""
 

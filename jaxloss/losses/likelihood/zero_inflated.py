@@ -2,11 +2,10 @@ r"""Counts with more zeros than their law has: some zeros are structural, the ot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import finite_from_0
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -135,7 +134,7 @@ def zero_inflated_negative_binomial_nll(
     return elements.finish(numerics.zero_inflated_negative_binomial_mean(x, k, r, g))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class ZeroInflatedNegativeBinomialNLL(Loss):
     """Zero-inflated negative binomial likelihood: the class form of `zero_inflated_negative_binomial_nll`."""
 
@@ -143,7 +142,7 @@ class ZeroInflatedNegativeBinomialNLL(Loss):
     log_input: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class ZeroInflatedPoissonNLL(Loss):
     """Zero-inflated Poisson negative log-likelihood: the class form of `zero_inflated_poisson_nll`."""
 

@@ -2,8 +2,7 @@ r"""Ordinal losses of binary tasks, one for each threshold between two neighbour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Floats, Labels, Mask
@@ -86,14 +85,14 @@ def corn_loss(logits: Floats, labels: Labels, *, where: Mask | None = None) -> R
     return rows.finish(name, rows.before, rows.before | rows.at)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CoralLoss(Loss):
     """CORAL: the class form of `coral_loss`."""
 
     fn = staticmethod(coral_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CornLoss(Loss):
     """CORN: the class form of `corn_loss`."""
 

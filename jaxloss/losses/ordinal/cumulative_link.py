@@ -2,13 +2,13 @@ r"""The likelihood of classes with an order, cut out of a continuous law by cutp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import floating, integers, real, wide
+from jaxloss._class_form import class_form
 from jaxloss._domain import required
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, kept, masked
@@ -133,7 +133,7 @@ def _inside(name: str, y: Array, c: Array) -> Array:
     return labelled & increasing
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CumulativeLinkNLL(Loss):
     """Cumulative link likelihood: the class form of `cumulative_link_nll`."""
 

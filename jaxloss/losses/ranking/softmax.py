@@ -3,7 +3,6 @@ r"""The softmax ranking loss: the cross-entropy of the relevances under the soft
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 from jaxloss import numerics
 from jaxloss._answers import differing
 from jaxloss._arrays import class_axes, matched, real
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, of_elements
 from jaxloss._reduce import reduced
@@ -97,7 +97,7 @@ def ranking_softmax_loss(
     return reduce_fn(losses, where=counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class RankingSoftmaxLoss(Loss):
     """Softmax ranking loss: the class form of `ranking_softmax_loss`."""
 

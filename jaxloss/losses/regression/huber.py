@@ -2,9 +2,8 @@ r"""The Huber loss: quadratic near the target, linear far from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -46,7 +45,7 @@ def huber_loss(
     return elements.finish(numerics.huber(x - y, number(name, "delta", delta, x.dtype)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class HuberLoss(Loss):
     """Huber loss: the class form of `huber_loss`."""
 

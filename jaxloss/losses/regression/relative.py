@@ -2,11 +2,10 @@ r"""Errors relative to the size of the target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -91,7 +90,7 @@ def squared_log_error(predictions: Floats, targets: Numbers, *, where: Mask | No
     return elements.finish(numerics.squared_log_gap(*elements.arrays))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class AbsolutePercentageError(Loss):
     """Absolute percentage error: the class form of `absolute_percentage_error`."""
 
@@ -99,7 +98,7 @@ class AbsolutePercentageError(Loss):
     epsilon: Scalar = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SquaredLogError(Loss):
     """Squared logarithmic error: the class form of `squared_log_error`."""
 

@@ -2,9 +2,8 @@ r"""The log-cosh loss: a smooth absolute error."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -41,7 +40,7 @@ def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask
     return elements.finish(numerics.log_cosh(x - y))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class LogCosh(Loss):
     """Log-cosh loss: the class form of `log_cosh`."""
 

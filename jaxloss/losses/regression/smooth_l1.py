@@ -2,9 +2,8 @@ r"""The smooth L1 loss: the absolute error, quadratic near the target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -48,7 +47,7 @@ def smooth_l1_loss(
     return elements.finish(numerics.smooth_l1(x - y, number(name, "beta", beta, x.dtype)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SmoothL1Loss(Loss):
     """The class form of `smooth_l1_loss`."""
 

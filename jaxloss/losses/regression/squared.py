@@ -2,11 +2,10 @@ r"""Squared and absolute errors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -90,21 +89,21 @@ def _error(name: str, predictions: Floats, targets: Numbers | None, where: Mask 
     return x - y  # 0 where both are filled
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class SquaredError(Loss):
     """Squared error: the class form of `squared_error`."""
 
     fn = staticmethod(squared_error)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class L2Loss(Loss):
     """Half the squared error: the class form of `l2_loss`."""
 
     fn = staticmethod(l2_loss)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class AbsoluteError(Loss):
     """Absolute error: the class form of `absolute_error`."""
 

@@ -2,13 +2,13 @@ r"""The continuous ranked probability score (CRPS) of an ensemble of numbers, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, one_class_axis, real, wide, without
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import inert, kept, masked, of_elements
@@ -146,7 +146,7 @@ def _common(x: Array, t: Array) -> Any:
     return wide(*(a.dtype for a in (x, t) if jnp.issubdtype(a.dtype, jnp.floating)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CRPSEnsemble(Loss):
     """Continuous ranked probability score of ensembles: the class form of `crps_ensemble`."""
 
@@ -155,7 +155,7 @@ class CRPSEnsemble(Loss):
     axis: Axes | None = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class EnergyScore(Loss):
     """Energy score: the class form of `energy_score`."""
 

@@ -2,11 +2,10 @@ r"""The scores of forecasts by central intervals: of one interval, and of a medi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
@@ -113,7 +112,7 @@ def weighted_interval_score(
     return Rows(masked(losses / (k + 0.5), counting), counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class IntervalScore(Loss):
     """Interval score: the class form of `interval_score`."""
 
@@ -121,7 +120,7 @@ class IntervalScore(Loss):
     alpha: Scalar = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class WeightedIntervalScore(Loss):
     """Weighted interval score: the class form of `weighted_interval_score`."""
 

@@ -3,9 +3,9 @@ r"""The continuous ranked probability score (CRPS) of forecasts by a law of a lo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
@@ -133,21 +133,21 @@ def _score(
     return elements.finish(formula(t - x, s))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CRPSGaussian(Loss):
     """Continuous ranked probability score of Gaussian forecasts: the class form of `crps_gaussian`."""
 
     fn = staticmethod(crps_gaussian)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CRPSLogistic(Loss):
     """Continuous ranked probability score of logistic forecasts: the class form of `crps_logistic`."""
 
     fn = staticmethod(crps_logistic)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CRPSLaplace(Loss):
     """Continuous ranked probability score of Laplace forecasts: the class form of `crps_laplace`."""
 

@@ -2,11 +2,10 @@ r"""The squared errors of probabilities: of an event, of classes, and of classes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._domain import in_unit, outside_is_nan
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
@@ -142,14 +141,14 @@ def _finished(name: str, rows: LabelRows, inside: Array, losses: Array) -> Rows[
     return rows.counting(name, outside_is_nan(name, losses, lambda: inside, PROBABILITIES))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BrierScore(Loss):
     """Brier score of an event: the class form of `brier_score`."""
 
     fn = staticmethod(brier_score)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MulticlassBrierScore(Loss):
     """Brier score of classes: the class form of `multiclass_brier_score`."""
 
@@ -157,7 +156,7 @@ class MulticlassBrierScore(Loss):
     axis: Axes = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class RankedProbabilityScore(Loss):
     """Ranked probability score: the class form of `ranked_probability_score`."""
 

@@ -2,11 +2,10 @@ r"""The scores of which quantiles and expectiles are the best forecasts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given, elementwise
 from jaxloss._loss import Loss
 from jaxloss._options import number
@@ -103,7 +102,7 @@ def expectile_loss(
     return elements.finish(numerics.uneven_square(t - x, tau, rest_of(tau, expectile)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class QuantileLoss(Loss):
     """Quantile loss: the class form of `quantile_loss`."""
 
@@ -111,7 +110,7 @@ class QuantileLoss(Loss):
     quantile: Numbers = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class ExpectileLoss(Loss):
     """Expectile loss: the class form of `expectile_loss`."""
 

@@ -2,11 +2,11 @@ r"""The Dice losses: the share of errors in a predicted region and a true one.""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from jaxloss import numerics
 from jaxloss._arrays import floating
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._rows import Rows, over_rows
@@ -157,7 +157,7 @@ def binary_dice_loss(
     return Rows(numerics.nan_unless(found.inside, found.loss(half, half, s)), found.counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class DiceLoss(Loss):
     """Dice loss: the class form of `dice_loss`."""
 
@@ -172,7 +172,7 @@ class DiceLoss(Loss):
     sum_axis_name: AxisName = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class BinaryDiceLoss(Loss):
     """Binary Dice loss: the class form of `binary_dice_loss`."""
 

@@ -2,7 +2,6 @@ r"""The generalized Dice loss: rare classes have larger weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jax import lax
 
 from jaxloss import numerics
 from jaxloss._arrays import floating
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._rows import Rows, over_rows
@@ -111,7 +111,7 @@ def _weights(positives: Array, regions: Array) -> Array:
     return weights * numerics.divide(count, jnp.sum(weights, -1, keepdims=True))
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class MulticlassGeneralizedDiceLoss(Loss):
     """Generalized Dice loss: the class form of `multiclass_generalized_dice_loss`."""
 

@@ -2,9 +2,9 @@ r"""The Tversky loss: a Dice loss with a weight for either kind of error, and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._rows import Rows, over_rows
 from jaxloss._types import Array, Axes, AxisName, Floats, Mask, Numbers, Scalar
@@ -85,7 +85,7 @@ def tversky_loss(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class TverskyLoss(Loss):
     """Tversky loss: the class form of `tversky_loss`."""
 

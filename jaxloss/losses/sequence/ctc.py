@@ -2,12 +2,12 @@ r"""Connectionist temporal classification: the likelihood of label sequences wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._options import number, option
 from jaxloss._program import one_program
@@ -94,7 +94,7 @@ def _ctc_loss(arrays: dict[str, Any], name: str, blank: int, zero_infinity: bool
     return given.answer(losses)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CTCLoss(Loss):
     """Connectionist temporal classification: the class form of `ctc_loss`."""
 

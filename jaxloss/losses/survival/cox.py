@@ -2,12 +2,11 @@ r"""Cox's partial likelihood: which of the samples at risk had the event, whatev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 from jax import lax
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._masks import masked
 from jaxloss._options import option
@@ -95,7 +94,7 @@ def _of_all(of: Cohort, efron: bool) -> Array:
     return jnp.take_along_axis(numerics.partial_nll(x, order, efron), order.place, -1, mode="promise_in_bounds")
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class CoxPartialLikelihood(Loss):
     """Cox partial likelihood: the class form of `cox_partial_likelihood`."""
 

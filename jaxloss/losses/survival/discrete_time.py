@@ -2,12 +2,11 @@ r"""The likelihood of times that are known to an interval, from the hazard of ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._arrays import same_shape
+from jaxloss._class_form import class_form
 from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
 from jaxloss._masks import inert
@@ -63,7 +62,7 @@ def discrete_time_nll(logits: Floats, intervals: Labels, *, events: Numbers, whe
     return Rows(outside_is_nan(name, losses, lambda: known, "events must be 0 or 1"), counting)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class DiscreteTimeNLL(Loss):
     """Discrete-time survival likelihood: the class form of `discrete_time_nll`."""
 

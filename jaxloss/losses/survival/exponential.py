@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given
 from jaxloss._loss import Loss
 from jaxloss._options import option
@@ -94,7 +93,7 @@ def _pieces(lives: Lifetimes, log_input: bool) -> Pieces:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class ExponentialNLL(Loss):
     """Exponential negative log-likelihood: the class form of `exponential_nll`."""
 

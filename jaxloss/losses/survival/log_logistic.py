@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._loss import Loss
 from jaxloss._types import Array, Floats, Mask, Numbers
 from jaxloss.losses.survival._lifetimes import Law, Observed, location_nll
@@ -75,7 +74,7 @@ def log_logistic_nll(
     return location_nll("log_logistic_nll", _LAW, predictions, scale, observed, where)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class LogLogisticNLL(Loss):
     """Log-logistic negative log-likelihood: the class form of `log_logistic_nll`."""
 

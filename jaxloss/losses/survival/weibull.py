@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from jaxloss import numerics
+from jaxloss._class_form import class_form
 from jaxloss._elements import Given
 from jaxloss._loss import Loss
 from jaxloss._options import option
@@ -101,7 +100,7 @@ def _pieces(lives: Lifetimes, log_input: bool) -> Pieces:
     return standard_pieces(_LAW, Standard(lambda t: standardized(x, t, k), k, jnp.log(k)), lives)
 
 
-@dataclass(frozen=True, kw_only=True)
+@class_form
 class WeibullNLL(Loss):
     """Weibull negative log-likelihood: the class form of `weibull_nll`."""
 
