@@ -38,8 +38,9 @@ LOSS_FILES = [
 LOSS_FILES = [m for m in LOSS_FILES if hasattr(importlib.import_module(m), "__all__")]
 LOSSES = {name for m in LOSS_FILES if m.startswith("jaxloss.losses.") for name in importlib.import_module(m).__all__}
 # Imports run one way: a module may import from its own layer or from one to the left.
-ORDER = "_importing numerics _types _docstrings _keys _answers _names _domain _program _vocabulary _option_kinds"
-ORDER += " _arrays _options _masks _elements _rows _signatures _reduce _value _class_form _loss losses fused keras torch"
+ORDER = "_importing numerics _types _docstrings _keys _answers _names _domain _program _vocabulary"
+ORDER += " _option_kinds _arrays _options _masks _elements _rows _signatures _reduce _value _class_form _loss"
+ORDER += " losses fused keras torch"
 LAYERS = ORDER.split()
 
 
