@@ -475,6 +475,16 @@ def richest() -> list[Case]:
     return list(found.values())
 
 
+@cache
+def _named_richest() -> set[tuple[Any, str]]:
+    return {(case.fn, case.id) for case in richest()}
+
+
+def is_richest(case: Case) -> bool:
+    """Whether it is the richest program of its loss, of whatever sizes."""
+    return (case.fn, case.id) in _named_richest()
+
+
 def with_grid() -> list[Case]:
     """The cases that know where they are hard; one of each loss, unless all are asked for."""
     return [case for case in collect() if case.grid] if EVERY else richest_with_grid()

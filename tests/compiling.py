@@ -24,7 +24,7 @@ def quick(function, case=None):
 
     With `--every` it is compiled, but for the cases of a loss that are not its richest.
     """
-    compiled = cases.EVERY and (case is None or case.id in {one.id for one in cases.richest()})
+    compiled = cases.EVERY and (case is None or cases.is_richest(case))
     return jax.jit(function) if compiled or jax.default_backend() != "cpu" else interpreted(function)
 
 

@@ -63,8 +63,11 @@ def _outputs(equation: Any, inputs: list[np.ndarray]) -> list[Any]:
         return FOLLOWED[name](equation, inputs)
     if name in CALLS:
         return _evaluated(params[CALLS[name]], inputs)
-    if name in RULES and not (name in OF_FLOATS and inputs[0].dtype.kind not in "fV"):
-        return [RULES[name](*inputs, **params)]
+    if not (name in OF_FLOATS and inputs[0].dtype.kind not in "fV"):
+        if name in ELEMENTWISE:
+            return [ELEMENTWISE[name](*inputs)]
+        if name in RULES:
+            return [RULES[name](*inputs, **params)]
     found = equation.primitive.get_bind_params(params)
     functions, params = found if isinstance(found, tuple) else ((), found)  # a pair in JAX before 0.12
     found = equation.primitive.bind(*functions, *map(jnp.asarray, inputs), **params)
@@ -139,43 +142,40 @@ CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "remat2": "jaxpr"} | dict.fromkeys(
 )
 FOLLOWED = {"cond": _chosen, "scan": _scanned}
 OF_FLOATS = {"div", "integer_pow"}
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    "add": np.add,
+    "add_any": np.add,
+    "and": np.bitwise_and,
+    "clamp": lambda low, x, high: np.minimum(np.maximum(x, low), high),
+    "div": np.divide,
+    "eq": np.equal,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "ge": np.greater_equal,
+    "gt": np.greater,
+    "is_finite": np.isfinite,
+    "le": np.less_equal,
+    "log": np.log,
+    "log1p": np.log1p,
+    "lt": np.less,
+    "max": np.maximum,
+    "min": np.minimum,
+    "mul": np.multiply,
+    "ne": np.not_equal,
+    "neg": np.negative,
+    "not": np.invert,
+    "or": np.bitwise_or,
+    "pow": np.power,
+    "select_n": lambda which, *cases: np.choose(which.astype(np.intp), cases),
+    "shift_right_arithmetic": np.right_shift,
+    "sign": np.sign,
+    "sqrt": np.sqrt,
+    "square": np.square,
+    "stop_gradient": np.asarray,
+    "sub": np.subtract,
+}
 RULES: dict[str, Callable[..., Any]] = {
-    **{
-        name: (lambda rule: lambda *arrays, **_: rule(*arrays))(rule)
-        for name, rule in {
-            "abs": np.abs,
-            "add": np.add,
-            "add_any": np.add,
-            "and": np.bitwise_and,
-            "clamp": lambda low, x, high: np.minimum(np.maximum(x, low), high),
-            "div": np.divide,
-            "eq": np.equal,
-            "exp": np.exp,
-            "expm1": np.expm1,
-            "ge": np.greater_equal,
-            "gt": np.greater,
-            "is_finite": np.isfinite,
-            "le": np.less_equal,
-            "log": np.log,
-            "log1p": np.log1p,
-            "lt": np.less,
-            "max": np.maximum,
-            "min": np.minimum,
-            "mul": np.multiply,
-            "ne": np.not_equal,
-            "neg": np.negative,
-            "not": np.invert,
-            "or": np.bitwise_or,
-            "pow": np.power,
-            "select_n": lambda which, *cases: np.choose(which.astype(np.intp), cases),
-            "shift_right_arithmetic": np.right_shift,
-            "sign": np.sign,
-            "sqrt": np.sqrt,
-            "square": np.square,
-            "stop_gradient": np.asarray,
-            "sub": np.subtract,
-        }.items()
-    },
     "bitcast_convert_type": lambda x, *, new_dtype, **_: x.view(new_dtype),
     "broadcast_in_dim": _broadcast,
     "concatenate": lambda *arrays, dimension, **_: np.concatenate(arrays, dimension),

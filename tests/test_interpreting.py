@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from jax.extend.core import jaxprs_in_params
 
-from tests.interpreting import CALLS, FOLLOWED, RULES, interpreted
+from tests.interpreting import CALLS, ELEMENTWISE, FOLLOWED, RULES, interpreted
 
 X = np.float32([[0.5, -1.25, 3.0], [-0.0, 2.5, -4.0]])
 N = np.int32([[7, -3, 2], [5, 0, -8]])
@@ -161,7 +161,7 @@ def test_every_rule_is_asked():
     for program in PROGRAMS.values():
         look(jax.make_jaxpr(program)(X, N).jaxpr)
     versions = {"jit", "pjit", "closed_call", "eval_jaxpr", "add_any"}  # by the version of JAX
-    assert not {*RULES, *CALLS, *FOLLOWED} - found - versions
+    assert not {*ELEMENTWISE, *RULES, *CALLS, *FOLLOWED} - found - versions
 
 
 def test_it_is_traced_once_for_each_kind_of_arguments():

@@ -28,7 +28,6 @@ each_loss = _every(cases.each())
 OVER_A_NAMED_AXIS = cases.each_structure()
 OF_A_KIND = {case.fn for case in cases.kinds()}
 FEW = {case.fn for case in cases.each_structure()}
-RICHEST = {(case.fn, case.id) for case in cases.richest()}
 Inputs = dict[str, np.ndarray]
 
 
@@ -189,7 +188,7 @@ def _ways(case: Case, inputs):
                 rest = list(full)
                 rest[i] = {**rest[i], name: P()}
                 ways[f"all but {name}"] = tuple(rest)
-    if cases.EVERY and (case.fn, case.id) in RICHEST:
+    if cases.EVERY and cases.is_richest(case):
         return ways
     over = [way for way in ways if way.startswith("over")]
     if case.fn not in OF_A_KIND:
@@ -208,7 +207,7 @@ def _executed(case: Case, ways, kind):
     over = {way: specs for way, specs in ways.items() if way.startswith("over")}
     if not cases.EVERY:
         return dict(list(over.items())[-1:]) if case.fn in FEW else {}
-    if (case.fn, case.id) not in RICHEST:
+    if not cases.is_richest(case):
         return {}
     if case.fn in OF_A_KIND:
         return ways if kind == AxisType.Explicit and case.plain else over
