@@ -103,18 +103,16 @@ def difference(stored: Any, now: Any) -> str:
     return ""
 
 
-def differs(path: Path, now: Any) -> bool:
-    """Whether a run differs from what is stored; says where."""
+def differences(path: Path, now: Any) -> list[str]:
+    """Where a run differs from what is stored."""
     stored = nbformat.read(path, as_version=4).cells
     if not any(cell.get("outputs") for cell in stored):
-        print(f"{path.name}: it has no outputs to compare with; `--store` keeps those of a run", file=sys.stderr)
-        return True
-    differing = False
-    for i, (old, new) in enumerate(zip(stored, now.cells, strict=True)):
-        if old.cell_type == "code" and (found := difference(old, new)):
-            differing = True
-            print(f"{path.name}, cell {i}: {found}; `python notebooks/run.py --store` keeps it", file=sys.stderr)
-    return differing
+        return [f"{path.name}: it has no outputs to compare with; `--store` keeps those of a run"]
+    return [
+        f"{path.name}, cell {i}: {found}; `python notebooks/run.py --store` keeps it"
+        for i, (old, new) in enumerate(zip(stored, now.cells, strict=True))
+        if old.cell_type == "code" and (found := difference(old, new))
+    ]
 
 
 def tiles(figure: np.ndarray) -> np.ndarray:
@@ -127,15 +125,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="the notebooks, without .ipynb; all by default")
     parser.add_argument("--store", action="store_true", help="keep the outputs of this run instead of comparing")
     options = parser.parse_args()
-    failed = False
+    found: list[str] = []
     paths = [HERE / f"{name}.ipynb" for name in options.names] or sorted(HERE.glob("*.ipynb"))
     with ProcessPoolExecutor(AT_ONCE, get_context("spawn")) as pool:
         for path, now in zip(paths, pool.map(executed, paths), strict=True):
             if options.store:
                 nbformat.write(now, path)
             else:
-                failed |= differs(path, now)
-    sys.exit(failed)
+                found += differences(path, now)
+    # After all progress bars, so that the end of a log says what differs.
+    sys.exit("\n".join(found) or None)
 
 
 if __name__ == "__main__":
