@@ -1,7 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._blocks import in_blocks
-from jaxloss.numerics._forms import by_platform, form, of_rows
+from jaxloss.numerics._forms import by_platform, form, joint_sums, of_rows, sum_of_terms
 from jaxloss.numerics._mesh import (
     AxisName,
     aligned,
@@ -116,6 +116,7 @@ from jaxloss.numerics.standard_times import Pair, spread, standardized, standard
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
 from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
+from jaxloss.numerics.true_and_false import true_and_false
 from jaxloss.numerics.tweedie import half_tweedie
 from jaxloss.numerics.weibull import (
     weibull_before,
@@ -211,6 +212,7 @@ __all__ = [
     "js_log_term",
     "js_term",
     "keep",
+    "joint_sums",
     "kl_rows",
     "known",
     "label_gap",
@@ -281,11 +283,13 @@ __all__ = [
     "student_t_nll",
     "sum_of_distances",
     "sum_of_shards",
+    "sum_of_terms",
     "sums_towards",
     "tanh",
     "target_nll",
     "times",
     "triangular_nll",
+    "true_and_false",
     "uneven_absolute",
     "uneven_square",
     "varying_alike",

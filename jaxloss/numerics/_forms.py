@@ -88,32 +88,32 @@ def _sum(x: jax.Array, axes: Axes) -> jax.Array:
     return jnp.sum(x, axes, keepdims=True)
 
 
-def _each_sum(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    return _sum(a, axes), _sum(b, axes)
+def _each_sum(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array, ...]:
+    return tuple(_sum(x, axes) for x in arrays)
 
 
 @form(_each_sum)
-def two_sums(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    """The sums of two arrays of one shape, the axes kept with length 1, in one reduction of two operands.
+def joint_sums(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array, ...]:
+    """The sums of arrays of one shape, the axes kept with length 1, in one reduction of as many operands.
 
     XLA adds the terms of such a reduction one after the other. For its rounding errors to stay small, a longer axis is
     reduced in blocks of at most `MANY` terms. Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy 65536x10, the
     twin takes 2.4 times the CPU time; of softmax_cross_entropy 8192x1000 it stores 33 MB and the form 0.6 MB.
     """
-    return _one_reduction(a, b, axes)
+    return _one_reduction(tuple(arrays), axes)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _one_reduction(a: jax.Array, b: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
-    axes = tuple(i % a.ndim for i in as_tuple(axes))
-    last = max(axes)
-    if is_split(a, axes) or not known(a.shape[last]):
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _one_reduction(arrays: tuple[jax.Array, ...], axes: Axes) -> tuple[jax.Array, ...]:
+    like = arrays[0]
+    axes = tuple(i % like.ndim for i in as_tuple(axes))
+    if not axes or is_split(like, axes) or not known(like.shape[max(axes)]):
         # JAX reduces explicitly sharded axes by the reductions that it names alone; a symbolic length has no blocks.
-        return _each_sum(a, b, axes)
-    zeros = jnp.zeros((), a.dtype), jnp.zeros((), b.dtype)
-    of_blocks = lax.reduce(tuple(_in_blocks(x, last) for x in (a, b)), zeros, _add, (last + 1,))
-    of_a, of_b = (jnp.sum(t, axes, keepdims=True) if t.shape[last] > 1 or len(axes) > 1 else t for t in of_blocks)
-    return of_a, of_b
+        return _each_sum(arrays, axes)
+    last = max(axes)
+    zeros = tuple(jnp.zeros((), x.dtype) for x in arrays)
+    of_blocks = lax.reduce(tuple(_in_blocks(x, last) for x in arrays), zeros, _add, (last + 1,))
+    return tuple(_sum(t, axes) if t.shape[last] > 1 or len(axes) > 1 else t for t in of_blocks)
 
 
 def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
@@ -126,17 +126,18 @@ def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
 
 
 def _add(one, other):  # a function, because a lambda would be compiled at every call outside of jit
-    return one[0] + other[0], one[1] + other[1]
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 @_one_reduction.defjvp
 def _one_reduction_jvp(axes, primals, tangents):
-    return _one_reduction(*primals, axes), _each_sum(tangents[0], tangents[1], axes)
+    return _one_reduction(*primals, axes), _each_sum(*tangents, axes)
 
 
 def selected_sums(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     """`total_and_rest`, by a select."""
-    return _each_sum(e, jnp.where(e == 1, jnp.zeros_like(e), e), axes)
+    total, rest = _each_sum((e, jnp.where(e == 1, jnp.zeros_like(e), e)), axes)
+    return total, rest
 
 
 @form(selected_sums)
@@ -148,7 +149,8 @@ def total_and_rest(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     stores 33 MB more at 8192x1000.
     """
     others = jnp.minimum(e, _zero_at_one(e))
-    return (_each_sum if many_classes(e, axes) else two_sums)(e, others, axes)
+    total, rest = (_each_sum if many_classes(e, axes) else joint_sums)((e, others), axes)
+    return total, rest
 
 
 def _zero_at_one(e: jax.Array, zero: jax.Array | float = 0.0) -> jax.Array:

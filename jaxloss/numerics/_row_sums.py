@@ -21,10 +21,10 @@ from jaxloss.numerics._forms import (
     beyond,
     by_platform,
     form,
+    joint_sums,
     selected_sums,
     total_and_rest,
     total_and_rest_of_logits,
-    two_sums,
 )
 from jaxloss.numerics._mesh import AxisName, filled, is_split, keep, max_of_shards, sum_of_shards
 from jaxloss.numerics._one_reading import Parts, sums_in_one_reading
@@ -96,7 +96,7 @@ def _plain_sums(x: jax.Array, targets: jax.Array | None, axes: Axes) -> Parts:
 
 def sums_of_targets(x: jax.Array, targets: jax.Array | None, top: jax.Array, axes: Axes) -> Parts:
     r"""$\sum_k y_k$ and $\sum_k y_k (top - x_k) / 2$ of the targets y, if there are any."""
-    return () if targets is None else two_sums(targets, weighed(targets, half_gaps(x, top)), axes)
+    return () if targets is None else joint_sums((targets, weighed(targets, half_gaps(x, top))), axes)
 
 
 @form(_plain_sums)

@@ -46,7 +46,7 @@ def from_softmax(x: Array, t: Array) -> tuple[Array, Array]:
     """From logits over classes, the last axis; 1 - p of a class of p > 1/2 is the sum of the other probabilities."""
     p = numerics.softmax(x, -1)
     likely, zero = p > 0.5, jnp.zeros_like(p)
-    rest = jnp.sum(jnp.where(likely, zero, p), -1, keepdims=True)
+    rest = numerics.sum_of_terms(jnp.where(likely, zero, p), -1)[..., None]
     return p, jnp.where(likely, (t - 1) + rest, t - p)
 
 
@@ -101,29 +101,14 @@ def overlap(
     inside = jnp.ones_like(x, bool) if elements.inside is None else elements.inside
     # Filled: the sums then have finite slopes wherever the elements are, and a sample with a nan has none.
     x, t = numerics.keep(inside, x), numerics.keep(inside, t)
-    parts = _parts(*probabilities(x, t), t)
-    outside = jnp.sum(~inside, sample, keepdims=True, dtype=jnp.int32)
+    parts = *numerics.true_and_false(*probabilities(x, t), t), jnp.where(inside, 0.0, 1.0).astype(t.dtype)
+    true, false, missed, outside = numerics.joint_sums(parts, axes)
+    outside = jnp.sum(outside, [i for i in sample if i not in axes], keepdims=True)
     counting = None if elements.where is None else jnp.any(elements.where, axes)
-    sums = (*(jnp.sum(part, axes) for part in (*parts, t)), outside)
+    sums = (*(jnp.squeeze(s, axes) for s in (true, false, missed)), jnp.sum(t, axes), outside)
     true, false, missed, positives, outside = sum_over_devices(name, "sum_axis_name", sums, sum_axis_name)
     inside, counting = jnp.squeeze(outside == 0, axes), any_device(counting, sum_axis_name)
     return Overlap(true, false, missed, positives, inside, counting)
-
-
-def _parts(p: Array, gap: Array, t: Array) -> tuple[Array, Array, Array]:
-    """The true positives min(p, t), false positives and false negatives of each pixel; `gap` is t - p.
-
-    Where p = t inside (0, 1), 0 lies between the slopes of the loss, and is taken. At the ends of [0, 1] there is one
-    side alone, whose slope is taken; for targets of 0 and 1 the sums are those of products.
-    """
-    below = (gap > 0) | ((gap == 0) & (t >= 1))
-    above = ~below & ~((gap == 0) & (t > 0))  # of a nan too, so that it stays
-    zero = jnp.zeros_like(gap)
-    return (
-        jnp.where(below, p, jnp.where(above, t, lax.stop_gradient(t))),
-        jnp.where(above, -gap, zero),
-        jnp.where(below, gap, zero),
-    )
 
 
 def summed_axes(name: str, x: Array, axis: Any, classes: int) -> tuple[int, ...]:
