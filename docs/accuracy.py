@@ -41,10 +41,8 @@ cases.EVERY = True  # before the sweeps are imported, which ask for cases
 
 from tests.sweeps import test_accuracy, test_peers
 
-Loss = Callable[[dict[str, Any]], tuple[np.ndarray, np.ndarray]]
-"""(the arrays of many samples) -> values, and slopes in the predictions."""
-KINDS = {np.float32: ("value", "slope"), ml_dtypes.bfloat16: ("value",)}
-"""What is asked of predictions of a dtype."""
+KINDS = {np.float32: ("value", "slope", "second"), ml_dtypes.bfloat16: ("value",)}
+"""What is asked of predictions of a dtype; second derivatives are along a direction, see `asks_second`."""
 TINY = 1e-30
 PAGE = ROOT / "docs" / "accuracy.md"
 
@@ -58,78 +56,99 @@ class Truth:
     units: dict[str, list[Any]] = field(default_factory=dict)
 
 
+def asks_second(case: Case) -> bool:
+    """Whether second derivatives are asked: of the richest case of a loss, as the tests do, and beside peers."""
+    return case in test_accuracy.THOROUGH or bool(peers(case))
+
+
 def truths(case: Case, dtype: Any) -> list[Truth]:
     """Values and slopes in the predictions, at the grid rounded to the dtype.
 
     What is rounded to an end at which the terms of the formula are infinite is left out.
     """
     mp.mp.dps, options, found = ulp.DIGITS, case.given(), []
+    kinds = KINDS[dtype]
     for arrays in test_accuracy.points(case):
         arrays = {**arrays, case.predictions: arrays[case.predictions].astype(dtype).astype(np.float32)}
-        answered = {}
-        for i in range(len(arrays[case.predictions])):
+        answered, count = {}, len(arrays[case.predictions])
+        drawn = np.random.default_rng(1).permutation(count)[: test_accuracy.MANY] if asks_second(case) else ()
+        for i in range(count):
+            asked = [kind for kind in kinds if kind != "second" or i in drawn]
             with suppress(ZeroDivisionError):
-                answered[i] = of_sample(case, options, {k: x[i] for k, x in arrays.items()}, KINDS[dtype])
+                answered[i] = of_sample(case, options, {k: x[i] for k, x in arrays.items()}, asked)
         truth = Truth({k: x[list(answered)] for k, x in arrays.items()})
-        for n, kind in enumerate(KINDS[dtype]):
-            truth.answers[kind] = [answers[n] for answers, _ in answered.values()]
-            truth.units[kind] = [units[n] for _, units in answered.values()]
+        for kind in kinds:
+            truth.answers[kind] = [answers.get(kind) for answers, _ in answered.values()]
+            truth.units[kind] = [units.get(kind) for _, units in answered.values()]
         found.append(truth)
     return found
 
 
 def of_sample(
-    case: Case, options: dict[str, Any], given: dict[str, Any], kinds: tuple[str, ...]
-) -> tuple[list[list[Any]], list[Any]]:
+    case: Case, options: dict[str, Any], given: dict[str, Any], kinds: list[str]
+) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """The answers of each kind for one sample, and the unit of each."""
-    name, terms = case.predictions, (case.terms, case.gradient_terms)
-    limits = case.value, test_accuracy.limits(case, "gradient")[name]
+    name, limits = case.predictions, test_accuracy.limits
+    found = {
+        "value": (case.terms, case.value),
+        "slope": (case.gradient_terms, limits(case, "gradient")[name]),
+        "second": (case.second_terms, limits(case, "second")[name]),
+    }
     sample = {k: test_accuracy.exact(x) for k, x in given.items()}
     flat, rebuilt = ulp.flattened({name: sample[name]})
     f = lambda x: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
+    along = [ulp.exact(d) for d in np.ravel(test_accuracy.direction((1, *np.shape(given[name])))[0])]
+    moved = lambda slope: [mp.mpf(0) if mp.isinf(x) else slope(j) for j, x in enumerate(flat)]
     asked = {
         "value": lambda: [f(flat)],
-        "slope": lambda: [mp.mpf(0) if mp.isinf(x) else ulp.first(f, flat, j) for j, x in enumerate(flat)],
+        "slope": lambda: moved(lambda j: ulp.first(f, flat, j)),
+        "second": lambda: moved(lambda j: ulp.second(f, flat, j, along)),
     }
-    answers = [asked[kind]() for kind in kinds]
-    units = []
-    for of_kind, own, limit in zip(answers, terms, limits, strict=False):
-        size = test_accuracy._largest(own, name, sample.values(), options)
+    answers = {kind: asked[kind]() for kind in kinds}
+    units = {}
+    for kind, of_kind in answers.items():
+        terms, limit = found[kind]
+        size = test_accuracy._largest(terms, name, sample.values(), options)
         size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
-        units.append(size if limit.strict is None or limit.scaled is not None else mp.mpf(0))
+        units[kind] = size if limit.strict is None or limit.scaled is not None else mp.mpf(0)
     return answers, units
 
 
-def worst(truth: Truth, kind: str, got: np.ndarray) -> float:
-    """The largest error of one kind of answer."""
+def worst(truth: Truth, kind: str, got: np.ndarray | None) -> float | None:
+    """The largest error of one kind of answer; None where nothing is asked, or answered."""
+    if got is None or not any(truth.answers[kind]):
+        return None
     rows = np.asarray(got, np.float32).reshape(len(truth.answers[kind]), -1)
     # What differences leave of a truth of 0 is no error of an answer of 0.
     errors = [
         0.0 if g == 0 and abs(t) < TINY else ulp.ulps(g, t, max(unit, abs(t)))
         for row, answers, unit in zip(rows, truth.answers[kind], truth.units[kind], strict=True)
+        if answers
         for g, t in zip(row, answers, strict=True)
     ]
     return max(errors, default=0.0)
 
 
-def ours(case: Case, arrays: dict[str, np.ndarray], dtype: Any) -> tuple[Any, Any]:
-    """Value and slope by the library, of arrays that are arguments of the program, as in training."""
+def answers_of(total: Callable[..., Any], p: Any, *others: Any) -> tuple[Any, Any, Any]:
+    """Value, slope and second derivative along the direction of the tests, of arrays that are arguments."""
+    along = test_accuracy.direction(p.shape).astype(p.dtype)
+
+    def run(p, *others):
+        slope = jax.grad(lambda p: jnp.sum(total(p, *others)))
+        return total(p, *others), *jax.jvp(slope, (p,), (along,))
+
+    return jax.jit(run)(p, *others)
+
+
+def ours(case: Case, arrays: dict[str, np.ndarray], dtype: Any) -> tuple[Any, Any, Any]:
+    """The library's answers."""
     name = case.predictions
-
-    def run(p, others):
-        loss = lambda p: case.loss({**others, name: p})
-        return loss(p), jax.grad(lambda p: loss(p).sum())(p)
-
-    return jax.jit(run)(arrays[name].astype(dtype), arrays)
+    return answers_of(lambda p, others: case.loss({**others, name: p}), arrays[name].astype(dtype), arrays)
 
 
 def of_jax(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A peer that is written in JAX."""
-
-    def run(p, t):
-        return jax.jit(lambda p: (call(p, t), jax.grad(lambda p: jnp.sum(call(p, t)))(p)))(p)
-
-    return run
+    """A peer that is written in JAX; its targets are constants, since some peers look at them."""
+    return lambda p, t: answers_of(lambda p: call(p, t), p)
 
 
 def of_torch(row: Any) -> Callable[..., Any]:
@@ -145,9 +164,14 @@ def of_torch(row: Any) -> Callable[..., Any]:
         x, y = torch.tensor(p.astype(np.float32)).to(kind).requires_grad_(), tensor(t)
         y = y.to(kind) if y.is_floating_point() else y
         losses = getattr(torch.nn.functional, peer)(x, y, reduction="none", **options)
-        losses.sum().backward()
+        (slope,) = torch.autograd.grad(losses.sum(), x, create_graph=True)
+        second = None
+        if slope.requires_grad:  # else it is constant
+            along = torch.tensor(test_accuracy.direction(p.shape).copy()).to(kind)
+            with suppress(RuntimeError):  # PyTorch has no second derivative of some losses
+                second = torch.autograd.grad((slope * along).sum(), x)[0].float().numpy()
         losses = losses.sum(-1) if peer == "kl_div" else losses
-        return losses.detach().float().numpy(), x.grad.float().numpy()
+        return losses.detach().float().numpy(), slope.detach().float().numpy(), second
 
     return run
 
@@ -177,11 +201,11 @@ def peers(case: Case) -> dict[str, Callable[..., Any]]:
     return found
 
 
-def measured(case: Case, dtype: Any) -> dict[str, list[float]]:
+def measured(case: Case, dtype: Any) -> dict[str, list[float | None]]:
     """By library, the largest errors of what is asked of the dtype."""
     kinds = KINDS[dtype]
     others = peers(case) if dtype is np.float32 or case.fn.__name__ in test_peers.BOTH else {}
-    found = {library: [0.0] * len(kinds) for library in ("jaxloss", *others)}
+    found: dict[str, list[float | None]] = {library: [None] * len(kinds) for library in ("jaxloss", *others)}
     for truth in truths(case, dtype):
         first, second = truth.arrays[case.predictions].astype(dtype), truth.arrays[case.targets]
         answers = {"jaxloss": ours(case, truth.arrays, dtype)}
@@ -191,23 +215,31 @@ def measured(case: Case, dtype: Any) -> dict[str, list[float]]:
                 answers[library] = run(first, second)
         for library, given in answers.items():
             errors = [worst(truth, kind, got) for kind, got in zip(kinds, given, strict=False)]
-            found[library] = list(map(max, found[library], errors))
+            found[library] = list(map(larger, found[library], errors))
     return found
 
 
-def of_row(index: int, dtype: Any) -> dict[str, list[float]]:
+def larger(one: float | None, other: float | None) -> float | None:
+    return max((error for error in (one, other) if error is not None), default=None)
+
+
+def of_row(index: int, dtype: Any) -> dict[str, list[float | None]]:
     """What a process of its own measures of a row, which it has by its number."""
     return measured(cases.with_grid()[index], dtype)
 
 
-def shown(error: float) -> str:
+def shown(error: float | None) -> str:
     """A number of units in the last place."""
+    if error is None:
+        return ""
     if not np.isfinite(error):
         return "not finite"
     return f"{error:.1f}" if error < 99.95 else f"{error:.0f}" if error < 1e5 else f"{error:.0e}".replace("e+0", "e")
 
 
-def table(rows: list[tuple[Case, dict[str, list[float]]]], libraries: tuple[str, ...], kinds: tuple[str, ...]) -> str:
+def table(
+    rows: list[tuple[Case, dict[str, list[float | None]]]], libraries: tuple[str, ...], kinds: tuple[str, ...]
+) -> str:
     """Errors by loss."""
     heads = ["loss", *kinds, *(f"{library} {kind}" for library in libraries for kind in kinds)]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
@@ -232,13 +264,14 @@ def versions() -> str:
 
 TEXT = """# Accuracy
 
-The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, and
-of its slope in the predictions. The unit is the spacing of float32 numbers (units in the last place, ulp) at the truth
-or, in the rows whose tests allow it since the textbook formula has larger terms that cancel, at the largest of them. An
-ideal answer, rounded once, is off by 0.5. The truth is computed by mpmath with 110 digits from the formula of the
-paper; the inputs are taken as they are.
+The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, of
+its slope in the predictions and, beside peers and for the richest options of a loss, of the second derivative in the
+predictions along a direction, at {many} points of the grid at most. The unit is the spacing of float32 numbers (units
+in the last place, ulp) at the truth or, in the rows whose tests allow it since the textbook formula has larger terms
+that cancel, at the largest of them. An ideal answer, rounded once, is off by 0.5. The truth is computed by mpmath with
+110 digits from the formula of the paper; the inputs are taken as they are.
 
-The tests of the library hold limits for every row, for second derivatives and slopes in all other arrays too.
+The tests of the library hold limits for every row, and for slopes and second derivatives in all other arrays too.
 "not finite" says that an answer is nan or infinite where the truth is neither. The peers are asked for what they
 have: Keras clips probabilities and logits, so that it computes another function near 0 and 1.
 
@@ -275,7 +308,7 @@ def main() -> None:
     if options.only:
         print("\n\n".join(tables.values()))
     else:
-        PAGE.write_text(TEXT.format(versions=versions(), **tables), encoding="utf-8")
+        PAGE.write_text(TEXT.format(versions=versions(), many=test_accuracy.MANY, **tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ HEAD = """# Coming from optax, Keras or PyTorch
 
 Change the import line: names, order of arguments, defaults and reductions are theirs. Each table has the native loss
 beneath a name, whose docstring has the formula and the domain, and what differs in value; what differs everywhere in a
-library stands above its table. `python docs/catalogue.py` writes this page.
+library stands above its table. [Traps of a migration](traps.md) has what training code relies on without saying so.
+`python docs/catalogue.py` writes this page.
 """
 IMPORTS = {
     "optax": ["from optax import losses", "import jaxloss as losses"],

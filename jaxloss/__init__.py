@@ -313,6 +313,11 @@ __all__ = [
 _answers.answer_in(__name__)
 _importing.done()
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 if not _typing.TYPE_CHECKING:  # to which every name would seem to be there
 
     def __getattr__(name):

@@ -152,7 +152,8 @@ def _refused_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     if len(args) > len(positional):
         rest = ", ".join(name for name in parameters if name not in positional)
         taken = ", ".join(positional)
-        return f"{function.__name__}: takes {taken} by position, got {len(args)}: by keyword it takes {rest}."
+        others = f"by keyword it takes {rest}" if rest else "it takes no others"
+        return f"{function.__name__}: takes {taken} by position, got {len(args)}: {others}."
     return ""
 
 

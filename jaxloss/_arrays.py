@@ -140,7 +140,9 @@ def class_axes(name: str, argument: str, array: Array, axis: Any) -> tuple[int, 
     except TypeError as error:
         raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}.") from error
     if not all(-array.ndim <= a < array.ndim for a in indices):
-        raise ValueError(f"{name}: axis {axis} is out of range for {argument} of shape {array.shape}.")
+        n = array.ndim
+        axes = f"its axes are {-n} to {n - 1}" if n else "a scalar has no axes"
+        raise ValueError(f"{name}: axis {axis} is out of range for {argument} of shape {array.shape}: {axes}.")
     axes = tuple(a % array.ndim for a in indices)
     if len(set(axes)) != len(axes) or not axes:
         raise ValueError(f"{name}: axis {axis} must name at least one axis of {argument} {array.shape}, each once.")

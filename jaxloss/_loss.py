@@ -15,7 +15,7 @@ from jaxloss._arrays import wide
 from jaxloss._masks import left
 from jaxloss._reduce import check_reduction, reduced, totalled
 from jaxloss._rows import Rows, unreduced, with_counting
-from jaxloss._signatures import REDUCTION, answered, arrays_taken, form_doc, needs_targets, option_names
+from jaxloss._signatures import REDUCTION, answered, arrays_taken, document, needs_targets, option_names
 from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
 
 
@@ -54,8 +54,7 @@ class Loss(_value.Value):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "fn" in cls.__dict__ and cls.__doc__:
-            cls.__doc__ = form_doc(cls)
+        document(cls)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """A new instance. Wrong arguments are answered here, before the generated constructor sees them."""

@@ -137,28 +137,37 @@ def function_name(cls: Any) -> str:
     return cls.fn.__name__ if hasattr(cls, "fn") else f"{cls.__name__}().losses"
 
 
-def form_doc(cls: Any) -> str:
-    """A form's docstring with its function's summary, and a line for each field: the function's or the base's.
+def document(cls: Any) -> None:
+    """Gives a form of a function the function's summary, and a line for each field: the function's or the base's.
 
     How the form reduces is the base's to say, even where the function has a `reduction` that means something else.
     """
+    if "fn" not in vars(cls) or not cls.__doc__:
+        return
     function = cls.fn
     lines: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         lines |= own_lines(base.__doc__)
-    lines |= {name: line for name, line in own_lines(function.__doc__).items() if name not in REDUCTION}
+    inherited = {name: lines[name] for name in REDUCTION if name in lines}
+    lines |= own_lines(function.__doc__) | inherited
+    source = "Loss" if "reduction" in inherited else function.__name__
+    lines["reduction"] = lines["reduction"].replace("see above", f"see `{source}`")
     fields = [name for name in inspect.get_annotations(cls) if name in lines]
-    doc = with_arguments(cls.__doc__, {name: lines[name] for name in (*fields, *REDUCTION)})
+    fields += [name for name in REDUCTION if name in lines and name not in fields]
+    doc = with_arguments(cls.__doc__, {name: lines[name] for name in fields})
     summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
+    summary = f"{summary[:-1]}." if summary.endswith(",") else summary  # which the formula continues
     first, rest = doc.split("\n", 1)
-    return f"{first}\n\n{summary}\n\nThe formula, its domain and its source are in `{function.__name__}`.\n{rest}"
+    cls.__doc__ = (
+        f"{first}\n\n{summary}\n\nThe formula, its domain and its source are in `{function.__name__}`.\n{rest}"
+    )
 
 
 __all__ = [
     "REDUCTION",
     "answered",
     "arrays_taken",
-    "form_doc",
+    "document",
     "function_name",
     "needs_targets",
     "option_names",

@@ -232,7 +232,7 @@ class Case:
 
     def loss(self, arrays: dict[str, Any], options: dict[str, Any] | None = None, **more: Any) -> Any:
         """The losses by the function."""
-        own = self.fn(**self.arguments(arrays), **{**self.given(), **(options or {})}, **self.call, **more)
+        own = self.fn(**self.arguments(arrays), **{**self.given(), **self.call, **(options or {})}, **more)
         return self.summed(own)
 
     def summed(self, losses: Any) -> Any:

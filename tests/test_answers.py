@@ -106,7 +106,7 @@ def test_a_class_form_that_is_called_as_the_function_says_how_to_call_it(form):
         _answered(lambda: form()(X, Y, **{wrong: 1.0}), f"{form.__name__}: takes no {wrong}", *words, error=TypeError)
 
 
-def test_an_init_of_ones_own_is_answered_with_fields():
+def test_an_init_that_a_subclass_defines_is_answered_with_fields():
     class Scaled(jaxloss.Loss):
         def __init__(self, scale):
             self.scale = scale
@@ -119,7 +119,7 @@ def test_an_init_of_ones_own_is_answered_with_fields():
 
 
 @pytest.mark.parametrize("form", [f for f in vars(jaxloss.torch).values() if isinstance(f, type) and hasattr(f, "fn")])
-def test_a_pytorch_form_that_is_called_as_the_function_says_how_to_call_it(form):
+def test_a_pytorch_form_called_as_its_function_is_answered_with_both_calls(form):
     _answered(lambda: form(X, Y), f"{form.__name__}: ", f"{form.__name__}()", f"functional.{form.fn.__name__}")
     _answered(lambda: form(reductoin="sum"), f"{form.__name__}: takes no reductoin", "reduction=", error=TypeError)
 

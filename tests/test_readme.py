@@ -101,3 +101,34 @@ def test_the_memory_of_a_last_layer():
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             compiled = optimized(jax.value_and_grad(loss, (0, 1))).lower(*arrays).compile()
         assert round(compiled.memory_analysis().temp_size_in_bytes / 1e6) == int(megabytes)
+
+
+def _ratios(page: str) -> dict[str, list[float]]:
+    """Of the tables of a page, the peer's time over ours in all rows, by peer."""
+    found: dict[str, list[float]] = {}
+    heads: list[str] = []
+    for line in page.splitlines():
+        cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
+        if line.startswith("| loss "):
+            heads = cells
+        elif not line.startswith("|"):
+            heads = []
+        elif not line.startswith("| ---"):
+            for head, cell in zip(heads, cells, strict=False):
+                if head.endswith(" / ours") and cell:
+                    found.setdefault(head.removesuffix(" / ours"), []).append(float(cell))
+    return found
+
+
+def test_the_head_of_the_benchmarks_is_what_their_tables_say():
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    head, ratios = " ".join(page.partition("## How it is measured")[0].split()), _ratios(page)
+    optax_rows = ratios["optax"]
+    twice = sum(ratio >= 2 for ratio in optax_rows)
+    assert f"{np.median(optax_rows):.2f} times as fast as optax's (median of {len(optax_rows)} rows, {twice} of" in head
+    assert f"{sum(ratio < 0.95 for ratio in optax_rows)} of the {len(optax_rows)} rows" in head
+    for name, peer in {"those of Keras on JAX": "keras", "PyTorch's, eager": "torch"}.items():
+        rows = ratios[peer]
+        assert f"{int(100 * np.median(rows)) / 100:.2f} times as fast as {name} ({len(rows)} rows)" in head
+    for figure in ("1.51, 1.01", "160.1", "8192.0"):
+        assert f"| {figure} " in page

@@ -134,6 +134,34 @@ def test_the_page_of_a_form_has_a_line_for_each_field(form):
     assert re.match(r"[A-Z][^\n]+ class form of `\w+`\.\n\n[A-Z]", FORMS[form].__doc__)
 
 
+@pytest.mark.parametrize("name", sorted(LOSSES & FUNCTIONS.keys()))
+def test_an_editor_shows_the_formula_as_plain_text_before_any_latex(name):
+    """Where the pointer rests on a loss, an editor shows its docstring as it is written."""
+    summary, plain, *_ = inspect.getdoc(FUNCTIONS[name]).split("\n\n")
+    assert "$" not in summary, f"{name}: LaTeX in the summary"
+    assert re.fullmatch(r"`[^`$]+`[^$]*", plain), f"{name}: begin the second paragraph with `the formula`"
+
+
+DROPINS = {
+    f"{m.__name__}.{n}": f for m in (jaxloss.keras, jaxloss.torch) for n, f in vars(m).items() if hasattr(f, "fn")
+}
+
+
+@pytest.mark.parametrize("form", DROPINS)
+def test_the_page_of_a_dropin_form_has_a_line_for_each_field(form):
+    lines = own_lines(DROPINS[form].__doc__)
+    missing = [field for field in inspect.signature(DROPINS[form]).parameters if not lines.get(field)]
+    assert not missing, f"{form}: {missing} have no line in help: give them one in the function's docstring"
+    assert "see above" not in DROPINS[form].__doc__
+
+
+@pytest.mark.parametrize(
+    "module", [jaxloss, jaxloss.keras, jaxloss.torch, jaxloss.torch.functional], ids=lambda m: m.__name__
+)
+def test_an_editor_is_offered_the_public_names_alone(module):
+    assert dir(module) == sorted(module.__all__)
+
+
 SIGNED = {name: value for name, value in PUBLIC.items() if callable(value)} | FOREIGN
 SIGNED |= {f"torch.{name}": getattr(jaxloss.torch, name) for name in jaxloss.torch.__all__ if name != "functional"}
 

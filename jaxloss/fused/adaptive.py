@@ -36,6 +36,9 @@ def adaptive_log_softmax(
 ) -> Rows[Array]:
     r"""The cross-entropy of class indices t under an adaptive softmax, the last layer included.
 
+    `-log(p[t]) if t < c[0] else -log(p[c[0] + i]) - log(q[i][t - c[i]])` with t = labels, `p = softmax(h @ W + b)`,
+    h = hidden, and `q[i] = softmax(h @ P[i] @ V[i])` for the cluster i of t, whose first class is `c[i]`.
+
     $$\ell = \begin{cases} -\log p_t & t < c_0 \\ -\log p_{c_0 + i} - \log q^{(i)}_{t - c_i} & t \ge c_i \end{cases}$$
 
     with $p = \operatorname{softmax}(h W + b)$ over the $c_0$ most frequent classes and the clusters of the others, and

@@ -24,6 +24,9 @@ def adaptive_log_probabilities(
 ) -> Array:
     r"""The log-probabilities of all classes under an adaptive softmax; see `adaptive_log_softmax`.
 
+    `log(p[k]) if k < c[0] else log(p[c[0] + i]) + log(q[i][k - c[i]])` with `p = softmax(h @ W + b)`, h = hidden, and
+    `q[i] = softmax(h @ P[i] @ V[i])` for the cluster i of k, whose first class is `c[i]`.
+
     $$\log p_k \quad (k < c_0), \qquad \log p_{c_0 + i} + \log q^{(i)}_{k - c_i} \quad (k \ge c_i)$$
 
     Args:
@@ -78,7 +81,11 @@ def adaptive_prediction(
     head_bias: Numbers | None = None,
     kernel_layout: Layout = "dv",
 ) -> Array:
-    r"""The most probable class under an adaptive softmax, $\operatorname{argmax}_k \log p_k$; of several the first.
+    r"""The most probable class under an adaptive softmax; of several the first.
+
+    `argmax_k(log_p[k])` with the log_p that `adaptive_log_probabilities` gives.
+
+    $$\operatorname{argmax}_k \log p_k$$
 
     It is that of `adaptive_log_probabilities`, but no layer's logits outlive the next, and that of a cluster which is
     less probable than a class already found, for all tokens of a batch, is not computed (under `vmap` it is).

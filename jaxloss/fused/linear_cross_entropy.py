@@ -44,7 +44,10 @@ def linear_softmax_cross_entropy(
     chunk_size: int | None = None,
     return_aux: bool = False,
 ) -> Any:
-    r"""The cross-entropy of class indices under the softmax of $z = h W + b$, the last layer included.
+    r"""The cross-entropy of class indices under the softmax of a last layer, which is included.
+
+    `(1 - s) * w[t] * (lse - z[t]) + s / K * sum_k(w[k] * (lse - z[k])) + zeta * lse**2` with t = labels,
+    z = hidden @ kernel + bias, `lse = log(sum_j(exp(z[j])))`, s = label_smoothing, w = class_weights and zeta = z_loss.
 
     $$\ell = (1 - s) w_t \left(\log \sum_j e^{z_j} - z_t\right)
         + \frac{s}{K} \sum_k w_k \left(\log \sum_j e^{z_j} - z_k\right)

@@ -47,11 +47,14 @@ def linear_logsumexp_and_target(
     mode: Mode = "auto",
     chunk_size: int | None = None,
 ) -> tuple[Array, Array]:
-    r"""The pair $\log \sum_j e^{z_j}$ and $z_t$ of each token, for logits $z = h W + b$ never all held at once.
+    r"""The log-partition function and the label's logit of each token, for logits that are never all held at once.
 
-    Their difference $z_t - \log \sum_j e^{z_j}$ is the log-probability of the label, from which preference losses,
-    policy gradients and distillation are made. Both may be differentiated with any weights, in forward and reverse mode
-    and again; the gradients cost two more matrix products (in chunks three: the logits are computed again).
+    `(log(sum_j(exp(z[j]))), z[t])` with z = hidden @ kernel + bias and t = labels.
+
+    With the logits $z = h W + b$ these are $\log \sum_j e^{z_j}$ and $z_t$. The second less the first is the
+    log-probability of the label, from which preference losses, policy gradients and distillation are made. Both may be
+    differentiated with any weights, in forward and reverse mode and again; the gradients cost two more matrix products
+    (in chunks three: the logits are computed again).
 
     Args:
         hidden: Hidden states, `[..., D]`.

@@ -26,6 +26,9 @@ def shard_linear_softmax_cross_entropy(
 ) -> Callable[..., Any]:
     r"""`linear_softmax_cross_entropy` on a mesh: a function of whole arrays, computed where their parts are.
 
+    `sum_d(sum(w[i] * loss[i] for i in d)) / sum_d(sum(w[i] for i in d))` over the devices d and the tokens i that each
+    has, with w = weights.
+
     $$\frac{\sum_d \sum_{i \in d} w_i \ell_i}{\sum_d \sum_{i \in d} w_i} \quad \text{over the devices } d$$
 
     It wraps `jax.shard_map` for the three common layouts, which may be combined:

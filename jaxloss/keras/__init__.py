@@ -167,5 +167,10 @@ __all__ = [
     "tversky",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _answer_in(__name__)
 _join_keras(Loss)

@@ -16,6 +16,7 @@ from jaxloss import _value
 from jaxloss._answers import called_like_a_function
 from jaxloss._arrays import class_axes, real
 from jaxloss._reduce import reduced
+from jaxloss._signatures import document
 from jaxloss._types import Array
 from jaxloss.keras._installed import floatx, join_keras, kept_mask
 from jaxloss.keras._masks import mask_of_losses, masks_of, weights_of_losses, without
@@ -80,6 +81,7 @@ class Loss(_Root):
         cls.__eq__ = Loss.__eq__  # set here, so that @dataclass leaves them alone
         cls.__hash__ = Loss.__hash__
         jax.tree_util.register_static(cls)
+        document(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "dtype" and name in vars(self):

@@ -75,4 +75,9 @@ __all__ = [
     "functional",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _answer_in(functional.__name__, __name__)

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxloss import _value
 from jaxloss._answers import called_like_a_function, unknown_keywords
+from jaxloss._signatures import document
 from jaxloss._types import Array, Floats, Numbers
 from jaxloss.torch._conventions import REDUCTIONS, chosen
 
@@ -27,6 +28,10 @@ class Loss(_value.Value):
 
     fn: ClassVar[Callable[..., Array]]
     reductions: ClassVar[tuple[str, ...]] = REDUCTIONS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        document(cls)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """An instance; wrong arguments are answered here, before the generated constructor sees them."""

@@ -20,6 +20,8 @@ def sigmoid_binary_cross_entropy(
 ) -> Array:
     r"""The cross-entropy of binary labels, each with a probability given by its logit.
 
+    `-w * y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))` with x = logits, y = labels and w = pos_weight.
+
     $$\ell = -w y \log \sigma(x) - (1 - y) \log \sigma(-x)$$
 
     with $\sigma(x) = 1 / (1 + e^{-x})$ and the `pos_weight` w. Any logit: an infinite one has loss 0 where it agrees
@@ -61,6 +63,8 @@ def binary_cross_entropy(
     where: Mask | None = None,
 ) -> Array:
     r"""The cross-entropy of binary labels y, each with a probability p.
+
+    `-w * y * log(p) - (1 - y) * log(1 - p)` with p = probabilities, y = labels and w = pos_weight.
 
     $$\ell = -w y \log p - (1 - y) \log (1 - p)$$
 

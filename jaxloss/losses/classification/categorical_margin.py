@@ -20,6 +20,8 @@ def categorical_hinge_loss(
 ) -> Rows[Array]:
     r"""The hinge loss of a distribution y over classes.
 
+    `max(0, 1 + max_j((1 - y[j]) * x[j]) - sum_j(y[j] * x[j]))` with x = scores and y = labels.
+
     $$\ell = \max\left(0, 1 + \max_j (1 - y_j) x_j - \sum_j y_j x_j\right)$$
 
     Any real scores; a class of score minus infinity and label 0 is absent. The maximum is over all classes: a class of

@@ -34,6 +34,9 @@ def softmax_cross_entropy(
 ) -> Rows[Any]:
     r"""The cross-entropy of a distribution over classes under the softmax of the logits.
 
+    `sum_k(w[k] * y[k] * (lse - x[k])) + zeta * lse**2` with x = logits, y = labels, `lse = log(sum_j(exp(x[j])))`,
+    w = class_weights and zeta = z_loss.
+
     $$\ell = \sum_k w_k y_k \left(\log \sum_j e^{x_j} - x_k\right) + \zeta \left(\log \sum_j e^{x_j}\right)^2$$
 
     Any logits, minus infinity included: a class of label 0 contributes 0 there, any other has an infinite
@@ -105,6 +108,9 @@ def softmax_cross_entropy_with_integer_labels(
     return_aux: bool = False,
 ) -> Rows[Any]:
     r"""The cross-entropy of a class index t under the softmax of the logits.
+
+    `(1 - s) * w[t] * (lse - x[t]) + s / K * sum_k(w[k] * (lse - x[k])) + zeta * lse**2` with x = logits, t = labels,
+    `lse = log(sum_j(exp(x[j])))`, s = label_smoothing, K classes, w = class_weights and zeta = z_loss.
 
     $$\ell = (1 - s) w_t \left(\log \sum_j e^{x_j} - x_t\right)
         + \frac{s}{K} \sum_k w_k \left(\log \sum_j e^{x_j} - x_k\right)

@@ -12,7 +12,11 @@ from jaxloss.losses._label_rows import kept_of, smoothed
 
 
 def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = None) -> Array:
-    r"""The logarithm of the softmax, $\ell_i = x_i - \log \sum_j e^{x_j}$.
+    r"""The logarithm of the softmax.
+
+    `x[i] - log(sum_j(exp(x[j])))` with x = logits.
+
+    $$\ell_i = x_i - \log \sum_j e^{x_j}$$
 
     Any logits, minus infinity included; a row of minus infinities stays one. Relatively exact also for the class whose
     probability is near 1.
@@ -45,7 +49,11 @@ def log_softmax(logits: Floats, axis: Axes | None = -1, where: Mask | None = Non
 
 
 def smooth_labels(labels: Numbers, alpha: Scalar, *, axis: Axes | None = -1, where: Mask | None = None) -> Array:
-    r"""Labels with a share of their mass spread evenly over the classes, $(1 - \alpha) y + \alpha / K$.
+    r"""Labels with a share of their mass spread evenly over the classes.
+
+    `(1 - alpha) * y + alpha / K` with y = labels and K classes.
+
+    $$(1 - \alpha) y + \alpha / K$$
 
     The losses take `label_smoothing` themselves, and then nothing of this size is written.
 

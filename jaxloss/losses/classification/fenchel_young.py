@@ -15,6 +15,8 @@ from jaxloss._types import Array, Floats, Numbers
 def make_fenchel_young_loss(max_fun: Callable[..., Any]) -> Callable[..., Array]:
     r"""The loss whose slope is that of a maximum less the targets.
 
+    `max_fun(x) - sum_k(y[k] * x[k])` with x = scores and y = targets.
+
     $$\ell = \max{}_\Omega(x) - \langle y, x \rangle$$
 
     of a convex function $\max_\Omega$ of the scores: of the log-sum-exp it is the cross-entropy, of the maximum itself

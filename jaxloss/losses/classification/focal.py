@@ -29,6 +29,9 @@ def sigmoid_focal_loss(
 ) -> Array:
     r"""The binary cross-entropy with less weight on well-classified examples.
 
+    `-alpha_t * (1 - p_t)**gamma * (y * log(p) + (1 - y) * log(1 - p))` with p = sigmoid(logits), y = labels,
+    `p_t = y * p + (1 - y) * (1 - p)` and `alpha_t = alpha * y + (1 - alpha) * (1 - y)`, which is 1 without an alpha.
+
     $$\ell = -\alpha_t (1 - p_t)^\gamma \left(y \log p + (1 - y) \log (1 - p)\right)$$
 
     with $p = \sigma(x)$, $p_t = y p + (1 - y)(1 - p)$ and $\alpha_t = \alpha y + (1 - \alpha)(1 - y)$. Any logit, as in
@@ -84,6 +87,9 @@ def softmax_focal_loss(
     ignore_index: int | None = None,
 ) -> Rows[Array]:
     r"""The softmax cross-entropy with less weight on well-classified examples.
+
+    `-sum_k(alpha[k] * y[k] * (1 - p[k])**gamma * log(p[k]))` with p = softmax(logits) and y = labels, one-hot if they
+    are integers.
 
     $$\ell = -\sum_k \alpha_k y_k (1 - p_k)^\gamma \log p_k$$
 

@@ -24,6 +24,8 @@ def generalized_cross_entropy(
 ) -> Rows[Array]:
     r"""What a power of the label's probability lacks of 1: it is bounded, so that a wrong label costs a limited amount.
 
+    `(1 - p[t]**q) / q` with p = probabilities and t = labels.
+
     $$\ell = \frac{1 - p_t^q}{q}$$
 
     It tends to the cross-entropy $-\log p_t$ as q falls to 0, and is half the absolute error, $1 - p_t$, at q = 1.

@@ -24,6 +24,8 @@ def multiclass_hinge_loss(
 ) -> Rows[Array]:
     r"""The hinge loss of a class index t: 0 where its score is above every other by a margin of at least 1.
 
+    `max(0, 1 + max(x[j] for j != t) - x[t])` with x = scores and t = labels.
+
     $$\ell = \max(0, 1 + \max_{j \ne t} x_j - x_t)$$
 
     Any real scores; a class of score minus infinity is absent. A label outside 0 to C - 1 has loss nan. Where the
@@ -64,6 +66,8 @@ def multiclass_perceptron_loss(
     ignore_index: int | None = None,
 ) -> Rows[Array]:
     r"""The loss of the multiclass perceptron: how far the highest score is above that of the class index t.
+
+    `max_j(x[j]) - x[t]` with x = scores and t = labels.
 
     $$\ell = \max_j x_j - x_t$$
 
@@ -110,6 +114,9 @@ def multi_margin_loss(
     ignore_index: int | None = None,
 ) -> Rows[Array]:
     r"""The mean over all C classes of what each other class lacks of a margin to the class index t.
+
+    `w[t] / C * sum(max(0, m - x[t] + x[j])**p for j != t)` with x = scores, t = labels, m = margin and
+    w = class_weights.
 
     $$\ell = \frac{w_t}{C} \sum_{j \ne t} \max(0, m - x_t + x_j)^p$$
 

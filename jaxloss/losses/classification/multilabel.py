@@ -27,6 +27,9 @@ def multilabel_soft_margin_loss(
 ) -> Rows[Array]:
     r"""The mean over the classes of their binary cross-entropies.
 
+    `-sum_k(w[k] * (y[k] * log(sigmoid(x[k])) + (1 - y[k]) * log(sigmoid(-x[k])))) / C` with x = logits, y = labels,
+    w = class_weights and C classes.
+
     $$\ell = -\frac1C \sum_k w_k \left(y_k \log \sigma(x_k) + (1 - y_k) \log \sigma(-x_k)\right)$$
 
     with $\sigma(x) = 1 / (1 + e^{-x})$. Any logit: an infinite one has loss 0 where it agrees with the label and an
@@ -75,6 +78,8 @@ def multilabel_margin_loss(
     scores: Floats, labels: Labels, *, axis: Axes = -1, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The mean over all C classes of what the labels of a row lack of a margin of 1 to every class that is no label.
+
+    `sum_s(sum(max(0, 1 - x[t[s]] + x[i]) for i not in t)) / C` with x = scores and t = labels, up to the first -1.
 
     $$\ell = \frac1C \sum_s \sum_{i \notin \{t_1, \dots, t_n\}} \max(0, 1 - x_{t_s} + x_i)$$
 

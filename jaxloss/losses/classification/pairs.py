@@ -18,6 +18,8 @@ def margin_ranking_loss(
 ) -> Array:
     r"""What a score lacks of a margin over the one that it should be above.
 
+    `max(0, m - y * (x1 - x2))` with x1 = first, x2 = second, y = order and m = margin.
+
     $$\ell = \max(0, m - y (x_1 - x_2))$$
 
     Any real scores; of the two at most one is infinite. An order y other than -1 and 1 has loss nan. Where the hinge is
@@ -56,6 +58,8 @@ def hinge_embedding_loss(
     distances: Floats, targets: Numbers, *, margin: Scalar = 1.0, where: Mask | None = None
 ) -> Array:
     r"""The distance of a pair that is alike, and what one that is not lacks of a distance of the margin.
+
+    `d if y == 1 else max(0, m - d)` with d = distances, y = targets, which are 1 or -1, and m = margin.
 
     $$\ell = \begin{cases} d & y = 1 \\ \max(0, m - d) & y = -1 \end{cases}$$
 

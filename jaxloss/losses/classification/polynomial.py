@@ -26,6 +26,8 @@ def poly_loss_cross_entropy(
 ) -> Rows[Array]:
     r"""The softmax cross-entropy with another weight of the misses that are not rare.
 
+    `sum_k(y[k] * (-log(p[k]) + epsilon * (1 - p[k])))` with p = softmax(logits) and y = labels.
+
     $$\ell = \sum_k y_k \left(-\log p_k + \epsilon (1 - p_k)\right)$$
 
     with p the softmax of the logits. Any logits, minus infinity included: a class of label 0 contributes 0 there, any

@@ -36,6 +36,8 @@ def categorical_cross_entropy(
 ) -> Rows[Array]:
     r"""The cross-entropy of a distribution y over classes under given probabilities p.
 
+    `-sum_k(w[k] * y[k] * log(p[k]))` with p = probabilities, y = labels and w = class_weights.
+
     $$\ell = -\sum_k w_k y_k \log p_k$$
 
     with the `class_weights` w. Probabilities in [0, 1], both ends included: a class of label 0 contributes 0 at a
@@ -99,6 +101,8 @@ def sparse_categorical_cross_entropy(
 ) -> Rows[Array]:
     r"""The cross-entropy of a class index t under given probabilities p.
 
+    `-(1 - s) * w[t] * log(p[t]) - s / K * sum_k(w[k] * log(p[k]))` with p = probabilities and t = labels.
+
     $$\ell = -(1 - s) w_t \log p_t - \frac{s}{K} \sum_k w_k \log p_k$$
 
     with the `class_weights` w, the share s of `label_smoothing` and K classes. Probabilities in [0, 1], both ends
@@ -158,7 +162,11 @@ def nll_loss(
     class_weights: Numbers | None = None,
     ignore_index: int | None = None,
 ) -> Rows[Array]:
-    r"""The negative log-likelihood of a class index t under given log-probabilities, $\ell = -w_t \log p_t$.
+    r"""The negative log-likelihood of a class index t under given log-probabilities.
+
+    `-w[t] * log_p[t]` with log_p = log_probabilities, t = labels and w = class_weights.
+
+    $$\ell = -w_t \log p_t$$
 
     Log-probabilities from minus infinity to 0, taken as they are. A label outside 0 to C - 1 has loss nan.
 

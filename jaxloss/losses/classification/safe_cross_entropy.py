@@ -7,7 +7,9 @@ from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy
 
 
 def safe_softmax_cross_entropy(logits: Floats, labels: Numbers) -> Array:
-    r"""`softmax_cross_entropy`, which is safe: in $0 \log 0$, of label 0 and logit minus infinity, it has 0.
+    r"""`softmax_cross_entropy`, which is safe: a class of label 0 and of a logit of minus infinity adds 0.
+
+    `-sum_k(y[k] * log(p[k]))` with p = softmax(logits) and y = labels.
 
     $$\ell = -\sum_k y_k \log p_k$$
 

@@ -15,6 +15,8 @@ from jaxloss.losses._signs import signs
 def hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The hinge loss, 0 where an output is on the side of its target by a margin of at least 1.
 
+    `max(0, 1 - y * f)` with f = predictor_outputs and y = targets.
+
     $$\ell = \max(0, 1 - y f)$$
 
     Any real output f: an infinite one has loss 0 where it agrees with the target and an infinite loss elsewhere. A
@@ -44,6 +46,8 @@ def hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | Non
 
 def squared_hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The square of the hinge loss, whose slope has no jump.
+
+    `max(0, 1 - y * f)**2` with f = predictor_outputs and y = targets.
 
     $$\ell = \max(0, 1 - y f)^2$$
 
@@ -75,6 +79,8 @@ def squared_hinge_loss(predictor_outputs: Floats, targets: Numbers, *, where: Ma
 def perceptron_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The loss of the perceptron: how far an output is on the wrong side of 0.
 
+    `max(0, -y * f)` with f = predictor_outputs and y = targets.
+
     $$\ell = \max(0, -y f)$$
 
     Any real output f: an infinite one has loss 0 where it agrees with the target and an infinite loss elsewhere. A
@@ -105,6 +111,8 @@ def perceptron_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask 
 
 def soft_margin_loss(predictor_outputs: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The logistic loss of a margin: the cross-entropy of a class that is -1 or 1.
+
+    `log(1 + exp(-y * f))` with f = predictor_outputs and y = targets.
 
     $$\ell = \log(1 + e^{-y f})$$
 

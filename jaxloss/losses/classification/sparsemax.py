@@ -14,6 +14,9 @@ from jaxloss.losses._label_rows import label_rows
 def sparsemax_loss(logits: Floats, labels: Numbers, *, where: Mask | None = None) -> Array:
     r"""The sparsemax loss of binary labels, 0 where the sparse probability of the logit is the label.
 
+    `y * (y - 1 - x) if x <= -1 else (1 - y) * (x - y) if x >= 1 else (p - y)**2` with x = logits, y = labels and
+    `p = (x + 1) / 2`.
+
     $$\ell = \begin{cases}
         y (y - 1 - x) & x \le -1 \\ (p - y)^2 & -1 < x < 1 \\ (1 - y)(x - y) & x \ge 1
     \end{cases}$$
@@ -53,6 +56,9 @@ def multiclass_sparsemax_loss(
     ignore_index: int | None = None,
 ) -> Rows[Array]:
     r"""The sparsemax loss of a class index t, 0 where its score is above every other by a margin of at least 1.
+
+    `|p - e|**2 / 2 + max(0, tau - x[t])` with x = scores, t = labels, `p = max(0, x - tau)`, the threshold tau for
+    which p sums to 1, and the one-hot vector e of t.
 
     $$\ell = \tfrac12 \|p - e_t\|^2 + \max(0, \tau - x_t)$$
 

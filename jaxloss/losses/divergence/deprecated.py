@@ -11,7 +11,11 @@ from jaxloss.losses.divergence.kullback_leibler import generalized_kl_divergence
 def convex_kl_divergence(
     log_predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
 ) -> Array:
-    r"""The former name of `generalized_kl_divergence`, $\ell = \sum_k t_k (\log t_k - \log p_k) - t_k + p_k$.
+    r"""The former name of `generalized_kl_divergence`.
+
+    `sum_k(t[k] * (log(t[k]) - log_p[k]) - t[k] + exp(log_p[k]))` with log_p = log_predictions and t = targets.
+
+    $$\ell = \sum_k (t_k (\log t_k - \log p_k) - t_k + p_k)$$
 
     Args:
         log_predictions: Log-probabilities of the predicted masses.

@@ -19,6 +19,9 @@ def js_divergence(
 ) -> Rows[Array]:
     r"""The Jensen-Shannon divergence between predicted probabilities p and target probabilities t.
 
+    `sum_k(p[k] * log(p[k] / m[k]) + t[k] * log(t[k] / m[k])) / 2` with p = predictions, t = targets and
+    `m = (p + t) / 2`.
+
     $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
 
     From 0 to log 2, and symmetric. Probabilities in [0, 1], both ends included; a row with one outside has loss nan.
@@ -52,6 +55,9 @@ def js_divergence_from_logits(
     logits: Floats, target_logits: Floats, axis: Axes | None = -1, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The Jensen-Shannon divergence between the softmaxes of two arrays of logits, as for distillation.
+
+    `sum_k(p[k] * log(p[k] / m[k]) + t[k] * log(t[k] / m[k])) / 2` with p = softmax(logits), t = softmax(target_logits)
+    and `m = (p + t) / 2`.
 
     $$\ell = \tfrac12 \sum_k \left(p_k \log \frac{p_k}{m_k} + t_k \log \frac{t_k}{m_k}\right), \quad m = (p + t) / 2$$
 

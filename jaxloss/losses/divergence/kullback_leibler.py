@@ -20,6 +20,8 @@ def kl_divergence(
 ) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted log-probabilities from target probabilities t.
 
+    `sum_k(t[k] * (log(t[k]) - log_p[k]))` with log_p = log_predictions and t = targets.
+
     $$\ell = \sum_k t_k (\log t_k - \log p_k)$$
 
     Targets in [0, 1], both ends included: an outcome of target 0 contributes 0 even at a log-probability of minus
@@ -60,6 +62,8 @@ def kl_divergence_with_log_targets(
 ) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted log-probabilities from target log-probabilities.
 
+    `sum_k(exp(log_t[k]) * (log_t[k] - log_p[k]))` with log_p = log_predictions and log_t = log_targets.
+
     $$\ell = \sum_k e^{\log t_k} (\log t_k - \log p_k)$$
 
     Log-probabilities from minus infinity; an outcome of log-target minus infinity contributes 0, any other makes
@@ -98,6 +102,8 @@ def generalized_kl_divergence(
 ) -> Rows[Array]:
     r"""The Kullback-Leibler divergence between positive measures that need not sum to 1.
 
+    `sum_k(t[k] * (log(t[k]) - log_p[k]) - t[k] + exp(log_p[k]))` with log_p = log_predictions and t = targets.
+
     $$\ell = \sum_k \left(t_k (\log t_k - \log p_k) - t_k + p_k\right)$$
 
     Targets from 0, that end included; for two distributions it is the Kullback-Leibler divergence. Never negative: each
@@ -132,6 +138,8 @@ def kl_divergence_from_probabilities(
     predictions: Floats, targets: Numbers, axis: Axes | None = -1, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The Kullback-Leibler divergence of predicted probabilities p from target probabilities t.
+
+    `sum_k(t[k] * log(t[k] / p[k]))` with p = predictions and t = targets.
 
     $$\ell = \sum_k t_k \log \frac{t_k}{p_k}$$
 

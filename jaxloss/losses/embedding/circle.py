@@ -31,6 +31,9 @@ def circle_loss(
 ) -> Rows[Array]:
     r"""A smooth hinge over an anchor's worst negative and positive, with a weight for each pair's gap to its optimum.
 
+    `log(1 + a * b)` with `a = sum(exp(gamma * max(0, s[j] + m) * (s[j] - m)) for j in N)` over the negatives N and
+    `b = sum(exp(-gamma * max(0, 1 + m - s[k]) * (s[k] - 1 + m)) for k in P)` over the positives P.
+
     $$\ell_i = \log\left(1 + \sum_{j \in N_i} e^{\gamma [s_{ij} + m]_+ (s_{ij} - m)}
         \sum_{k \in P_i} e^{-\gamma [1 + m - s_{ik}]_+ (s_{ik} - 1 + m)}\right)$$
 

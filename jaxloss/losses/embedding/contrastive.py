@@ -29,6 +29,9 @@ def ntxent(
 ) -> Rows[Array]:
     r"""The mean over positive pairs of the cross-entropy of the positive among the anchor's negatives (NT-Xent).
 
+    `mean(log(1 + sum(exp((s[i, k] - s[i, j]) / tau) for k if y[k] != y[i])))` over the pairs with `i != j` and
+    `y[i] == y[j]`, where s are the cosine similarities, y = labels and tau = temperature.
+
     $$\ell = \frac{1}{|P|} \sum_{(i, j) \in P}
         \log \left(1 + \sum_{k: y_k \ne y_i} e^{(s_{ik} - s_{ij}) / \tau}\right), \quad
         P = \{(i, j): y_i = y_j, i \ne j\}$$

@@ -26,6 +26,8 @@ def cosine_similarity(
 ) -> Array:
     r"""The cosine of the angle between two vectors: 1 where they point the same way, -1 where they are opposite.
 
+    `dot(x, y) / (max(|x|, epsilon) * max(|y|, epsilon))` with x = predictions and y = targets.
+
     $$s = \frac{x \cdot y}{\max(|x|, \epsilon) \max(|y|, \epsilon)}$$
 
     Any finite vectors, however long or short; a row with an infinite element has similarity nan. With a zero vector it
@@ -71,6 +73,8 @@ def cosine_distance(
 ) -> Rows[Array]:
     r"""One less the cosine of the angle between two vectors: half the squared distance of their directions.
 
+    `1 - dot(x, y) / (max(|x|, epsilon) * max(|y|, epsilon))` with x = predictions and y = targets.
+
     $$\ell = 1 - \frac{x \cdot y}{\max(|x|, \epsilon) \max(|y|, \epsilon)}$$
 
     Any finite vectors, as in `cosine_similarity`, and never negative: that of vectors which nearly agree is
@@ -113,6 +117,8 @@ def cosine_embedding_loss(
     where: Mask | None = None,
 ) -> Rows[Array]:
     r"""The cosine distance of pairs that are alike, and what the similarity of other pairs exceeds a margin by.
+
+    `1 - s if label == 1 else max(0, s - m)` with s = cosine_similarity(predictions, targets) and m = margin.
 
     $$\ell = \begin{cases} 1 - s & \text{label} = 1 \\ \max(0, s - m) & \text{label} = -1 \end{cases}$$
 

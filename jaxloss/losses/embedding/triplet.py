@@ -28,6 +28,9 @@ def triplet_margin_loss(
 ) -> Rows[Array]:
     r"""The distance from an anchor to a positive less that to a negative, plus a margin, and at least 0.
 
+    `max(0, d(a, p) - d(a, n) + m)` with `d(x, y) = (sum_i(|x[i] - y[i]|**q) + eps)**(1 / q)`, a = anchors,
+    p = positives, n = negatives, m = margin and q = norm_degree.
+
     $$\ell = \max(0, d(a, p) - d(a, n) + m), \quad d(x, y) = \left(\sum_i |x_i - y_i|^q + \epsilon\right)^{1/q}$$
 
     Any finite vectors with finite differences; a row with an infinite element has loss nan. At the kink between a loss

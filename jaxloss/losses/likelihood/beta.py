@@ -12,7 +12,10 @@ from jaxloss.losses.likelihood._concentrations import above_0
 
 
 def beta_nll(logits: Floats, targets: Numbers, *, concentration: Numbers, where: Mask | None = None) -> Array:
-    r"""The negative log-likelihood of shares t under beta laws of mean $\sigma(x)$ and concentration c.
+    r"""The negative log-likelihood of shares t under beta laws of mean sigmoid(x) and concentration c.
+
+    `lgamma(alpha) + lgamma(beta) - lgamma(c) - (alpha - 1) * log(t) - (beta - 1) * log(1 - t)` with
+    alpha = c * sigmoid(x), beta = c * sigmoid(-x), x = logits, t = targets and c = concentration.
 
     $$\ell = \log \mathrm{B}(\alpha, \beta) - (\alpha - 1) \log t - (\beta - 1) \log(1 - t), \qquad
     \alpha = c \, \sigma(x), \; \beta = c \, \sigma(-x)$$

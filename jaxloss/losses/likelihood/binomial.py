@@ -14,6 +14,9 @@ from jaxloss.losses.likelihood._concentrations import above_0
 def binomial_nll(logits: Floats, targets: Numbers, *, total_count: Numbers, where: Mask | None = None) -> Array:
     r"""The negative log-likelihood of k successes of n trials, from the log-odds x of a success.
 
+    `log_factorial(k) + log_factorial(n - k) - log_factorial(n) - k * log(sigmoid(x)) - (n - k) * log(sigmoid(-x))` with
+    x = logits, k = targets and n = total_count.
+
     $$\ell = -\log \binom{n}{k} - k \log \sigma(x) - (n - k) \log \sigma(-x)$$
 
     with the logistic function $\sigma$. Any real log-odds, both infinities included: what is then certain has loss 0,
@@ -50,6 +53,9 @@ def beta_binomial_nll(
     logits: Floats, targets: Numbers, *, total_count: Numbers, concentration: Numbers, where: Mask | None = None
 ) -> Array:
     r"""The negative log-likelihood of k successes of n trials whose probability follows a beta law.
+
+    `log_beta(alpha, beta) - log_beta(k + alpha, n - k + beta) - log(comb(n, k))` with alpha = c * sigmoid(x) and
+    beta = c * sigmoid(-x), where log_beta(a, b) is lgamma(a) + lgamma(b) - lgamma(a + b).
 
     $$\ell = -\log \binom{n}{k} - \log \frac{\mathrm{B}(k + \alpha, n - k + \beta)}{\mathrm{B}(\alpha, \beta)}$$
 

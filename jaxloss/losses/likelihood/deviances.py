@@ -16,7 +16,10 @@ from jaxloss.losses.likelihood._concentrations import above_0
 def tweedie_deviance(
     predictions: Floats, targets: Numbers, *, power: Scalar = 1.5, log_input: bool = True, where: Mask | None = None
 ) -> Array:
-    r"""The unit deviance of targets t under Tweedie's laws, of mean $\mu$ and variance $\mu^p$ times a dispersion.
+    r"""The unit deviance of targets t under Tweedie's laws, of mean mu and variance `mu**p` times a dispersion.
+
+    `2 * (max(t, 0)**(2 - p) / ((1 - p) * (2 - p)) - t * mu**(1 - p) / (1 - p) + mu**(2 - p) / (2 - p))` with p = power
+    and mu = exp(predictions), or mu = predictions if `log_input=False`; it is `(t - mu)**2` at p = 0.
 
     $$\ell = 2 \left(\frac{\max(t, 0)^{2 - p}}{(1 - p)(2 - p)} - \frac{t \mu^{1 - p}}{1 - p} +
     \frac{\mu^{2 - p}}{2 - p}\right)$$
@@ -75,7 +78,9 @@ def tweedie_deviance(
 def gamma_deviance(
     predictions: Floats, targets: Numbers, *, log_input: bool = True, where: Mask | None = None
 ) -> Array:
-    r"""The unit deviance of targets t under gamma laws of mean $\mu$: 0 where they agree, and never negative.
+    r"""The unit deviance of targets t under gamma laws of mean mu: 0 where they agree, and never negative.
+
+    `2 * (log(mu / t) + t / mu - 1)` with mu = exp(predictions), or mu = predictions if `log_input=False`.
 
     $$\ell = 2 \left(\log \frac{\mu}{t} + \frac{t}{\mu} - 1\right)$$
 
@@ -118,6 +123,9 @@ def binomial_deviance(
     logits: Floats, targets: Numbers, *, total_count: Numbers = 1, where: Mask | None = None
 ) -> Array:
     r"""The unit deviance of y successes among n trials under a binomial law, from the logit x of a success.
+
+    `2 * (y * log(y / (n * sigmoid(x))) + (n - y) * log((n - y) / (n * sigmoid(-x))))` with x = logits, y = targets and
+    n = total_count.
 
     $$\ell = 2 \left(y \log \frac{y}{n \sigma(x)} + (n - y) \log \frac{n - y}{n \sigma(-x)}\right)$$
 

@@ -19,6 +19,9 @@ def gamma_nll(
 ) -> Array:
     r"""The negative log-likelihood of targets t under gamma laws of mean m and concentration k, also called shape.
 
+    `lgamma(k) - k * log(k / m) - (k - 1) * log(t) + k * t / m` with k = concentration and m = exp(predictions), or
+    m = predictions if `log_input=False`.
+
     $$\ell = \log \Gamma(k) - k \log \frac{k}{m} - (k - 1) \log t + \frac{k t}{m}$$
 
     with $m = e^x$ for a prediction x. The variance is $m^2 / k$, the rate $k / m$; a concentration of 1 is the

@@ -28,6 +28,9 @@ def gaussian_nll(
 ) -> Array:
     r"""The negative log-likelihood of targets t under Gaussian laws of mean x and variance v.
 
+    `(log(v) + (x - t)**2 / v) / 2`, to which `full=True` adds `log(2 * pi) / 2`, with v = variance,
+    v = exp(log_variance) or v = scale**2, whichever is given.
+
     $$\ell = \frac12 \left(\log v + \frac{(x - t)^2}{v}\right) \; \left[+ \frac12 \log 2 \pi\right]$$
 
     Exactly one of variance, its logarithm, and the standard deviation is given. Any real mean, target and log-variance;

@@ -13,6 +13,8 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def geometric_nll(logits: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The negative log-likelihood of k failures before a success whose log-odds are x.
 
+    `-log(sigmoid(x)) - k * log(sigmoid(-x))` with x = logits and k = targets.
+
     $$\ell = -\log \sigma(x) - k \log \sigma(-x)$$
 
     with $\sigma(x) = 1 / (1 + e^{-x})$. Any real logit, both infinities included: a certain success has loss 0 for a

@@ -18,6 +18,9 @@ def hurdle_poisson_nll(
 ) -> Array:
     r"""The negative log-likelihood of counts k that are 0, or follow a Poisson law of rate r without its zeros.
 
+    `-log(sigmoid(g)) if k == 0 else -log(sigmoid(-g)) + r - k * log(r) + log_factorial(k) + log(1 - exp(-r))` with
+    g = gate_logits and r = exp(predictions), or r = predictions if `log_input=False`.
+
     $$\ell = \begin{cases} -\log \sigma(g) & k = 0 \\
     -\log \sigma(-g) + r - k \log r + \log k! + \log(1 - e^{-r}) & k \ge 1 \end{cases}$$
 
@@ -74,6 +77,9 @@ def hurdle_negative_binomial_nll(
     where: Mask | None = None,
 ) -> Array:
     r"""The negative log-likelihood of counts k that are 0, or follow a negative binomial law without its zeros.
+
+    `-log(sigmoid(g)) if k == 0 else -log(sigmoid(-g)) + nll + log(1 - (1 + m / r)**(-r))` with g = gate_logits and nll
+    the `negative_binomial_nll` of the count k for the mean m and the concentration r.
 
     $$\ell = \begin{cases} -\log \sigma(g) & k = 0 \\
     -\log \sigma(-g) + \ell_r(m, k) + \log\left(1 - (1 + m / r)^{-r}\right) & k \ge 1 \end{cases}$$

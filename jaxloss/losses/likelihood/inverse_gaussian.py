@@ -17,7 +17,10 @@ def inverse_gaussian_nll(
     log_input: bool = True,
     where: Mask | None = None,
 ) -> Array:
-    r"""The negative log-likelihood of targets t under inverse Gaussian laws of mean m and shape $\lambda$.
+    r"""The negative log-likelihood of targets t under inverse Gaussian laws of mean m and shape lambda.
+
+    `(log(2 * pi * t**3 / lambda) + lambda * (t - m)**2 / (m**2 * t)) / 2` with lambda = concentration and
+    m = exp(predictions), or m = predictions if `log_input=False`.
 
     $$\ell = \frac12 \left(\log \frac{2 \pi t^3}{\lambda} + \frac{\lambda (t - m)^2}{m^2 t}\right)$$
 

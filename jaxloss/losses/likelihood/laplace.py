@@ -12,6 +12,8 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def laplace_nll(predictions: Floats, targets: Numbers, *, scale: Numbers, where: Mask | None = None) -> Array:
     r"""The negative log-likelihood of targets t under Laplace's laws of median x and scale b.
 
+    `log(2 * b) + |x - t| / b` with x = predictions, t = targets and b = scale.
+
     $$\ell = \log 2 b + \frac{|x - t|}{b}$$
 
     Any real median and target; an infinite error has an infinite loss, and where there is no error the slope in the

@@ -19,6 +19,8 @@ def mixture_nll(
 ) -> Rows[Array]:
     r"""The negative log-likelihood under a mixture, from the negative log-likelihoods under its components.
 
+    `-log(sum_k(pi_k * exp(-l_k)))` with l_k the component_losses and pi = softmax(weight_logits).
+
     $$\ell = -\log \sum_k \pi_k e^{-\ell_k}, \qquad \pi = \text{softmax}(w)$$
 
     The losses $\ell_k$ are those of any likelihood, with the targets broadcast along the components, and must be whole,

@@ -19,6 +19,9 @@ def multinomial_nll(
 ) -> Rows[Array]:
     r"""The negative log-likelihood of counts over classes, of as many trials as they sum to, from logits.
 
+    `sum_k(log_factorial(t_k)) - log_factorial(n) + sum_k(t_k * (log(sum_j(exp(x_j))) - x_k))` with x = logits,
+    t = targets and n = sum_k(t_k).
+
     $$\ell = \sum_k \log t_k! - \log n! + \sum_k t_k \left(\log \sum_j e^{x_j} - x_k\right), \quad n = \sum_k t_k$$
 
     Any logits, minus infinity included: a class of count 0 contributes 0 there, any other has an infinite loss. Counts

@@ -18,7 +18,10 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def multivariate_gaussian_nll(
     predictions: Floats, targets: Numbers, *, scale_tril: Numbers, where: Mask | None = None
 ) -> Rows[Array]:
-    r"""The negative log-likelihood of vectors t under Gaussian laws of mean x and covariance $L L^\top$.
+    r"""The negative log-likelihood of vectors t under Gaussian laws of mean x and covariance L times its transpose.
+
+    `|inverse(L) @ (x - t)|**2 / 2 + sum_i(log(L_ii)) + d / 2 * log(2 * pi)` with L = scale_tril and d the length of the
+    vectors.
 
     $$\ell = \frac12 |L^{-1} (x - t)|^2 + \sum_i \log L_{ii} + \frac{d}{2} \log 2 \pi$$
 

@@ -24,7 +24,10 @@ def negative_binomial_nll(
     log_input: bool = True,
     where: Mask | None = None,
 ) -> Array:
-    r"""The negative log-likelihood of counts k under negative binomial laws of mean m and variance $m + m^2 / r$.
+    r"""The negative log-likelihood of counts k under negative binomial laws of mean m and variance `m + m**2 / r`.
+
+    `lgamma(r) + log_factorial(k) - lgamma(k + r) - r * log(r / (r + m)) - k * log(m / (r + m))` with r = concentration
+    and m = exp(predictions + offset), or m = predictions * exp(offset) if `log_input=False`.
 
     $$\ell = \log \Gamma(r) + \log k! - \log \Gamma(k + r) - r \log \frac{r}{r + m} - k \log \frac{m}{r + m}$$
 
@@ -88,6 +91,9 @@ def negative_binomial_nll_from_logits(
     logits: Floats, targets: Numbers, *, total_count: Numbers, where: Mask | None = None
 ) -> Array:
     r"""The negative log-likelihood of k successes before the last of r failures, from the log-odds x of a success.
+
+    `lgamma(r) + log_factorial(k) - lgamma(k + r) - r * log(sigmoid(-x)) - k * log(sigmoid(x))` with x = logits,
+    k = targets and r = total_count.
 
     $$\ell = \log \Gamma(r) + \log k! - \log \Gamma(k + r) - r \log \sigma(-x) - k \log \sigma(x)$$
 

@@ -25,6 +25,9 @@ def poisson_nll(
 ) -> Array:
     r"""The negative log-likelihood of counts k under Poisson laws of rate r, from the log-rate x or the rate itself.
 
+    `exp(x) - k * x` with x = predictions and k = targets, or `r - k * log(r + eps)` with r = predictions if
+    `log_input=False`; `full="exact"` adds `log_factorial(k)`.
+
     $$\ell = e^x - k x \;[+ \log k!] \qquad \text{or} \qquad \ell = r - k \log (r + \varepsilon) \;[+ \log k!]$$
 
     Any real log-rate, minus infinity included; rates and counts from 0, both ends included: a count of 0 at a rate of 0
@@ -104,6 +107,8 @@ def poisson_deviance(
     predictions: Floats, targets: Numbers, *, log_input: bool = True, where: Mask | None = None
 ) -> Array:
     r"""The unit deviance of counts k under Poisson laws of rate r: 0 where they agree, and never negative.
+
+    `2 * (k * log(k / r) - (k - r))` with r = exp(predictions), or r = predictions if `log_input=False`.
 
     $$\ell = 2 \left(k \log \frac{k}{r} - (k - r)\right)$$
 

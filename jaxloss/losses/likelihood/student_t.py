@@ -19,6 +19,9 @@ def student_t_nll(
 ) -> Array:
     r"""The negative log-likelihood of targets t under Student's laws of location x, scale s and degrees of freedom.
 
+    `(nu + 1) / 2 * log(1 + z**2 / nu) + log(s) + log(pi * nu) / 2 + lgamma(nu / 2) - lgamma((nu + 1) / 2)` with
+    z = (x - t) / s and nu = degrees_of_freedom.
+
     $$\ell = \frac{\nu + 1}{2} \log \left(1 + \frac{z^2}{\nu}\right) + \log s + \tfrac12 \log \pi \nu
     + \log \frac{\Gamma(\nu / 2)}{\Gamma((\nu + 1) / 2)}, \qquad z = \frac{x - t}{s}$$
 

@@ -15,7 +15,10 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 
 
 def von_mises_nll(predictions: Floats, targets: Numbers, *, concentration: Numbers, where: Mask | None = None) -> Array:
-    r"""The negative log-likelihood of angles t under von Mises laws of mean direction x and concentration $\kappa$.
+    r"""The negative log-likelihood of angles t under von Mises laws of mean direction x and concentration kappa.
+
+    `log(2 * pi * I0(kappa)) - kappa * cos(x - t)` with kappa = concentration and I0 the modified Bessel function of
+    order 0.
 
     $$\ell = \log 2 \pi I_0(\kappa) - \kappa \cos(x - t)$$
 

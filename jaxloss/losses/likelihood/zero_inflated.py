@@ -19,6 +19,9 @@ def zero_inflated_poisson_nll(
 ) -> Array:
     r"""The negative log-likelihood of counts k that are structural zeros, or follow a Poisson law of rate r.
 
+    `-log(sigmoid(g) + sigmoid(-g) * exp(-r)) if k == 0 else -log(sigmoid(-g)) + r - k * log(r) + log_factorial(k)` with
+    g = gate_logits and r = exp(predictions), or r = predictions if `log_input=False`.
+
     $$\ell = \begin{cases} -\log \left(\sigma(g) + \sigma(-g) e^{-r}\right) & k = 0 \\
     -\log \sigma(-g) + r - k \log r + \log k! & k > 0 \end{cases}$$
 
@@ -76,6 +79,9 @@ def zero_inflated_negative_binomial_nll(
     where: Mask | None = None,
 ) -> Array:
     r"""The negative log-likelihood of counts k that are structural zeros, or follow a negative binomial law.
+
+    `-log(sigmoid(g) + sigmoid(-g) * (r / (r + m))**r) if k == 0 else -log(sigmoid(-g)) + nll` with g = gate_logits and
+    nll the `negative_binomial_nll` of the count k for the mean m and the concentration r.
 
     $$\ell = \begin{cases} -\log \left(\sigma(g) + \sigma(-g) \left(\frac{r}{r + m}\right)^r\right) & k = 0 \\
     -\log \sigma(-g) - \log \frac{\Gamma(k + r)}{k! \, \Gamma(r)} - r \log \frac{r}{r + m}

@@ -13,6 +13,8 @@ from jaxloss.losses._thresholds import threshold_rows
 def coral_loss(logits: Floats, labels: Labels, *, where: Mask | None = None) -> Rows[Array]:
     r"""The cross-entropies of K - 1 binary tasks, each of which asks whether the class is above a threshold.
 
+    `-sum(log(sigmoid(x[k])) for k < y) - sum(log(1 - sigmoid(x[k])) for k >= y)` with x = logits and y = labels.
+
     $$\ell = -\sum_{k < y} \log \sigma(x_k) - \sum_{k \ge y} \log(1 - \sigma(x_k))$$
 
     for a class y of the K classes 0 to K - 1. With logits that are one score plus K - 1 falling biases, the method's
@@ -47,6 +49,8 @@ def coral_loss(logits: Floats, labels: Labels, *, where: Mask | None = None) -> 
 @over_rows
 def corn_loss(logits: Floats, labels: Labels, *, where: Mask | None = None) -> Rows[Array]:
     r"""The cross-entropies of binary tasks, each of which asks of the classes above a threshold about the next one.
+
+    `-sum(log(sigmoid(x[k])) for k < y) - (log(1 - sigmoid(x[y])) if y < K - 1 else 0)` with x = logits and y = labels.
 
     $$\ell = -\sum_{k < y} \log \sigma(x_k) - [y < K - 1] \log(1 - \sigma(x_y))$$
 

@@ -36,6 +36,9 @@ def cumulative_link_nll(
 ) -> Array:
     r"""The negative log-likelihood of a class y of K classes with an order, under a score x.
 
+    `-log(F(c[y] - x) - F(c[y - 1] - x))` with x = predictions, y = labels, c = cutpoints, `c[-1] = -inf`,
+    `c[K - 1] = inf` and the distribution function F of the link.
+
     $$\ell = -\log\left(F(c_y - x) - F(c_{y - 1} - x)\right), \quad c_{-1} = -\infty, \; c_{K - 1} = \infty$$
 
     The distribution function F is $1 / (1 + e^{-z})$ with `link="logit"`, the proportional odds model, the Gaussian one

@@ -57,6 +57,8 @@ def ranking_softmax_loss(
 ) -> Array:
     r"""The cross-entropy of the relevances of a list's items under the softmax of their scores.
 
+    `sum_i(w[i] * y[i] * (log(sum_j(exp(x[j]))) - x[i]))` for each list, with x = logits, y = labels and w = weights.
+
     $$\ell = \sum_i w_i y_i \left(\log \sum_j e^{x_j} - x_i\right)$$
 
     Any scores, minus infinity included: an item of relevance 0 contributes 0 there, any other has an infinite loss.

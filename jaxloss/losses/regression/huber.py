@@ -15,6 +15,8 @@ def huber_loss(
 ) -> Array:
     r"""Squared error up to a distance delta, absolute error beyond it.
 
+    `e**2 / 2 if |e| <= delta else delta * (|e| - delta / 2)` with e = predictions - targets.
+
     $$\ell = \begin{cases} e^2 / 2 & |e| \le \delta \\ \delta (|e| - \delta / 2) & |e| > \delta \end{cases}$$
 
     with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss.

@@ -17,6 +17,8 @@ def absolute_percentage_error(
 ) -> Array:
     r"""The absolute error as a share of the target.
 
+    `|predictions - targets| / max(|targets|, epsilon)` for each element.
+
     $$\ell = \frac{|\text{prediction} - \text{target}|}{\max(|\text{target}|, \epsilon)}$$
 
     Any real predictions and targets but a target of 0, which without an epsilon has loss nan. An infinite target has
@@ -54,6 +56,8 @@ def absolute_percentage_error(
 
 def squared_log_error(predictions: Floats, targets: Numbers, *, where: Mask | None = None) -> Array:
     r"""The squared difference of logarithms, of quantities that vary by orders of magnitude and may be 0.
+
+    `(log(1 + predictions) - log(1 + targets))**2` for each element.
 
     $$\ell = \left(\log(1 + \text{prediction}) - \log(1 + \text{target})\right)^2$$
 

@@ -10,7 +10,9 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 
 
 def log_cosh(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
-    r"""The logarithm of the hyperbolic cosine of the error: $e^2 / 2$ when small, $|e| - \log 2$ when large.
+    r"""The logarithm of the hyperbolic cosine of the error: quadratic where it is small, linear where it is large.
+
+    `log(cosh(e))`, which is `|e| + log((1 + exp(-2 * |e|)) / 2)`, with e = predictions - targets.
 
     $$\ell = \log \cosh e = |e| + \log \frac{1 + e^{-2 |e|}}{2}$$
 

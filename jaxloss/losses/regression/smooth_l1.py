@@ -15,6 +15,8 @@ def smooth_l1_loss(
 ) -> Array:
     r"""The absolute error, less half of beta, and quadratic up to a distance beta.
 
+    `e**2 / (2 * beta) if |e| < beta else |e| - beta / 2` with e = predictions - targets.
+
     $$\ell = \begin{cases} e^2 / (2 \beta) & |e| < \beta \\ |e| - \beta / 2 & |e| \ge \beta \end{cases}$$
 
     with $e = \text{prediction} - \text{target}$, any real number; an infinite error has an infinite loss. Its slope is

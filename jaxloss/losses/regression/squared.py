@@ -12,7 +12,11 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 
 
 def squared_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
-    r"""The squared difference, $\ell = (\text{prediction} - \text{target})^2$, over all real numbers.
+    r"""The squared difference of predictions and targets, any real numbers.
+
+    `(predictions - targets)**2` for each element.
+
+    $$\ell = (\text{prediction} - \text{target})^2$$
 
     Args:
         predictions: Any shape.
@@ -36,7 +40,11 @@ def squared_error(predictions: Floats, targets: Numbers | None = None, *, where:
 
 
 def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
-    r"""Half the squared difference, $\ell = \tfrac12 (\text{prediction} - \text{target})^2$: its slope is the error.
+    r"""Half the squared difference of predictions and targets: its slope is the error.
+
+    `(predictions - targets)**2 / 2` for each element.
+
+    $$\ell = \tfrac12 (\text{prediction} - \text{target})^2$$
 
     Args:
         predictions: Any shape.
@@ -60,7 +68,11 @@ def l2_loss(predictions: Floats, targets: Numbers | None = None, *, where: Mask 
 
 
 def absolute_error(predictions: Floats, targets: Numbers | None = None, *, where: Mask | None = None) -> Array:
-    r"""The absolute difference, $\ell = |\text{prediction} - \text{target}|$, with slope 0 where they are equal.
+    r"""The absolute difference of predictions and targets, with slope 0 where they are equal.
+
+    `|predictions - targets|` for each element.
+
+    $$\ell = |\text{prediction} - \text{target}|$$
 
     Args:
         predictions: Any shape.

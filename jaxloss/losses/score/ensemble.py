@@ -24,6 +24,9 @@ def crps_ensemble(
 ) -> Rows[Array]:
     r"""The continuous ranked probability score of a forecast by M members, whose order does not matter.
 
+    `sum_i(|x_i - t|) / M - sum_ij(|x_i - x_j|) / (2 * M * m)` with x_i the members, t = targets and m = M, or m = M - 1
+    if `fair=True`.
+
     $$\ell = \frac1M \sum_i |x_i - t| - \frac1{2 M m} \sum_{i, j} |x_i - x_j|$$
 
     with m = M for the score of the ensemble as a law, or with `fair` m = M - 1, which estimates without bias the score
@@ -75,6 +78,9 @@ def crps_ensemble(
 @over_rows
 def energy_score(ensemble: Floats, targets: Numbers, *, fair: bool = False, where: Mask | None = None) -> Rows[Array]:
     r"""The score of a forecast of a vector by M members, which in one dimension is the `crps_ensemble`.
+
+    `sum_i(|x_i - t|) / M - sum_ij(|x_i - x_j|) / (2 * M * m)` with Euclidean lengths of vectors, x_i the members,
+    t = targets and m = M, or m = M - 1 if `fair=True`.
 
     $$\ell = \frac1M \sum_i |x_i - t| - \frac1{2 M m} \sum_{i, j} |x_i - x_j|$$
 

@@ -23,6 +23,8 @@ def interval_score(
 ) -> Array:
     r"""The width of a central interval, and a penalty for a target outside of it.
 
+    `(u - l) + 2 / alpha * max(l - t, 0) + 2 / alpha * max(t - u, 0)` with l = lower, u = upper and t = targets.
+
     $$\ell = (u - l) + \frac2\alpha (l - t)_+ + \frac2\alpha (t - u)_+$$
 
     for an interval from l to u that should hold the target t with probability $1 - \alpha$. Its mean is least where l
@@ -69,6 +71,9 @@ def weighted_interval_score(
     predictions: Floats, targets: Numbers, *, alpha: Numbers | None = None, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The scores of a median m and of K central intervals, weighted so that they approximate the CRPS.
+
+    `(|t - m| / 2 + sum_k(alpha_k / 2 * S_k)) / (K + 1/2)` with t = targets and S_k the `interval_score` of the interval
+    k at the level alpha_k.
 
     $$\ell = \frac{1}{K + 1/2} \left(\frac12 |t - m| + \sum_k \frac{\alpha_k}{2} S_k\right)$$
 

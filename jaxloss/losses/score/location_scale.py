@@ -14,6 +14,9 @@ from jaxloss._types import Array, Floats, Mask, Numbers
 def crps_gaussian(predictions: Floats, targets: Numbers, *, scale: Numbers, where: Mask | None = None) -> Array:
     r"""The continuous ranked probability score of a Gaussian forecast of mean x and standard deviation s.
 
+    `s * (z * (2 * Phi(z) - 1) + 2 * phi(z) - 1 / sqrt(pi))` with z = (t - x) / s for a target t, and phi and Phi the
+    density and the distribution function of the standard normal law.
+
     $$\ell = s \left(z (2 \Phi(z) - 1) + 2 \varphi(z) - \frac1{\sqrt \pi}\right), \quad z = \frac{t - x}{s}$$
 
     with the standard law's density $\varphi$ and distribution function $\Phi$. It is the integral of the squared
@@ -49,6 +52,8 @@ def crps_gaussian(predictions: Floats, targets: Numbers, *, scale: Numbers, wher
 def crps_logistic(predictions: Floats, targets: Numbers, *, scale: Numbers, where: Mask | None = None) -> Array:
     r"""The continuous ranked probability score of a logistic forecast of location x and scale s.
 
+    `s * (|z| + 2 * log(1 + exp(-|z|)) - 1)` with z = (t - x) / s for a target t.
+
     $$\ell = s \left(|z| + 2 \log(1 + e^{-|z|}) - 1\right), \quad z = \frac{t - x}{s}$$
 
     Never negative: at z = 0 it is 0.386 s, far out $|t - x| - s$. Any real location and target; an infinite error has
@@ -82,6 +87,8 @@ def crps_logistic(predictions: Floats, targets: Numbers, *, scale: Numbers, wher
 
 def crps_laplace(predictions: Floats, targets: Numbers, *, scale: Numbers, where: Mask | None = None) -> Array:
     r"""The continuous ranked probability score of a Laplace forecast of location x and scale s.
+
+    `s * (|z| + exp(-|z|) - 3 / 4)` with z = (t - x) / s for a target t.
 
     $$\ell = s \left(|z| + e^{-|z|} - \tfrac34\right), \quad z = \frac{t - x}{s}$$
 

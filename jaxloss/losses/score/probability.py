@@ -16,7 +16,11 @@ from jaxloss.losses._label_rows import PROBABILITIES, LabelRows, label_rows, pro
 
 
 def brier_score(probabilities: Floats, labels: Numbers, *, where: Mask | None = None) -> Array:
-    r"""The squared error of the probability of an event, $\ell = (p - y)^2$.
+    r"""The squared error of the probability of an event.
+
+    `(p - y)**2` with p = probabilities and y = labels.
+
+    $$\ell = (p - y)^2$$
 
     From 0 to 1. Probabilities and labels in [0, 1], both ends included; elsewhere the loss is nan. It is scikit-learn's
     `brier_score_loss` of two classes; `multiclass_brier_score` of two classes, which sums over both, is twice as large.
@@ -51,6 +55,8 @@ def multiclass_brier_score(
     probabilities: Floats, labels: Labels, *, axis: Axes = -1, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The squared distance between the probabilities of classes and the one-hot vector of the class t that came true.
+
+    `(1 - p_t)**2 + sum(p_k**2 for k != t)` with p = probabilities and t = labels.
 
     $$\ell = (1 - p_t)^2 + \sum_{k \ne t} p_k^2$$
 
@@ -91,6 +97,9 @@ def ranked_probability_score(
     probabilities: Floats, labels: Labels, *, axis: Axes = -1, where: Mask | None = None
 ) -> Rows[Array]:
     r"""The squared errors of the probabilities of being up to each class, for classes in an order.
+
+    `sum(F_k**2 for k < t) + sum(S_k**2 for k > t)` with t = labels, F_k the sum of the probabilities of the classes up
+    to k, and S_k that of the classes from k on.
 
     $$\ell = \sum_{k < t} F_k^2 + \sum_{k > t} S_k^2, \quad F_k = \sum_{j \le k} p_j, \quad S_k = \sum_{j \ge k} p_j$$
 

@@ -20,6 +20,8 @@ def quantile_loss(
 ) -> Rows[Array]:
     r"""The pinball loss, whose mean is least at a quantile: an error is weighed by the side that it is on.
 
+    `q * (t - x) if t >= x else (1 - q) * (x - t)` with q = quantile, x = predictions and t = targets.
+
     $$\ell = \begin{cases} q (t - x) & t \ge x \\ (1 - q) (x - t) & t < x \end{cases}$$
 
     for a prediction x of the quantile of level q of the targets t. Any real predictions and targets; an infinite error
@@ -69,6 +71,8 @@ def expectile_loss(
     predictions: Floats, targets: Numbers, *, expectile: Scalar = 0.5, where: Mask | None = None
 ) -> Array:
     r"""The squared error, weighed by the side that it is on, whose mean is least at an expectile.
+
+    `tau * (t - x)**2 if t >= x else (1 - tau) * (t - x)**2` with tau = expectile, x = predictions and t = targets.
 
     $$\ell = \begin{cases} \tau (t - x)^2 & t \ge x \\ (1 - \tau) (t - x)^2 & t < x \end{cases}$$
 

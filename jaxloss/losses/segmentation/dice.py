@@ -38,6 +38,9 @@ def dice_loss(
 ) -> Rows[Array]:
     r"""The share of errors among the pixels predicted or labelled as a class, averaged over the classes.
 
+    `w * (alpha * F + beta * N) / (T + alpha * F + beta * N + s)` of each class, with `T = sum_i(min(p[i], t[i]))`,
+    `F = sum_i(max(0, p[i] - t[i]))`, `N = sum_i(max(0, t[i] - p[i]))`, w = class_weights and s = smooth.
+
     $$\ell_k = w_k \frac{\alpha F_k + \beta N_k}{T_k + \alpha F_k + \beta N_k + s}, \quad
         T_k = \sum_i \min(p_{ik}, t_{ik}), \; F_k = \sum_i (p_{ik} - t_{ik})^+, \; N_k = \sum_i (t_{ik} - p_{ik})^+$$
 
@@ -115,6 +118,8 @@ def binary_dice_loss(
     sum_axis_name: AxisName = None,
 ) -> Rows[Array]:
     r"""The share of errors among the pixels predicted or labelled as one region.
+
+    `sum_i(|p[i] - t[i]|) / (sum_i(p[i] + t[i]) + 2 * s)` with p = sigmoid(predictions), t = targets and s = smooth.
 
     $$\ell = \frac{\sum_i |p_i - t_i|}{\sum_i (p_i + t_i) + 2 s}$$
 

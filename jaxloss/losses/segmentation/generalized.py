@@ -32,6 +32,9 @@ def multiclass_generalized_dice_loss(
 ) -> Rows[Array]:
     r"""The mean of the Dice losses of all samples and classes, with larger weights for classes rare in the batch.
 
+    `mean(w[k] * (F[b, k] + N[b, k]) / (2 * T[b, k] + F[b, k] + N[b, k] + 2 * s))` over samples b and classes k, with
+    s = smooth and weights `w[k]` that are proportional to `1 / P[k]**2` and have the mean 1.
+
     $$\ell = \frac{1}{B K} \sum_{b, k} w_k \frac{F_{bk} + N_{bk}}{2 T_{bk} + F_{bk} + N_{bk} + 2 s}, \quad
         w_k \propto \frac{1}{P_k^2}, \; \frac1K \sum_k w_k = 1$$
 

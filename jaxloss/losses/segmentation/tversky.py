@@ -30,6 +30,9 @@ def tversky_loss(
 ) -> Rows[Array]:
     r"""The weighted share of errors among the pixels of a class, to a power, averaged over the classes.
 
+    `w * ((alpha * F + beta * N) / (T + alpha * F + beta * N + s))**gamma` of each class, with w = class_weights and
+    s = smooth.
+
     $$\ell_k = w_k \left(\frac{\alpha F_k + \beta N_k}{T_k + \alpha F_k + \beta N_k + s}\right)^\gamma$$
 
     with the true positives T, false positives F and false negatives N of `dice_loss`, on the same domain. A gamma above

@@ -30,6 +30,9 @@ def ctc_loss(
 ) -> Array:
     r"""The negative log-likelihood of a label sequence under all of its alignments to the frames.
 
+    `-log(sum of p(path) over the paths that collapse to the labels)` with x = logits and p(path) the product over the
+    frames t of `softmax(x[t])[path[t]]`.
+
     $$\ell = -\log \sum_{\pi \in \mathcal{B}^{-1}(y)} \prod_t \frac{e^{x_{t, \pi_t}}}{\sum_k e^{x_{t, k}}}$$
 
     where $\mathcal{B}$ merges the repetitions of an alignment $\pi$ and then drops its blanks. Any logits, minus

@@ -25,6 +25,9 @@ def ctc_loss_with_forward_probs(
 ) -> tuple[Array, Array, Array]:
     r"""`ctc_loss`, and the log-probabilities of the first frames' alignments to the first labels.
 
+    `alpha_blank(t, n) = sum(prod(p[s, path[s]] for s <= t) for paths with path[t] == blank)` with p = softmax(logits),
+    and `alpha_label(t, n)` is the same sum over the paths with `path[t] == y[n]`, where y = labels.
+
     $$\alpha_{blank}(t, n) = \sum_{\pi: \pi_t = blank} \prod_{s \le t} p_s(\pi_s), \quad
     \alpha_{label}(t, n) = \sum_{\pi: \pi_t = y_n} \prod_{s \le t} p_s(\pi_s)$$
 

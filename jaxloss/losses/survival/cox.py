@@ -30,6 +30,9 @@ def cox_partial_likelihood(
 ) -> Rows[Array]:
     r"""The negative log partial likelihood of Cox's proportional hazards, one share of it for each event.
 
+    `log(sum_j(exp(x_j))) - x_i` for an event i, with x = log_hazards and j over the samples at risk. For events of
+    equal time, `ties="efron"` takes the mean of logarithms of sums that leave out a growing share of those events.
+
     $$\ell_i = \frac{1}{d} \sum_{l = 0}^{d - 1} \log\Big(\sum_{j \in R_i} e^{x_j}
         - \frac{l}{d} \sum_{j \in D_i} e^{x_j}\Big) - x_i$$
 

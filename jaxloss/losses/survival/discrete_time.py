@@ -20,6 +20,9 @@ from jaxloss.losses.survival._cohorts import flags
 def discrete_time_nll(logits: Floats, intervals: Labels, *, events: Numbers, where: Mask | None = None) -> Rows[Array]:
     r"""The negative log-likelihood of an event, or of none yet, in an interval j, from the log-odds x of hazards.
 
+    `-sum(log(1 - h_k) for k < j) - log(h_j)` for an event in interval j, and `-sum(log(1 - h_k) for k <= j)` where it
+    is censored there, with h = sigmoid(logits).
+
     $$\ell = \begin{cases} -\sum_{k < j} \log(1 - h_k) - \log h_j & \text{event in interval } j \\
         -\sum_{k \le j} \log(1 - h_k) & \text{censored in interval } j \end{cases}$$
 

@@ -24,7 +24,10 @@ def exponential_nll(
     log_input: bool = True,
     where: Mask | None = None,
 ) -> Array:
-    r"""The negative log-likelihood of lifetimes t under exponential laws of scale, which is the mean, $\lambda$.
+    r"""The negative log-likelihood of lifetimes t under exponential laws of scale lambda, which is the mean.
+
+    `t / lambda + log(lambda)`, and `t / lambda` where the target t is right-censored, with lambda = exp(predictions),
+    or lambda = predictions if `log_input=False`.
 
     $$\ell = -\log f(t) = \frac{t}{\lambda} + \log \lambda, \qquad S(t) = e^{-t / \lambda}$$
 

@@ -31,6 +31,9 @@ def log_logistic_nll(
 ) -> Array:
     r"""The negative log-likelihood of lifetimes t whose logarithms follow logistic laws of location x and scale s.
 
+    `log(1 + exp(z)) + log(1 + exp(-z)) + log(s * t)`, and `log(1 + exp(z))` where t is right-censored, with
+    z = (log(t) - x) / s.
+
     $$\ell = -\log f(t) = \log (1 + e^z) + \log (1 + e^{-z}) + \log (s t), \qquad S(t) = \frac{1}{1 + e^z}$$
 
     with $z = (\log t - x) / s$.

@@ -31,6 +31,9 @@ def log_normal_nll(
 ) -> Array:
     r"""The negative log-likelihood of lifetimes t of Gaussian logarithms, of mean x and standard deviation s.
 
+    `z**2 / 2 + log(s * t) + log(2 * pi) / 2`, and `-log(1 - Phi(z))` where t is right-censored, with
+    z = (log(t) - x) / s and Phi the distribution function of the standard normal law.
+
     $$\ell = -\log f(t) = \frac{z^2}{2} + \log (s t) + \frac12 \log 2 \pi, \qquad S(t) = 1 - \Phi(z)$$
 
     with $z = (\log t - x) / s$.

@@ -43,7 +43,10 @@ def weibull_nll(
     log_input: bool = True,
     where: Mask | None = None,
 ) -> Array:
-    r"""The negative log-likelihood of lifetimes t under Weibull laws of scale $\lambda$ and concentration k.
+    r"""The negative log-likelihood of lifetimes t under Weibull laws of scale lambda and concentration k.
+
+    `(t / lambda)**k - k * log(t / lambda) + log(t / k)`, and `(t / lambda)**k` where t is right-censored, with
+    k = concentration and lambda = exp(predictions), or lambda = predictions if `log_input=False`.
 
     $$\ell = -\log f(t) = (t / \lambda)^k - k \log (t / \lambda) + \log (t / k), \qquad S(t) = e^{-(t / \lambda)^k}$$
 
