@@ -131,7 +131,8 @@ def _add(one, other):  # a function, because a lambda would be compiled at every
 
 @_one_reduction.defjvp
 def _one_reduction_jvp(axes, primals, tangents):
-    return _one_reduction(*primals, axes), _each_sum(*tangents, axes)
+    (arrays,), (along,) = primals, tangents
+    return _one_reduction(arrays, axes), _each_sum(along, axes)
 
 
 def selected_sums(e: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
