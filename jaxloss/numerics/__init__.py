@@ -1,7 +1,7 @@
 """Primitives with their derivative rules, exact at the closed ends of their domains; imports jax alone."""
 
 from jaxloss.numerics._blocks import in_blocks
-from jaxloss.numerics._forms import by_platform, form, joint_sums, of_rows, sum_of_terms
+from jaxloss.numerics._forms import by_platform, form, of_rows, sum_of_terms, sums_of_regions
 from jaxloss.numerics._mesh import (
     AxisName,
     aligned,
@@ -209,7 +209,6 @@ __all__ = [
     "in_blocks",
     "inverse_gaussian_nll",
     "is_label",
-    "joint_sums",
     "js_log_term",
     "js_term",
     "keep",
@@ -284,6 +283,7 @@ __all__ = [
     "sum_of_distances",
     "sum_of_shards",
     "sum_of_terms",
+    "sums_of_regions",
     "sums_towards",
     "tanh",
     "target_nll",

@@ -72,6 +72,7 @@ def _lesser(rng):
 EXAMPLES = {
     "sum_of_terms": lambda rng, n: ((_normal(rng, 5, n),), (-1,)),
     "joint_sums": lambda rng, n: ((tuple(_normal(rng, 5, n) for _ in range(3)),), (-1,)),
+    "sums_of_regions": lambda rng, n: ((tuple(_normal(rng, 5, n) for _ in range(3)),), ((-1,),)),
     "total_and_rest": lambda rng, n: ((_exponentials(rng, n),), (-1,)),
     "total_and_rest_of_logits": lambda rng, n: ((x := _logits(rng, n), _base(x)), (-1,)),
     "sums_of_row": lambda rng, n: ((_logits(rng, n), _shares(rng, n)), (-1,)),

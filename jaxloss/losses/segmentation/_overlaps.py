@@ -101,7 +101,7 @@ def overlap(
     # Filled: the sums then have finite slopes wherever the elements are, and a sample with a nan has none.
     x, t = numerics.keep(inside, x), numerics.keep(inside, t)
     parts = *numerics.true_and_false(*probabilities(x, t), t), jnp.where(inside, 0.0, 1.0).astype(t.dtype)
-    true, false, missed, outside = numerics.joint_sums(parts, axes)
+    true, false, missed, outside = numerics.sums_of_regions(parts, axes)
     outside = jnp.sum(outside, [i for i in sample if i not in axes], keepdims=True)
     counting = None if elements.where is None else jnp.any(elements.where, axes)
     sums = (*(jnp.squeeze(s, axes) for s in (true, false, missed)), jnp.sum(t, axes), outside)
