@@ -64,7 +64,7 @@ def asks_second(case: Case) -> bool:
 def truths(case: Case, dtype: Any) -> list[Truth]:
     """Values and slopes in the predictions, at the grid rounded to the dtype.
 
-    What is rounded to an end at which the terms of the formula are infinite is left out.
+    What is rounded to an end at which terms of the formula are infinite is left out; a kink has no second derivative.
     """
     mp.mp.dps, options, found = ulp.DIGITS, case.given(), []
     kinds = KINDS[dtype]
@@ -82,6 +82,18 @@ def truths(case: Case, dtype: Any) -> list[Truth]:
             truth.units[kind] = [units.get(kind) for _, units in answered.values()]
         found.append(truth)
     return found
+
+
+def curvature(f: Callable[[list[Any]], Any], x: list[Any], i: int, along: list[Any]) -> Any:
+    """The second derivative, from twice the digits since its step is squared; nan where the slope jumps."""
+    with mp.workdps(2 * ulp.DIGITS):
+        h = ulp._step(x[i])
+        below, here, above = (f(ulp._moved(x, i, step)) for step in (-h, 0, h))
+        left, right = (here - below) / h, (above - here) / h
+        jump = abs(right - left)
+        if jump > 1e-20 and jump > 1e-12 * max(abs(left), abs(right)):
+            return mp.nan
+        return ulp.second(f, x, i, along)
 
 
 def of_sample(
@@ -102,9 +114,10 @@ def of_sample(
     asked = {
         "value": lambda: [f(flat)],
         "slope": lambda: moved(lambda j: ulp.first(f, flat, j)),
-        "second": lambda: moved(lambda j: ulp.second(f, flat, j, along)),
+        "second": lambda: moved(lambda j: curvature(f, flat, j, along)),
     }
     answers = {kind: asked[kind]() for kind in kinds}
+    answers = {kind: of_kind for kind, of_kind in answers.items() if not any(map(mp.isnan, of_kind))}
     units = {}
     for kind, of_kind in answers.items():
         terms, limit = found[kind]
@@ -266,10 +279,11 @@ TEXT = """# Accuracy
 
 The largest error of each loss over the grid of its test, which goes to the closed ends of its domain: of its value, of
 its slope in the predictions and, beside peers and for the richest options of a loss, of the second derivative in the
-predictions along a direction, at {many} points of the grid at most. The unit is the spacing of float32 numbers (units
-in the last place, ulp) at the truth or, in the rows whose tests allow it since the textbook formula has larger terms
-that cancel, at the largest of them. An ideal answer, rounded once, is off by 0.5. The truth is computed by mpmath with
-110 digits from the formula of the paper; the inputs are taken as they are.
+predictions along a direction, at {many} points of the grid at most; a kink has none. The unit is the spacing of float32
+numbers (units in the last place, ulp) at the truth or, in the rows whose tests allow it since the textbook formula has
+larger terms that cancel, at the largest of them. An ideal answer, rounded once, is off by 0.5. The truth is computed by
+mpmath with 110 digits from the formula of the paper, and twice as many for second derivatives; the inputs are taken as
+they are.
 
 The tests of the library hold limits for every row, and for slopes and second derivatives in all other arrays too.
 "not finite" says that an answer is nan or infinite where the truth is neither. The peers are asked for what they

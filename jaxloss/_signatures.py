@@ -151,7 +151,7 @@ def document(cls: Any) -> None:
     inherited = {name: lines[name] for name in REDUCTION if name in lines}
     lines |= own_lines(function.__doc__) | inherited
     source = "Loss" if "reduction" in inherited else function.__name__
-    lines["reduction"] = lines["reduction"].replace("see above", f"see `{source}`")
+    lines = {name: line.replace("number, see above", f"number, see `{source}`") for name, line in lines.items()}
     fields = [name for name in inspect.get_annotations(cls) if name in lines]
     fields += [name for name in REDUCTION if name in lines and name not in fields]
     doc = with_arguments(cls.__doc__, {name: lines[name] for name in fields})
