@@ -199,6 +199,13 @@ def test_the_page_of_losses_has_every_public_name():
     assert not missing, f"docs/losses.md: the table lacks {missing}"
 
 
+def test_the_page_of_numerics_names_what_there_is():
+    text = (ROOT.parent / "docs" / "numerics.md").read_text()
+    named = re.findall(r"`(\w+)\(", text)
+    assert named
+    assert set(named) <= set(jaxloss.numerics.__all__)
+
+
 DOCS = sorted((ROOT.parent / "docs").glob("*.md")) if cases.EVERY else [ROOT.parent / "docs" / "index.md"]
 PAGES = [page for page in (ROOT.parent / "README.md", *DOCS) if pages.blocks(page)]
 
