@@ -209,11 +209,10 @@ LIMITS: dict[str, tuple[float, float]] = {
             *("poisson_nll stirling", "poisson_nll rate", "sigmoid_binary_cross_entropy", "binary_cross_entropy"),
             *("smooth_l1_loss", "hinge_loss", "squared_hinge_loss", "perceptron_loss", "soft_margin_loss"),
             *("squared_log_error", "gamma_nll", "inverse_gaussian_nll", "binomial_deviance", "von_mises_nll"),
+            *("weibull_nll", "log_normal_nll", "log_logistic_nll", "hinge_embedding_loss"),
         ],
         (1.01, 1.01),
     ),
-    "weibull_nll": (4.01, 1.01),
-    **dict.fromkeys(["log_normal_nll", "log_logistic_nll"], (2.68, 1.01)),
 }
 """How many floors value and gradient, and the value alone, may move, by the name of the row or its name and shape.
 

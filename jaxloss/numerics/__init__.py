@@ -21,6 +21,7 @@ from jaxloss.numerics._mesh import (
 )
 from jaxloss.numerics._rule import pushed, replaced, rule
 from jaxloss.numerics._shapes import Axes, known
+from jaxloss.numerics._storing import apart
 from jaxloss.numerics.angles import versine
 from jaxloss.numerics.asymmetric import uneven_absolute, uneven_square, weighted_interval
 from jaxloss.numerics.bessel import log_scaled_i0
@@ -145,6 +146,7 @@ __all__ = [
     "absolute",
     "aligned",
     "aligned_labels",
+    "apart",
     "automatic",
     "bernoulli_nll",
     "beta_binomial_nll",

@@ -5,10 +5,13 @@ it, or one expression twice. It computes again, in each use, the sums, products,
 results. On TPUs it stores what two kernels share.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._forms import by_platform, form
+from jaxloss.numerics._rule import pushed, rule
 
 
 def _first(x: jax.Array, other: jax.Array | float) -> jax.Array:
@@ -60,3 +63,22 @@ def again(x: jax.Array, other: jax.Array) -> jax.Array:
     jax 0.12, value and gradient of gamma_nll in bfloat16 on v5e, the twin moves 3.0 floors, the form 1.0.
     """
     return by_platform(x, other, cpu=_first, gpu=_first, default=_selected)
+
+
+def apart(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """`f(x, t, ...)`, whose slopes are made from t `again`: they share nothing that is made of t with the value.
+
+    Measured: libtpu of jax 0.12, value and gradient of weibull_nll on v5p, f itself moves 4.0 floors in bfloat16 and
+    2.3 in float32, this 1.0 in both.
+    """
+
+    @jax.custom_jvp
+    def value(*arrays: jax.Array) -> jax.Array:
+        return f(*arrays)
+
+    @rule(value)
+    def _value_jvp(primals, tangents):
+        x, t, *others = primals
+        return value(*primals), pushed(f, (x, again(t, x), *others), tuple(tangents))
+
+    return value

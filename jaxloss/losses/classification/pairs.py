@@ -90,7 +90,12 @@ def hinge_embedding_loss(
     elements = elementwise(name, where, Given("distances", distances, 0.0), signs(name, targets))
     d, y = elements.arrays
     size = elements.option(number(name, "margin", margin, d.dtype))
-    return elements.finish(jnp.where(y > 0, d, numerics.hinge(d, jnp.ones_like(d), size)))
+    return elements.finish(_embedded(d, y, size))
+
+
+@numerics.apart  # from the mask of the pairs that are alike, which XLA on TPUs would store
+def _embedded(d: Array, y: Array, size: Array) -> Array:
+    return jnp.where(y > 0, d, numerics.hinge(d, jnp.ones_like(d), size))
 
 
 @class_form

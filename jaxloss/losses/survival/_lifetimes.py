@@ -125,7 +125,7 @@ def _program(
         lives = Lifetimes(arrays[0], arrays[1], arrays[2:own], upper, flags["censored"], flags["left_censored"], entry)
         return _chosen(lambda asked: build(_gated(lives, asked), *options), lives)
 
-    return numerics.in_blocks(losses) if given or long else losses
+    return numerics.in_blocks(losses) if given or long else numerics.apart(losses)
 
 
 def _chosen(pieces: Callable[[Array | None], Pieces], lives: Lifetimes) -> Array:
