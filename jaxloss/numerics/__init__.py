@@ -96,6 +96,7 @@ from jaxloss.numerics.negative_binomial import (
 from jaxloss.numerics.norms import minkowski
 from jaxloss.numerics.ordered import ensemble_score, sums_towards
 from jaxloss.numerics.pair_distances import length, sum_of_distances
+from jaxloss.numerics.pixel_errors import true_and_false
 from jaxloss.numerics.poisson import (
     half_deviance_log_rate,
     half_deviance_rate,
@@ -117,7 +118,6 @@ from jaxloss.numerics.standard_times import Pair, spread, standardized, standard
 from jaxloss.numerics.student_t import student_t_nll
 from jaxloss.numerics.target_cross_entropy import target_nll
 from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
-from jaxloss.numerics.true_and_false import true_and_false
 from jaxloss.numerics.tweedie import half_tweedie
 from jaxloss.numerics.weibull import (
     weibull_before,

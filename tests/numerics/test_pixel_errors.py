@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.numerics.true_and_false import true_and_false
+from jaxloss.numerics.pixel_errors import true_and_false
 
 
 def _of(p, t):
