@@ -1,15 +1,40 @@
-"""A function whose value and slopes share nothing, beside the function itself, on the branch of every platform."""
+"""What the programs of users store: less with the forms than with their twins; and functions that are kept `apart`."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxloss
+from jaxloss.numerics import _forms, elementary, mixture_divergence
 from jaxloss.numerics._storing import apart
-from tests.compiling import quick
-from tests.numerics.branches import on_branch
+from tests.compiling import optimized, quick
+from tests.numerics.branches import needs_forms, on_branch
 
 ARRAYS = np.float32([0.5, -1.0, 2.0]), np.float32([1.0, 0.25, 3.0]), np.float32([2.0, 1.5, 0.75])
+X = jax.ShapeDtypeStruct((1024, 1024), jnp.float32)
+
+
+def _arrays(loss):
+    """How many arrays of the size of x the gradient holds beside its arguments and its results."""
+    step = optimized(jax.value_and_grad(lambda x, y: loss(x, y).mean()))
+    return round(step.lower(X, X).compile().memory_analysis().temp_size_in_bytes / X.size / 4)
+
+
+@needs_forms
+@pytest.mark.parametrize(
+    ("form", "module", "loss"),
+    [
+        ("as_minimum", elementary, lambda x, k: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=0.5)),
+        ("stored", mixture_divergence, jaxloss.js_divergence_from_logits),
+    ],
+)
+def test_programs_store_less_than_with_the_twin(form, module, loss, monkeypatch):
+    shaped = _arrays(loss)
+    monkeypatch.setattr(module, form, _forms.FORMS[form].twin)
+    jax.clear_caches()
+    assert shaped == 1
+    assert _arrays(loss) > 1
 
 
 def _f(x, t, s):
