@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 from jax.extend.core import jaxprs_in_params
 
+from jaxloss.numerics.product import matrix_product
 from tests.interpreting import CALLS, ELEMENTWISE, FOLLOWED, RULES, interpreted
 
 X = np.float32([[0.5, -1.25, 3.0], [-0.0, 2.5, -4.0]])
@@ -77,6 +78,8 @@ PROGRAMS = {
         (n > 0) & (x > 0),
         (n > 0) | (x > 0),
         n >> 1,
+        n << 2,
+        n ^ 5,
         lax.bitcast_convert_type(x, np.int32),
     ),
     "sums": lambda x, n: (x.sum(0), n.sum(), (n > 0).all(1), (n > 0).any(0), jnp.cumsum(x, 1), x @ x.T),
@@ -90,8 +93,30 @@ PROGRAMS = {
         jnp.concatenate([x, x], 1),
         lax.broadcasted_iota(np.int32, (2, 5), 1),
         jnp.pad(x, 1),
+        lax.pad(x, np.float32(7), [(1, -1, 0), (-1, 2, 1)]),
+        jnp.split(x, 3, 1),
+        jnp.split(x, [1], 1),
         jnp.sort(x, 1),
+    ),
+    "gathers": lambda x, n: (
         x[n[:, 0] % 2],
+        x[n % 2, n % 3],
+        x[:, n % 3],
+        jnp.take_along_axis(x, n % 3, 1),
+        jnp.take_along_axis(x, n, 1),  # outside of the axis
+        jnp.take_along_axis(n, n, 1),
+        jnp.take_along_axis(n > 0, n, 1),
+        x.at[n].get(mode="fill", fill_value=5.0),
+        x.at[n, n].get(mode="clip"),
+        x[n[0, 1] % 2],
+        jax.vmap(lambda x, n: x[n])(x, n % 3),
+        jax.vmap(lambda x, n: lax.dynamic_slice(x, (n,), (2,)))(x, n[:, 0]),
+        jax.vmap(lambda x, n: x[n], (1, 1), 1)(x, n % 2),
+    ),
+    "rounding": lambda x, n: (jnp.round(x), lax.round(x + 0.25, lax.RoundingMethod.AWAY_FROM_ZERO)),
+    "products": lambda x, n: (
+        matrix_product(x, x, "ij,kj->ik", jnp.bfloat16),
+        matrix_product(x, x, "ij,ij->", x.dtype),
     ),
     "types": lambda x, n: (
         n.astype(np.float32),
