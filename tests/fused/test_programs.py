@@ -10,7 +10,7 @@ from jax import export, monitoring
 
 from jaxloss import linear_logsumexp_and_target, linear_softmax_cross_entropy
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.fused.layers import ASKED, CHUNKED
 
 MODES = {"dense": None, "fast": 4, "low_memory": 5}
@@ -85,7 +85,7 @@ def test_any_number_of_tokens_or_of_classes_is_one_artifact(shapes):
         for shape, dtype in zip(shapes.split(";"), (np.float32, np.float32, np.int32), strict=True)
     ]
     exported = export.export(jax.jit(every))(*arguments)
-    got, expected = jit(lambda *a: (exported.call(*a), every(*a)))(HIDDEN, KERNEL, LABELS)
+    got, expected = quick(lambda *a: (exported.call(*a), every(*a)))(HIDDEN, KERNEL, LABELS)
     for a, e in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
 
@@ -122,5 +122,5 @@ def test_valid_input_makes_no_nan_on_the_way(mode):
     loss = lambda x, w: linear_softmax_cross_entropy(x, w, LABELS, **options)
     step, hidden = jax.value_and_grad(loss, (0, 1)), jnp.asarray(hidden)
     with jax.debug_nans(True):
-        for run in (step, jit(step)) if cases.EVERY else (step,):
+        for run in (step, quick(step)) if cases.EVERY else (step,):
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run(hidden, padded)))

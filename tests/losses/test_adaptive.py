@@ -11,7 +11,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import LABELS, REALS, Case
-from tests.compiling import jit
+from tests.compiling import quick
 
 # Infinite features or weights are logits of infinity less infinity.
 FEATURES = replace(REALS, hard=None, ends=(0.0, 1e-30), alone=())
@@ -78,7 +78,7 @@ def _layers(seed=0):
 def test_all_classes_and_the_most_probable_one():
     arrays, layers = _layers()
     x = arrays["hidden"]
-    run = jit(lambda x: (jaxloss.adaptive_log_probabilities(x, **layers), jaxloss.adaptive_prediction(x, **layers)))
+    run = quick(lambda x: (jaxloss.adaptive_log_probabilities(x, **layers), jaxloss.adaptive_prediction(x, **layers)))
     found, best = run(x)
     own = [arrays[name].tolist() for name in list(DRAWN.arrays)[2:]]
     expected = np.array([[float(v) for v in log_probabilities(row.tolist(), *own)] for row in x])
@@ -87,7 +87,7 @@ def test_all_classes_and_the_most_probable_one():
     assert len({*np.digitize(best, [3, 5])}) == 3  # the head and either cluster
     transposed = jax.tree.map(lambda a: a.T, layers)
     np.testing.assert_array_equal(jaxloss.adaptive_prediction(x, **transposed, kernel_layout="vd"), best)
-    losses = jit(lambda t: jaxloss.adaptive_log_softmax(x, t, **layers))(best)
+    losses = quick(lambda t: jaxloss.adaptive_log_softmax(x, t, **layers))(best)
     np.testing.assert_allclose(losses, -expected.max(-1), rtol=2e-6, atol=2e-6)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxloss.numerics import in_blocks
 from jaxloss.numerics._blocks import BLOCK, LARGE
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def _formula(a, b):
@@ -27,14 +27,14 @@ def test_value_and_derivatives_are_those_of_the_whole():
         slopes = lambda *a: jax.grad(lambda *a: jnp.sum(f(*a) * jnp.cos(a[0])), (0, 1))(*a)
         return f(*arrays), *jax.jvp(slopes, arrays, arrays)
 
-    got, expected = jit(lambda: seen(in_blocks(_formula)))(), jit(lambda: seen(_formula))()
+    got, expected = quick(lambda: seen(in_blocks(_formula)))(), quick(lambda: seen(_formula))()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
 
 
 def test_it_may_be_mapped():
     arrays = _draw(3, LARGE)
-    got = jit(jax.vmap(in_blocks(_formula)))(*arrays)
-    np.testing.assert_allclose(got, jit(_formula)(*arrays), rtol=1e-6)
+    got = quick(jax.vmap(in_blocks(_formula)))(*arrays)
+    np.testing.assert_allclose(got, quick(_formula)(*arrays), rtol=1e-6)
 
 
 def test_few_elements_are_computed_at_once():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.numerics import ctc_complement
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def _probability_of_one_label(p, label):
@@ -28,10 +28,10 @@ def test_it_is_one_minus_the_likelihood_with_all_digits_where_that_is_small():
             emitted, time_first(base), time_first(inverse), jnp.int32([[1], [1]]), live, jnp.int32([1, 1])
         )
 
-    got = jit(q)(emitted)
+    got = quick(q)(emitted)
     np.testing.assert_allclose(got[0], 1 - _probability_of_one_label(p[0], 1), rtol=1e-6)
     # Confident: wrong are 2 in either frame, and two blanks.
     small = p[1, 0, 2] * p[1, 1].sum() + p[1, 0, :2].sum() * p[1, 1, 2] + p[1, 0, 0] * p[1, 1, 0]
     np.testing.assert_allclose(got[1], small, rtol=1e-6)
-    slope = jit(jax.grad(lambda others: jnp.sum(q(emitted._replace(others=others)))))(emitted.others)
+    slope = quick(jax.grad(lambda others: jnp.sum(q(emitted._replace(others=others)))))(emitted.others)
     assert np.all(slope > 0)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.numerics import ctc_forward, ctc_nll
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def test_the_last_sums_are_the_likelihoods_of_the_walk():
@@ -12,7 +12,7 @@ def test_the_last_sums_are_the_likelihoods_of_the_walk():
     x, labels = rng.normal(0, 3, (3, 7, 5)).astype(np.float32), np.int32([[1, 1, 2], [3, 4, 3], [2, 0, 0]])
     lengths, live = np.int32([3, 2, 1]), np.arange(7) < np.array([[7], [5], [6]])
 
-    @jit
+    @quick
     def run(x):
         in_blank, in_label = ctc_forward(x, labels, live, jnp.int32(0))
         return in_blank, in_label, ctc_nll(x, labels, live, lengths, jnp.int32(0))

@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.numerics import ctc_walk
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def test_the_logarithm_of_a_sum_and_the_share_of_its_lesser_term():
     a, b = np.float32([0, 3, -80, 5]), np.float32([0, -2, 0, 5 + 1e-3])
-    value, lesser = jit(ctc_walk.log_add)(a, b)
+    value, lesser = quick(ctc_walk.log_add)(a, b)
     np.testing.assert_allclose(value, np.logaddexp(np.float64(a), b), rtol=1e-6)
     share = 1 / (1 + np.exp(np.abs(np.float64(a) - b)))
     np.testing.assert_allclose(lesser, np.where(a >= b, share, -share), rtol=1e-6)
-    slopes = jit(jax.vmap(jax.grad(lambda a, b: ctc_walk.log_add(a, b)[0], (0, 1))))(a, b)
+    slopes = quick(jax.vmap(jax.grad(lambda a, b: ctc_walk.log_add(a, b)[0], (0, 1))))(a, b)
     np.testing.assert_allclose(slopes[0] + slopes[1], 1, rtol=1e-6)
     np.testing.assert_allclose(slopes[1], 1 / (1 + np.exp(np.float64(a) - b)), rtol=1e-6)
 
@@ -28,7 +28,7 @@ def test_the_posteriors_of_a_frame_add_up_to_one():
     x, labels = rng.normal(size=(2, 6, 4)).astype(np.float32), np.int32([[1, 2, 2], [3, 1, 0]])
     lengths, live = np.int32([3, 2]), np.ones((2, 6), bool)
 
-    @jit
+    @quick
     def run(x):
         frames, *_ = ctc_walk.frames_of(x, labels, live, jnp.int32(0))
         repeated = ctc_walk.is_repeated(labels)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jaxloss.numerics.exposure import exposed, poisson_exact_exposed_rate, poisson_exposed_rate
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.numerics.primitives import End
 
 ENDS = [
@@ -17,12 +17,12 @@ ENDS = [
 
 
 def test_a_product_is_a_float_where_the_exposure_is_none():
-    np.testing.assert_allclose(jit(exposed)(np.float32(1e-30), np.float32(100)), np.exp(100) * 1e-30, rtol=1e-5)
-    np.testing.assert_allclose(jit(exposed)(np.float32(1e30), np.float32(-100)), np.exp(-100) * 1e30, rtol=1e-5)
+    np.testing.assert_allclose(quick(exposed)(np.float32(1e-30), np.float32(100)), np.exp(100) * 1e-30, rtol=1e-5)
+    np.testing.assert_allclose(quick(exposed)(np.float32(1e30), np.float32(-100)), np.exp(-100) * 1e30, rtol=1e-5)
 
 
 def test_no_second_derivative_overflows_where_the_product_is_ordinary():
-    hessian = jit(jax.hessian(poisson_exposed_rate, (0, 1, 2)))(np.float32(1e15), np.float32(-34), np.float32(2))
+    hessian = quick(jax.hessian(poisson_exposed_rate, (0, 1, 2)))(np.float32(1e15), np.float32(-34), np.float32(2))
     (rr, ro, rk), (_, oo, ok), _ = hessian
     np.testing.assert_allclose(rr, 2e-30, rtol=1e-6)
     np.testing.assert_allclose(rk, -1e-15, rtol=1e-6)

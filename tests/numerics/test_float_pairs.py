@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.numerics.float_pairs import difference
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def test_a_pair_has_what_the_rounded_difference_lacks():
     a, b = np.float32([1, 1e4, 3e-5, 0.1]), np.float32([1e-9, 0.3, 7, -1e7])
-    high, low = jit(difference)(a, b)
+    high, low = quick(difference)(a, b)
     np.testing.assert_array_equal(high, a - b)
     np.testing.assert_array_equal(np.float64(high) + np.float64(low), a.astype(np.float64) - b.astype(np.float64))
 

@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from jaxloss.numerics._shapes import MANY
 from tests import cases
-from tests.compiling import jit, optimized, sent
+from tests.compiling import jit, optimized, quick, sent
 from tests.numerics.branches import needs_forms, on_branch
 
 ROWS = 8
@@ -60,7 +60,7 @@ def _answers(options, where):
             }
         )
 
-    return jax.tree.map(np.asarray, jit(run)(x, labels))
+    return jax.tree.map(np.asarray, quick(run)(x, labels))
 
 
 EACH = [("all", True), ("plain", False), ("smoothing", False)]
@@ -116,7 +116,7 @@ def test_no_logit_is_sent_where_many_classes_are_sharded(kind):
     mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
     put = lambda x, *spec: jax.device_put(x, NamedSharding(mesh, P(*spec)))
     step = jax.value_and_grad(lambda x, labels: loss(x, labels))
-    expected = jit(step)(x, labels)
+    expected = quick(step)(x, labels)
     for batch, classes in LAYOUTS if cases.EVERY else LAYOUTS[:1]:
         arguments = put(x, batch, classes), put(labels, batch)
         compiled = jit(step).lower(*arguments).compile()
@@ -135,7 +135,7 @@ def test_classes_sharded_by_hand_are_found_by_index():
     spread = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**options, vocab_axis_name="model")
     parts = jax.shard_map(lambda x, t: spread(x, t), mesh=mesh, in_specs=(P(None, "model"), P()), out_specs=P())
     whole = jaxloss.SoftmaxCrossEntropyWithIntegerLabels(**options)
-    got, want = (jit(jax.value_and_grad(f))(x, labels) for f in (parts, whole))
+    got, want = (quick(jax.value_and_grad(f))(x, labels) for f in (parts, whole))
     for a, b in zip(got, want, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6 * np.abs(b).max())
 
@@ -163,5 +163,5 @@ def test_second_derivatives_of_an_unlikely_label_keep_their_digits():
         lambda x: jaxloss.softmax_cross_entropy(x, jnp.array([1.0, 0.0])),
     )
     orders = (jax.hessian, lambda f: jax.jacrev(jax.jacrev(f)), lambda f: jax.jacfwd(jax.jacfwd(f)))
-    for second in jit(lambda x: [order(loss)(x) for loss in losses for order in orders])(x):
+    for second in quick(lambda x: [order(loss)(x) for loss in losses for order in orders])(x):
         np.testing.assert_allclose(second, expected, rtol=1e-5)

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 
 from jaxloss.numerics.label_lists import multilabel_margin
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def test_the_margins_of_each_label_to_each_other_class():
     x = np.float32([[0.1, 0.2, 0.4, 0.8], [1.0, -np.inf, 0.5, 3.0], [0.0, 0.0, 0.0, 0.0]])
     labels = np.int32([[3, 0], [2, -1], [-1, -1]])
-    value, slope = jit(
+    value, slope = quick(
         lambda x: (multilabel_margin(x, labels), jax.grad(lambda x: multilabel_margin(x, labels).sum())(x))
     )(x)
     # (1 - .8 + .2) + (1 - .8 + .4) + (1 - .1 + .2) + (1 - .1 + .4), then (1 - .5 + 1) + (1 - .5 + 3)

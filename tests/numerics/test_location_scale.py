@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxloss.numerics.location_scale import crps_gaussian, crps_laplace, crps_logistic
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.numerics.primitives import End
 
 ROOT_PI = math.sqrt(math.pi)
@@ -24,4 +24,4 @@ def test_the_third_derivative_is_that_of_the_formula(function):
     for e in (-2.3, -0.6, 0.8, 3.0):
         h = np.float32(1e-2)
         numeric = (second(e + h, 1.5) - second(e - h, 1.5)) / (2 * h)
-        np.testing.assert_allclose(jit(jax.grad(second))(e, 1.5), numeric, rtol=2e-3)
+        np.testing.assert_allclose(quick(jax.grad(second))(e, 1.5), numeric, rtol=2e-3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxloss.numerics.product import matrix_product
-from tests.compiling import jit
+from tests.compiling import quick
 
 LAYOUTS = "nd,dv->nv", "nd,vd->nv", "nv,dv->nd", "nd,nv->dv", "nd,nv->vd", "nv,nd->vd", "nv,nd->dv"
 
@@ -24,7 +24,7 @@ def test_a_matrix_product_and_its_transposes_whatever_the_layout(sizes):
         value, transpose = jax.vjp(lambda x, y: matrix_product(x, y, axes, jnp.float32), x, y)
         return value, *transpose(ct)
 
-    @jit
+    @quick
     def run(arrays):
         one = {axes: product(axes, *(b[0] for b in a)) for axes, a in arrays.items()}
         return one, {axes: jax.vmap(partial(product, axes))(*a) for axes, a in arrays.items()}
@@ -42,5 +42,5 @@ def test_a_matrix_product_and_its_transposes_whatever_the_layout(sizes):
 @pytest.mark.parametrize("axes", ["nd,nd->n", "nd,nd->d", "nd,nv->ndv"])
 def test_a_product_that_is_not_a_matrix_product(axes):
     x, y = np.float32([[1, 2], [3, 4], [5, 6]]), np.float32([[7, 8], [9, 1], [2, 3]])
-    got = jit(lambda x, y: matrix_product(x, y, axes, jnp.float32))(x, y)
+    got = quick(lambda x, y: matrix_product(x, y, axes, jnp.float32))(x, y)
     np.testing.assert_array_equal(got, np.einsum(axes, x, y))

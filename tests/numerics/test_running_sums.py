@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss.numerics.running_sums import running
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def _by_loop(values, starts):
@@ -20,7 +20,7 @@ def _by_loop(values, starts):
 def test_sums_begin_anew_at_each_start_in_both_directions(n):
     rng = np.random.default_rng(n)
     values, starts = rng.uniform(0.5, 2, n).astype(np.float32), rng.random(n) < 3 / n
-    run = jit(lambda v, s: [running(jnp.add, v, s, reverse=reverse) for reverse in (False, True)])
+    run = quick(lambda v, s: [running(jnp.add, v, s, reverse=reverse) for reverse in (False, True)])
     got = run(values, starts)
     expected = _by_loop(values, starts), _by_loop(values[::-1], starts[::-1])[::-1]
     for a, b in zip(got, expected, strict=True):
@@ -33,7 +33,7 @@ def test_an_addition_that_does_not_commute_keeps_its_order():
     a, b = rng.uniform(0.5, 1.5, (2, 3, 40)).astype(np.float32)
     starts = np.broadcast_to(np.arange(40) % 23 == 0, (3, 40))
     join = lambda f, g: (f[0] * g[0], g[0] * f[1] + g[1])
-    slopes, offsets = jit(lambda a, b: running(join, (a, b), starts))(a, b)
+    slopes, offsets = quick(lambda a, b: running(join, (a, b), starts))(a, b)
     for row in range(3):
         f = 1.0, 0.0
         for i in range(40):
@@ -44,6 +44,6 @@ def test_an_addition_that_does_not_commute_keeps_its_order():
 
 def test_the_slopes_are_those_of_sums():
     starts = np.arange(50) % 20 == 0
-    slope = jit(jax.grad(lambda v: jnp.sum(jnp.arange(50.0) * running(jnp.add, v, starts))))(jnp.ones(50))
+    slope = quick(jax.grad(lambda v: jnp.sum(jnp.arange(50.0) * running(jnp.add, v, starts))))(jnp.ones(50))
     of_block = [np.arange(50)[i : (i // 20 + 1) * 20].sum() for i in range(50)]
     np.testing.assert_allclose(slope, of_block, rtol=1e-6)

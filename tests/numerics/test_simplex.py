@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jaxloss.numerics.simplex import binary_sparsemax_nll, sparsemax, sparsemax_nll
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.numerics.primitives import End
 
 ENDS = [
@@ -26,7 +26,7 @@ def test_the_projection_is_that_of_a_sort():
     rng = np.random.default_rng(3)
     x = (rng.normal(size=(40, 9)) * 10.0 ** rng.uniform(-2, 1, (40, 1))).astype(np.float32)
     x[0], x[1, 1:] = 0, -np.inf
-    p, _ = jit(lambda x: sparsemax(x, 1))(x)
+    p, _ = quick(lambda x: sparsemax(x, 1))(x)
     for row, got in zip(x, np.asarray(p), strict=True):
         expected = np.eye(9)[0] if np.isinf(row).any() else _projected(row)
         np.testing.assert_allclose(got, expected, atol=2e-6)
@@ -34,6 +34,6 @@ def test_the_projection_is_that_of_a_sort():
 
 def test_the_slope_of_the_loss_is_the_projection_less_the_label():
     x, labels = np.float32([[0.3, 0.2, -1.0], [5.0, 0.0, 0.0]]), np.int32([[1], [0]])
-    slope = jit(jax.grad(lambda x: sparsemax_nll(x, labels, 1).sum()))(x)
+    slope = quick(jax.grad(lambda x: sparsemax_nll(x, labels, 1).sum()))(x)
     for row, label, got in zip(x, labels[:, 0], np.asarray(slope), strict=True):
         np.testing.assert_allclose(got, _projected(row) - np.eye(3)[label], atol=1e-6)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.numerics.triangular import diagonal, or_identity, triangular_nll
-from tests.compiling import jit
+from tests.compiling import quick
 
 FACTOR = np.float32([[2, 7, 9], [1, 0.5, 8], [-3, 4, 0.25]])
 
@@ -19,7 +19,7 @@ def test_the_diagonal_and_the_identity_in_its_place():
 
 def test_what_stands_above_the_diagonal_is_ignored_and_has_no_slope():
     error = np.float32([1, -2, 0.5])
-    step = jit(jax.value_and_grad(triangular_nll, (0, 1)))
+    step = quick(jax.value_and_grad(triangular_nll, (0, 1)))
     value, slopes = step(error, FACTOR)
     lower = np.tril(FACTOR)
     solved = np.linalg.solve(lower.astype(np.float64), error)

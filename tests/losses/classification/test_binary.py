@@ -7,7 +7,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import BITS, LOG_ODDS, PROBABILITIES, SOFT_BITS, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def smooth(y, s):
@@ -93,7 +93,7 @@ CASES = [
 @pytest.mark.parametrize("y", [0.0, 1.0])
 def test_infinite_logits_have_loss_zero_where_they_agree_and_an_infinite_one_elsewhere(y):
     agree, disagree = (jnp.inf, -jnp.inf) if y else (-jnp.inf, jnp.inf)
-    run = jit(jax.value_and_grad(lambda x: jaxloss.sigmoid_binary_cross_entropy(x, y)))
+    run = quick(jax.value_and_grad(lambda x: jaxloss.sigmoid_binary_cross_entropy(x, y)))
     assert tuple(map(float, run(agree))) == (0, 0)
     assert tuple(map(float, run(disagree))) == (np.inf, -1 if y else 1)
 
@@ -102,7 +102,7 @@ def test_infinite_logits_have_loss_zero_where_they_agree_and_an_infinite_one_els
     ("p", "y", "value", "slope"), [(0.0, 0.0, 0, 1), (1.0, 1.0, 0, -1), (0.0, 1.0, np.inf, -np.inf)]
 )
 def test_certain_probabilities(p, y, value, slope):
-    got = jit(jax.value_and_grad(lambda p: jaxloss.binary_cross_entropy(p, y)))(p)
+    got = quick(jax.value_and_grad(lambda p: jaxloss.binary_cross_entropy(p, y)))(p)
     assert tuple(map(float, got)) == (value, slope)
 
 
@@ -112,7 +112,7 @@ def test_confident_logits_keep_their_loss_and_gradient():
 
 
 def test_labels_can_be_learned():
-    slope = jit(jax.grad(lambda y: jaxloss.sigmoid_binary_cross_entropy(jnp.array([2.0, 2.0]), y).sum()))(
+    slope = quick(jax.grad(lambda y: jaxloss.sigmoid_binary_cross_entropy(jnp.array([2.0, 2.0]), y).sum()))(
         np.float32([0, 0.5])
     )
     np.testing.assert_allclose(slope, [-2.0, -2.0], rtol=1e-6)

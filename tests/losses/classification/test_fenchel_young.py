@@ -8,7 +8,7 @@ from jax.scipy.special import logsumexp
 
 import jaxloss
 from tests import cases
-from tests.compiling import jit
+from tests.compiling import quick
 
 LOSS = jaxloss.make_fenchel_young_loss(max_fun=logsumexp)
 
@@ -16,7 +16,7 @@ LOSS = jaxloss.make_fenchel_young_loss(max_fun=logsumexp)
 def test_of_the_log_sum_exp_it_is_the_cross_entropy():
     rng = np.random.default_rng(0)
     x, y = cases.normal(rng, (4, 3, 5)), cases.distribution(rng, (4, 3, 5))
-    run = lambda loss: jit(lambda x: (loss(x, y), jax.grad(lambda x: loss(x, y).sum())(x)))(x)
+    run = lambda loss: quick(lambda x: (loss(x, y), jax.grad(lambda x: loss(x, y).sum())(x)))(x)
     for got, expected in zip(run(LOSS), run(jaxloss.softmax_cross_entropy), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
     truth = [

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import BITS, CLASS_WEIGHTS, CLASSES, LABELS, LOG_ODDS, LOGITS, MASSES, SOFT_BITS, Case, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 from tests.losses.classification.test_cross_entropy import label_grid, log_softmax, one_hot
 
 
@@ -110,9 +110,9 @@ CASES = [
 
 def test_gamma_of_zero_is_the_cross_entropy():
     x, t = cases.normal(np.random.default_rng(0), (8, CLASSES)), np.arange(8) % CLASSES
-    plain = jit(lambda x, t: jaxloss.softmax_focal_loss(x, t, gamma=0.0))(x, t)
-    np.testing.assert_array_equal(plain, jit(jaxloss.softmax_cross_entropy_with_integer_labels)(x, t))
-    np.testing.assert_allclose(jit(lambda g: jaxloss.softmax_focal_loss(x, t, gamma=g))(0.0), plain)
+    plain = quick(lambda x, t: jaxloss.softmax_focal_loss(x, t, gamma=0.0))(x, t)
+    np.testing.assert_array_equal(plain, quick(jaxloss.softmax_cross_entropy_with_integer_labels)(x, t))
+    np.testing.assert_allclose(quick(lambda g: jaxloss.softmax_focal_loss(x, t, gamma=g))(0.0), plain)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
@@ -128,7 +128,7 @@ def test_saturated_examples_have_neither_loss_nor_gradient_nor_curvature(gamma):
 @pytest.mark.parametrize("y", [0.0, 0.3, 1.0])
 def test_the_mixed_derivative_is_the_same_in_both_orders(y):
     f = lambda x, y: jaxloss.sigmoid_focal_loss(x, y)
-    one, other = jit(lambda x, y: [jax.grad(jax.grad(f, a), b)(x, y) for a, b in ((0, 1), (1, 0))])(2.0, y)
+    one, other = quick(lambda x, y: [jax.grad(jax.grad(f, a), b)(x, y) for a, b in ((0, 1), (1, 0))])(2.0, y)
     np.testing.assert_allclose(one, other, rtol=1e-5)
     # d/dy of q^2 c, differentiated in x, by hand in float64.
     s = lambda x: 1 / (1 + np.exp(-x))

@@ -6,7 +6,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import DISTRIBUTIONS, LABELS, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.classification.test_probabilities import labelled
 
 
@@ -61,4 +61,4 @@ def test_the_answers_are_keras():
     p, t = cases.distribution(rng, (8, 5)), cases.labels(rng, 8)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         theirs = keras.losses.categorical_generalized_cross_entropy(t, p, 0.4)
-    np.testing.assert_allclose(jit(jaxloss.GeneralizedCrossEntropy(q=0.4, reduction="none"))(p, t), theirs, rtol=1e-5)
+    np.testing.assert_allclose(quick(jaxloss.GeneralizedCrossEntropy(q=0.4, reduction="none"))(p, t), theirs, rtol=1e-5)

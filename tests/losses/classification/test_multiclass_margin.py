@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import CLASS_WEIGHTS, CLASSES, LABELS, LOGITS, MASSES, Case, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 
 def untied(rng, shape, sizes=cases.SIZES):
@@ -197,8 +197,8 @@ def test_nothing_of_the_size_of_the_scores_is_held_but_the_gradient():
 def test_the_categorical_hinge_of_one_hot_labels_is_the_multiclass_hinge_above_0():
     rng = np.random.default_rng(0)
     x, t = np.abs(cases.normal(rng, (16, CLASSES))), cases.labels(rng, 16)
-    losses = jit(lambda x, t: jaxloss.categorical_hinge_loss(x, jax.nn.one_hot(t, CLASSES)))(x, t)
-    np.testing.assert_allclose(losses, jit(jaxloss.multiclass_hinge_loss)(x, t), rtol=1e-6)
+    losses = quick(lambda x, t: jaxloss.categorical_hinge_loss(x, jax.nn.one_hot(t, CLASSES)))(x, t)
+    np.testing.assert_allclose(losses, quick(jaxloss.multiclass_hinge_loss)(x, t), rtol=1e-6)
 
 
 def test_a_masked_row_is_in_no_slope_of_the_margin():

@@ -8,7 +8,7 @@ import numpy as np
 import jaxloss
 from tests import cases
 from tests.cases import CLASS_WEIGHTS, CLASSES, DISTRIBUTIONS, LABELS, LOG_DISTRIBUTIONS, MASSES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.classification.test_cross_entropy import one_hot
 
 
@@ -111,8 +111,8 @@ CASES = [
 
 
 def test_a_certain_prediction():
-    p, sparse = np.float32([[1, 0, 0]]), jit(jaxloss.sparse_categorical_cross_entropy)
-    value, slope = jit(jax.value_and_grad(lambda p, t: jaxloss.categorical_cross_entropy(p, t)[0]))(p, p)
+    p, sparse = np.float32([[1, 0, 0]]), quick(jaxloss.sparse_categorical_cross_entropy)
+    value, slope = quick(jax.value_and_grad(lambda p, t: jaxloss.categorical_cross_entropy(p, t)[0]))(p, p)
     assert value == sparse(p, np.array([0]))[0] == 0
     assert sparse(p, np.array([1]))[0] == np.inf
     np.testing.assert_array_equal(slope, [[-1, 0, 0]])
@@ -121,5 +121,5 @@ def test_a_certain_prediction():
 def test_nll_of_log_softmax_is_the_cross_entropy():
     rng = np.random.default_rng(0)
     x, t = cases.normal(rng, (8, CLASSES)), cases.labels(rng, 8)
-    of_log = jit(lambda x, t: jaxloss.nll_loss(jaxloss.log_softmax(x), t))(x, t)
-    np.testing.assert_allclose(of_log, jit(jaxloss.softmax_cross_entropy_with_integer_labels)(x, t), rtol=1e-6)
+    of_log = quick(lambda x, t: jaxloss.nll_loss(jaxloss.log_softmax(x), t))(x, t)
+    np.testing.assert_allclose(of_log, quick(jaxloss.softmax_cross_entropy_with_integer_labels)(x, t), rtol=1e-6)

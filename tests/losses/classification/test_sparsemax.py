@@ -8,7 +8,7 @@ import numpy as np
 import jaxloss
 from tests import cases
 from tests.cases import BITS, LABELS, LOGITS, REALS, SOFT_BITS, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def binary(x, y):
@@ -112,7 +112,7 @@ CASES = [
 def test_the_slope_is_the_projection_less_the_label():
     rng = np.random.default_rng(9)
     x, t = np.float32(rng.normal(size=(64, 8))), rng.integers(0, 8, 64)
-    slope = jit(jax.grad(lambda x: jaxloss.multiclass_sparsemax_loss(x, t).sum()))(x)
+    slope = quick(jax.grad(lambda x: jaxloss.multiclass_sparsemax_loss(x, t).sum()))(x)
     truth = [np.float64(projection([mp.mpf(float(v)) for v in row])[0]) for row in x]
     np.testing.assert_allclose(slope + np.eye(8, dtype=np.float32)[t], truth, atol=1e-6)
 
@@ -133,7 +133,7 @@ def test_a_margin_of_1_costs_nothing_and_less_than_it_a_little():
 def test_the_size_of_the_support_may_be_anything():
     """Scores that leave the support one by one, and a vocabulary of equal ones."""
     x = np.float32(-np.sqrt(np.arange(50257)) / 300)[None]
-    losses = jit(jaxloss.multiclass_sparsemax_loss)(np.concatenate([x, 0 * x]), np.array([0, 0]))
+    losses = quick(jaxloss.multiclass_sparsemax_loss)(np.concatenate([x, 0 * x]), np.array([0, 0]))
     np.testing.assert_allclose(losses[1], 0.5 - 0.5 / 50257, rtol=1e-6)
     z = np.float64(x[0])  # which falls
     size = np.flatnonzero(1 + np.arange(1, 50258) * z > np.cumsum(z))[-1] + 1

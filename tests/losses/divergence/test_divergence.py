@@ -7,7 +7,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import DISTRIBUTIONS, LOG_DISTRIBUTIONS, LOGITS, MASSES, Case, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 from tests.losses.classification.test_cross_entropy import log_softmax
 from tests.losses.classification.test_probabilities import probability_rows
 
@@ -165,7 +165,7 @@ CASES = [
 @pytest.mark.parametrize("fn", [jaxloss.kl_divergence_from_probabilities, jaxloss.js_divergence])
 def test_equal_distributions_with_absent_outcomes_have_no_divergence_and_no_nan(fn):
     p = np.float32([0.5, 0.5, 0])
-    value, slopes = jit(jax.value_and_grad(fn, (0, 1)))(p, p)
+    value, slopes = quick(jax.value_and_grad(fn, (0, 1)))(p, p)
     assert value == 0
     assert np.isfinite(slopes[0]).all()
     assert not np.isnan(slopes[1]).any()
@@ -174,22 +174,22 @@ def test_equal_distributions_with_absent_outcomes_have_no_divergence_and_no_nan(
 def test_an_outcome_of_predicted_probability_zero_has_an_infinite_loss():
     certain, even = np.float32([1, 0]), np.float32([0.5, 0.5])
     log_certain = np.float32([0, -np.inf])
-    assert jit(jaxloss.kl_divergence)(log_certain, even) == np.inf
-    assert jit(jaxloss.kl_divergence)(log_certain, certain) == 0
-    assert jit(jaxloss.kl_divergence_with_log_targets)(log_certain, log_certain) == 0
-    assert jit(jaxloss.kl_divergence_from_probabilities)(certain, even) == np.inf
+    assert quick(jaxloss.kl_divergence)(log_certain, even) == np.inf
+    assert quick(jaxloss.kl_divergence)(log_certain, certain) == 0
+    assert quick(jaxloss.kl_divergence_with_log_targets)(log_certain, log_certain) == 0
+    assert quick(jaxloss.kl_divergence_from_probabilities)(certain, even) == np.inf
 
 
 def test_the_slope_in_a_target_of_zero_is_the_log_of_the_smallest_normal_number():
     tiny = np.finfo(np.float32).tiny
-    slope = jit(jax.grad(jaxloss.kl_divergence, 1))
+    slope = quick(jax.grad(jaxloss.kl_divergence, 1))
     log_p = np.log(np.float32([0.5, 0.5]))
     np.testing.assert_allclose(slope(log_p, np.float32([1, 0]))[1], np.log(tiny) + 1 + np.log(2), rtol=1e-6)
     np.testing.assert_array_equal(slope(log_p, np.float32([1, 0])), slope(log_p, np.float32([1, tiny])))
 
 
 def test_js_is_symmetric_and_at_most_log_two():
-    loss = jit(jaxloss.js_divergence)
+    loss = quick(jaxloss.js_divergence)
     np.testing.assert_allclose(loss(np.float32([1, 0]), np.float32([0, 1])), np.log(2), rtol=1e-7)
     a, b = cases.distribution(np.random.default_rng(0), (2, 9))
     assert loss(a, b) == loss(b, a)
@@ -198,13 +198,13 @@ def test_js_is_symmetric_and_at_most_log_two():
 def test_log_targets_of_minus_infinity_have_curvatures():
     loss = jaxloss.kl_divergence_with_log_targets
     log_p, log_t = np.log(np.float32([0.5, 0.5])), np.float32([0, -np.inf])
-    np.testing.assert_allclose(jit(jax.hessian(loss, 1))(log_p, log_t), [[np.log(2) + 2, 0], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(quick(jax.hessian(loss, 1))(log_p, log_t), [[np.log(2) + 2, 0], [0, 0]], rtol=1e-6)
 
 
 def test_js_from_logits_with_masked_outcomes():
     x, z = jnp.array([1.0, jnp.nan, 2.0]), jnp.array([0.5, jnp.nan, -1.0])
     where = jnp.array([True, False, True])
-    loss = jit(jax.value_and_grad(jaxloss.js_divergence_from_logits))
+    loss = quick(jax.value_and_grad(jaxloss.js_divergence_from_logits))
     (got, slope), (expected, _) = loss(x, z, where=where), loss(x[::2], z[::2])
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert jnp.isfinite(slope).all()

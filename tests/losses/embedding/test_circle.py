@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from tests import cases
 from tests.cases import Case, Domain
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.embedding.test_cosine import VECTORS, similarity
 from tests.random_calls import few
 from tests.refusing import refused
@@ -76,7 +76,7 @@ def _batch(seed, n=9):
 
 def test_a_batch_is_its_own_reference_and_no_embedding_a_positive_of_itself():
     x, labels = _batch(0)
-    loss = jit(jaxloss.circle_loss)
+    loss = quick(jaxloss.circle_loss)
     losses = loss(x, labels)
     for i in range(len(x)):
         others = np.arange(len(x)) != i
@@ -88,10 +88,10 @@ def test_an_anchor_without_a_positive_or_without_a_negative_does_not_count():
     x, _ = _batch(1, 4)
     lonely = np.int32([0, 0, 0, 1])
     both = lambda x, labels: (jaxloss.circle_loss(x, labels, gamma=4.0), jaxloss.CircleLoss(gamma=4.0)(x, labels))
-    losses, mean = jit(both)(x, lonely)
+    losses, mean = quick(both)(x, lonely)
     assert losses[3] == 0
     np.testing.assert_allclose(mean, losses[:3].mean(), rtol=1e-6)
-    value, slope = jit(jax.value_and_grad(lambda x: jaxloss.CircleLoss()(x, np.zeros(4, np.int32))))(x)
+    value, slope = quick(jax.value_and_grad(lambda x: jaxloss.CircleLoss()(x, np.zeros(4, np.int32))))(x)
     assert value == 0
     assert not slope.any()
 
@@ -99,7 +99,7 @@ def test_an_anchor_without_a_positive_or_without_a_negative_does_not_count():
 def test_masked_embeddings_are_neither_anchors_nor_references():
     x, labels = _batch(2)
     where = np.arange(9) % 4 != 1
-    loss = jit(jaxloss.circle_loss)
+    loss = quick(jaxloss.circle_loss)
     losses = loss(np.where(where[:, None], x, np.nan), labels, where=where)
     np.testing.assert_allclose(losses[where], loss(x[where], labels[where]), rtol=1e-6)
     assert not losses[~where].any()
@@ -111,7 +111,7 @@ def test_a_batch_over_devices_is_one_batch():
     loss = jaxloss.CircleLoss(gamma=5.0)
     own = loss.replace(batch_axis_name="data", axis_name="data")
     on_mesh = jax.shard_map(own, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
-    got, expected = (jit(jax.value_and_grad(f))(x, labels) for f in (on_mesh, loss))
+    got, expected = (quick(jax.value_and_grad(f))(x, labels) for f in (on_mesh, loss))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
 
 

@@ -8,7 +8,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from tests import cases
 from tests.cases import Case, Domain, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.embedding.test_cosine import VECTORS, similarity
 
 
@@ -76,7 +76,7 @@ CASES = [
 def theirs(*arguments):
     """optax's value and gradient, which ask for promotions."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return jit(jax.value_and_grad(optax.losses.ntxent))(*arguments)
+        return quick(jax.value_and_grad(optax.losses.ntxent))(*arguments)
 
 
 def _lengths(x):
@@ -98,7 +98,7 @@ def test_what_is_masked_is_neither_anchor_nor_positive_nor_negative():
     rng = np.random.default_rng(1)
     x, labels, where = cases.normal(rng, (3, 8, 4)), rng.integers(0, 3, (3, 8)), rng.uniform(size=(3, 8)) < 0.7
     where[2] = False
-    loss, mean = jit(jaxloss.ntxent), jit(jaxloss.NTXent())
+    loss, mean = quick(jaxloss.ntxent), quick(jaxloss.NTXent())
     losses = loss(np.where(where[..., None], x, np.nan), labels, where=where)
     for i in range(2):
         np.testing.assert_allclose(losses[i], loss(x[i][where[i]], labels[i][where[i]]), rtol=1e-5)
@@ -114,6 +114,6 @@ def test_a_batch_over_devices_is_one_batch():
     loss = jaxloss.NTXent(temperature=0.3)
     own = lambda x, labels, where: loss.replace(batch_axis_name="data")(x, labels, where=where)
     on_mesh = jax.shard_map(own, mesh=mesh, in_specs=(P("data"), P("data"), P("data")), out_specs=P())
-    got = jit(jax.value_and_grad(on_mesh))(x, labels, where)
-    expected = jit(jax.value_and_grad(lambda x: loss(x, labels, where=where)))(x)
+    got = quick(jax.value_and_grad(on_mesh))(x, labels, where)
+    expected = quick(jax.value_and_grad(lambda x: loss(x, labels, where=where)))(x)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)

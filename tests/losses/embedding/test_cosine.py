@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases, ulp
 from tests.cases import REALS, Case, Domain, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 BAD_EPSILON = {"epsilon": (-1e-3, "small", np.ones(2, np.float32))}
 # A feature of 0 changes nothing, as a class of probability 0; an infinite one has no direction.
@@ -160,7 +160,9 @@ def test_the_similarity_is_what_the_distance_lacks_of_one():
 def test_zero_vectors_have_finite_slopes():
     """Without an epsilon there is none; with one the slope is the other direction over it."""
     x, y = jnp.zeros((1, 3)), jnp.array([[0.0, 3.0, 4.0]])
-    run = jit(lambda x, y, e: jax.value_and_grad(lambda *v: jaxloss.cosine_distance(*v, epsilon=e).sum(), (0, 1))(x, y))
+    run = quick(
+        lambda x, y, e: jax.value_and_grad(lambda *v: jaxloss.cosine_distance(*v, epsilon=e).sum(), (0, 1))(x, y)
+    )
     for epsilon, slope in ((0.0, [0, 0, 0]), (0.5, [0, -1.2, -1.6])):
         value, slopes = run(x, y, epsilon)
         assert value == 1
@@ -171,7 +173,7 @@ def test_zero_vectors_have_finite_slopes():
 
 def test_lengths_neither_overflow_nor_underflow():
     x, y = np.float32([[3e38, 3e38, 0], [1e-37, 0, 0]]), np.float32([[1e-37, 0, 0], [3e38, 3e38, 0]])
-    run = jit(lambda x, y: jax.value_and_grad(lambda x: jaxloss.cosine_similarity(x, y).sum())(x))
+    run = quick(lambda x, y: jax.value_and_grad(lambda x: jaxloss.cosine_similarity(x, y).sum())(x))
     value, slope = run(x, y)
     np.testing.assert_allclose(value, 2 * np.sqrt(0.5), rtol=1e-6)
     assert np.isfinite(slope).all()
@@ -179,7 +181,7 @@ def test_lengths_neither_overflow_nor_underflow():
 
 def test_the_distance_of_equal_directions_is_zero_to_rounding_and_of_near_ones_is_not():
     x = cases.normal(np.random.default_rng(0), (64, 10))
-    loss = jit(jaxloss.cosine_distance)
+    loss = quick(jaxloss.cosine_distance)
     assert np.all(loss(x, 4 * x) <= 2.0**-47)
     near = x.copy()
     near[:, 0] *= 1 + 1e-5

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.embedding.test_cosine import VECTORS
 
 POINTS = replace(VECTORS, ends=(0.0, 1e-30, -1e12), hard=cases.choice(lambda: [-1e3, -3, -0.01, 0, 1e-5, 0.5, 2, 40]))
@@ -99,10 +99,10 @@ CASES = [_case(margin=3.0), _case(norm_degree=3.0, margin=2.5, eps=0.01, swap=Tr
 def test_of_infinite_degree_the_largest_difference_counts():
     a, p, n = np.float32([[1.0, 5, -2]]), np.zeros((1, 3), np.float32), np.float32([[1, 6, 0]])
     loss = lambda a: jaxloss.triplet_margin_loss(a, p, n, norm_degree=np.inf, eps=0.0, margin=0.0).sum()
-    value, slope = jit(jax.value_and_grad(loss))(a)
+    value, slope = quick(jax.value_and_grad(loss))(a)
     assert value == 5 - 2
     np.testing.assert_array_equal(slope, [[0, 1, 1]])  # -d(a, n) is of the last feature, -2 - 0
-    assert np.isfinite(jit(jax.hessian(loss))(a)).all()
+    assert np.isfinite(quick(jax.hessian(loss))(a)).all()
 
 
 def test_the_swap_takes_the_nearer_of_two_negatives():

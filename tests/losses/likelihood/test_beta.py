@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, LOG_ODDS, PROBABILITIES, SCALES, Case, Limit, choice, unit
-from tests.compiling import jit
+from tests.compiling import quick
 
 CONCENTRATIONS = replace(SCALES, hard=choice(lambda: [1e-3, 0.1, 1, 40, 1e5]), ends=(1e-6, 1e8))
 SHARES = replace(PROBABILITIES, hard=choice(lambda: unit()[(unit() > 1e-15) & (unit() < 1)]))
@@ -91,7 +91,7 @@ def test_it_is_a_density(x, c):
     """Above 1/2 a share has no digits of what it lacks of 1: the mirror image of the law is summed there."""
     u = np.linspace(-85, 0, 20001)
     t = (1 / (1 + np.exp(-u))).astype(np.float32)
-    loss = jit(lambda x, t: jaxloss.beta_nll(jnp.full_like(t, x), t, concentration=c))
+    loss = quick(lambda x, t: jaxloss.beta_nll(jnp.full_like(t, x), t, concentration=c))
     density = sum(np.exp(-np.float64(loss(np.float32(sign * x), t))) for sign in (1, -1))
     np.testing.assert_allclose(np.trapezoid(density / (2 + np.exp(u) + np.exp(-u)), u), 1, rtol=1e-5)
 
@@ -102,12 +102,12 @@ def test_the_values_are_scipys():
     x, t, c = (v.astype(np.float32) for v in (rng.normal(0, 1, 64), rng.uniform(0.01, 0.99, 64), rng.gamma(2, 5, 64)))
     x64, t64, c64 = (v.astype(np.float64) for v in (x, t, c))
     truth = -stats.beta.logpdf(t64, c64 / (1 + np.exp(-x64)), c64 / (1 + np.exp(x64)))
-    got = jit(jaxloss.beta_nll)(x, t, concentration=c)
+    got = quick(jaxloss.beta_nll)(x, t, concentration=c)
     np.testing.assert_allclose(got, truth, rtol=1e-5, atol=3e-6)
 
 
 def test_at_the_ends_it_is_what_the_density_is():
-    loss = jit(lambda x, t, c: jaxloss.beta_nll(x, t, concentration=c))
+    loss = quick(lambda x, t, c: jaxloss.beta_nll(x, t, concentration=c))
     for x, t, c, truth in [
         (0.0, 0.0, 3.0, INF),
         (0.0, 1.0, 3.0, INF),

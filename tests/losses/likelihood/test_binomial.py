@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import COUNTS, INF, LOG_ODDS, SCALES, Case, Domain, Limit, choice
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 SUCCESSES = replace(COUNTS, hard=choice(lambda: [0, 1, 2, 3, 10, 20]), ends=(0.0, 1.0, 0.25), outside=(-1.0, 1e9))
 TRIALS = Domain(
@@ -156,7 +156,7 @@ def test_the_likelihoods_of_all_counts_sum_to_one(concentration):
     k = np.arange(31, dtype=np.float32)
     loss = jaxloss.binomial_nll if concentration is None else jaxloss.beta_binomial_nll
     more = {} if concentration is None else {"concentration": concentration}
-    losses = jit(lambda k: loss(jnp.full_like(k, 0.7), k, total_count=30.0, **more))(k)
+    losses = quick(lambda k: loss(jnp.full_like(k, 0.7), k, total_count=30.0, **more))(k)
     np.testing.assert_allclose(np.exp(-np.float64(losses)).sum(), 1, rtol=1e-6)
 
 

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases, ulp
 from tests.cases import LOG_ODDS, LOG_RATES, RATES, Case, Domain, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 LOG_INPUT = {"log_input": (1, "yes")}
 AMOUNTS = Domain(
@@ -225,16 +225,16 @@ def test_the_slope_in_the_power_is_that_of_the_formula_across_one_and_two():
 def test_a_power_of_zero_is_the_squared_error_of_any_numbers():
     x, t = np.float32([-3, 0, 2, 1e-3]), np.float32([-1, 2, 0, 1e-3])
     loss = lambda x, t: jaxloss.tweedie_deviance(x, t, power=0.0, log_input=False)
-    np.testing.assert_allclose(jit(loss)(x, t), (x - t) ** 2, rtol=1e-6)
-    in_x, in_t = jit(jax.grad(lambda x, t: loss(x, t).sum(), (0, 1)))(x, t)
+    np.testing.assert_allclose(quick(loss)(x, t), (x - t) ** 2, rtol=1e-6)
+    in_x, in_t = quick(jax.grad(lambda x, t: loss(x, t).sum(), (0, 1)))(x, t)
     np.testing.assert_allclose(in_x, 2 * (x - t), rtol=1e-6)
     np.testing.assert_allclose(in_t, 2 * (t - x), rtol=1e-6)
-    hessian = jit(jax.vmap(jax.hessian(loss)))(x, t)
+    hessian = quick(jax.vmap(jax.hessian(loss)))(x, t)
     np.testing.assert_allclose(hessian, 2, rtol=1e-6)
 
 
 def test_no_law_has_a_power_between_zero_and_one():
-    assert np.isnan(jit(lambda p: jaxloss.tweedie_deviance(0.5, 1.0, power=p))(0.5))
+    assert np.isnan(quick(lambda p: jaxloss.tweedie_deviance(0.5, 1.0, power=p))(0.5))
     with pytest.raises(ValueError, match="power must be at most 0 or at least 1"):
         jaxloss.TweedieDeviance(power=0.3)
 
@@ -243,7 +243,7 @@ def test_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
     t, m = rng.gamma(2, 2, 30).astype(np.float32), rng.gamma(2, 2, 30).astype(np.float32)
-    run = jit(lambda m, t, p: jaxloss.tweedie_deviance(m, t, power=p, log_input=False).mean())
+    run = quick(lambda m, t, p: jaxloss.tweedie_deviance(m, t, power=p, log_input=False).mean())
     for power in (-2.0, -0.5, 0.0, 1.0, 1.3, 1.7, 2.0, 2.5, 3.0, 4.0):
         targets = [t] if power >= 2 else [t, np.where(t < 2, 0, t)]
         targets += [t - 5] if power <= 0 else []
@@ -260,9 +260,9 @@ def test_scikit_learn():
 def test_the_deviance_of_the_best_logit_is_nothing():
     y, n = np.float32([1, 3, 30, 1e6]), np.float32([2, 7, 31, 3e6])
     best = np.log(np.float64(y) / (n - y)).astype(np.float32)
-    losses, slopes = jit(jax.vmap(jax.value_and_grad(lambda x, y, n: jaxloss.binomial_deviance(x, y, total_count=n))))(
-        best, y, n
-    )
+    losses, slopes = quick(
+        jax.vmap(jax.value_and_grad(lambda x, y, n: jaxloss.binomial_deviance(x, y, total_count=n)))
+    )(best, y, n)
     assert (losses >= 0).all()
     assert (losses < 1e-13 * n).all()
     assert (np.abs(slopes) < 1e-6 * n).all()
@@ -286,7 +286,7 @@ def test_statsmodels():
 
 def test_more_successes_than_trials_are_outside():
     loss = lambda x, n: jaxloss.binomial_deviance(x, jnp.float32([3, 3]), total_count=n)
-    value, slopes = jit(jax.value_and_grad(lambda x, n: jnp.nansum(loss(x, n)), (0, 1)))(
+    value, slopes = quick(jax.value_and_grad(lambda x, n: jnp.nansum(loss(x, n)), (0, 1)))(
         jnp.float32([0.5, 0.5]), jnp.float32([2, 4])
     )
     assert np.isnan(loss(jnp.zeros(2), jnp.float32([2, 4]))).tolist() == [True, False]

@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, LOG_RATES, RATES, SCALES, Case, Limit, choice
-from tests.compiling import jit
+from tests.compiling import quick
 
 MEANS = replace(RATES, ends=(1e-12, 1e30, INF), outside=(0.0, -0.5))
 TARGETS = replace(SCALES, alone=(INF,))
@@ -101,7 +101,7 @@ CASES = [_case(LOG_RATES, log_means), _case(MEANS, means, log_input=False)]
 def test_it_is_a_density(k):
     u = np.linspace(-60, 8, 40001)
     t = np.exp(u).astype(np.float32)
-    losses = jit(lambda t: jaxloss.gamma_nll(jnp.full_like(t, 0.7), t, concentration=k))(t)
+    losses = quick(lambda t: jaxloss.gamma_nll(jnp.full_like(t, 0.7), t, concentration=k))(t)
     np.testing.assert_allclose(np.sum(np.exp(u - np.float64(losses))) * (u[1] - u[0]), 1, rtol=1e-5)
 
 
@@ -121,7 +121,7 @@ def test_of_concentration_1_it_is_the_exponential_law():
 
 def test_of_a_large_concentration_it_is_gaussian_in_the_logarithm():
     k, u = np.float32(1e8), np.float32([0, 1e-4, -2e-4])
-    value = jit(lambda u: jaxloss.gamma_nll(jnp.zeros_like(u), jnp.exp(u), concentration=k))(u)
+    value = quick(lambda u: jaxloss.gamma_nll(jnp.zeros_like(u), jnp.exp(u), concentration=k))(u)
     exact = np.log(np.float64(np.exp(u)))
     truth = 0.5 * np.log(2 * np.pi / 1e8) + exact + 1e8 * (np.expm1(exact) - exact)
     np.testing.assert_allclose(value, truth, rtol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 
 import jaxloss
 from tests.cases import REALS, SCALES, Case, Domain, Limit, choice, normal
-from tests.compiling import jit
+from tests.compiling import quick
 
 LOG_VARIANCES = Domain(normal, hard=choice(lambda: [-20, -3, 0, 0.1, 4, 25]), ends=(0.0, -40.0, 40.0))
 VARIANCE = {"variance": lambda v: v, "log_variance": lambda w: mp.exp(w), "scale": lambda s: s * s}
@@ -152,7 +152,7 @@ def test_exactly_one_of_them_is_given():
 def test_the_weight_of_beta_is_not_differentiated():
     """With beta 1 the slope in the mean is that of half the squared error."""
     x, t, v = np.float32([0.3, -2]), np.float32([1, 5]), np.float32([0.2, 7])
-    slopes = jit(jax.grad(lambda x, v, beta: jaxloss.gaussian_nll(x, t, variance=v, beta=beta).sum(), (0, 1)))
+    slopes = quick(jax.grad(lambda x, v, beta: jaxloss.gaussian_nll(x, t, variance=v, beta=beta).sum(), (0, 1)))
     (of_x, of_v), (_, plain) = slopes(x, v, 1.0), slopes(x, v, 0.0)
     np.testing.assert_allclose(of_x, x - t, rtol=1e-6)
     np.testing.assert_allclose(of_v, v * plain, rtol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 
 import jaxloss
 from tests.cases import COUNTS, LOG_ODDS, Case, Limit, product
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def nll(x, k):
@@ -53,7 +53,7 @@ def test_a_certain_success_is_the_first_trial():
 
 def test_it_sums_to_one():
     k = np.arange(2000, dtype=np.float32)
-    losses = jit(lambda k: jaxloss.geometric_nll(np.full(2000, -3, np.float32), k))(k)
+    losses = quick(lambda k: jaxloss.geometric_nll(np.full(2000, -3, np.float32), k))(k)
     np.testing.assert_allclose(np.exp(-np.float64(losses)).sum(), 1, rtol=1e-6)
 
 
@@ -61,5 +61,5 @@ def test_scipy_counts_trials():
     stats = pytest.importorskip("scipy.stats")
     x, k = np.float32([-3, -0.5, 0, 1]), np.float32([0, 4, 9, 2])
     np.testing.assert_allclose(
-        jit(jaxloss.geometric_nll)(x, k), -stats.geom.logpmf(k + 1, 1 / (1 + np.exp(-np.float64(x)))), rtol=1e-6
+        quick(jaxloss.geometric_nll)(x, k), -stats.geom.logpmf(k + 1, 1 / (1 + np.exp(-np.float64(x)))), rtol=1e-6
     )

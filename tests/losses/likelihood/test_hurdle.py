@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.likelihood.test_zero_inflated import (
     EACH_6,
     EACH_8,
@@ -96,7 +96,7 @@ def test_where_the_rate_is_nothing_every_positive_count_is_one(log_input):
     loss = lambda p, k: jaxloss.hurdle_poisson_nll(p, k, gate_logits=-jnp.inf, log_input=log_input)
     rates = np.float32([0, 1e-38, 1e-30, 1e-10])
     p = np.float32([-np.inf, -100, -69, -23]) if log_input else rates
-    of_one, slopes = jit(jax.vmap(jax.value_and_grad(lambda p: loss(p, 1.0))))(p)
+    of_one, slopes = quick(jax.vmap(jax.value_and_grad(lambda p: loss(p, 1.0))))(p)
     np.testing.assert_allclose(of_one, (np.exp(p) if log_input else rates) / 2, rtol=1e-5, atol=1e-38)
     np.testing.assert_allclose(slopes, np.exp(p) / 2 if log_input else [0.5] * 4, rtol=1e-5, atol=1e-38)
     assert loss(p[0], 2.0) == np.inf
@@ -105,7 +105,7 @@ def test_where_the_rate_is_nothing_every_positive_count_is_one(log_input):
 def test_the_likelihood_sums_to_one():
     k = np.arange(100, dtype=np.float32)
     for x in (-3.0, 1.5):
-        losses = jit(lambda k, x=x: jaxloss.hurdle_poisson_nll(jnp.full(100, x), k, gate_logits=-0.4))(k)
+        losses = quick(lambda k, x=x: jaxloss.hurdle_poisson_nll(jnp.full(100, x), k, gate_logits=-0.4))(k)
         np.testing.assert_allclose(np.exp(-np.float64(losses)).sum(), 1, rtol=1e-6)
 
 
@@ -117,7 +117,7 @@ def test_no_slope_is_nan_by_the_outcome_that_was_not():
         return f(x, g), jax.grad(f, (0, 1))(x, g), jax.hessian(f, (0, 1))(x, g)
 
     points = [(-np.inf, 0, 0.3), (np.inf, 0, 0.3), (2.0, 0, np.inf), (2.0, 3, -np.inf), (-np.inf, 1, 0.0)]
-    for leaf in jax.tree.leaves(jit(jax.vmap(slopes))(*np.array(points, np.float32).T)):
+    for leaf in jax.tree.leaves(quick(jax.vmap(slopes))(*np.array(points, np.float32).T)):
         assert np.isfinite(leaf).all(), leaf
 
 
@@ -128,5 +128,5 @@ def test_statsmodels():
     k, slopes = 1 + rng.poisson(2, 40), np.array([0.5, -0.2])
     truth = -truncated.TruncatedLFPoisson(k, design, truncation=0).loglikeobs(slopes)
     x = (design @ slopes).astype(np.float32)
-    losses = jit(lambda x: jaxloss.hurdle_poisson_nll(x, k, gate_logits=-jnp.inf))(x)
+    losses = quick(lambda x: jaxloss.hurdle_poisson_nll(x, k, gate_logits=-jnp.inf))(x)
     np.testing.assert_allclose(losses, truth, rtol=2e-6)

@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests.cases import LOG_ODDS, LOG_RATES, RATES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.likelihood.test_hurdle import HURDLED
 from tests.losses.likelihood.test_zero_inflated import HARD_GATES, is_zero, shares
 from tests.losses.likelihood.test_zero_inflated_negative_binomial import CONCENTRATIONS, HARD, LOG_CONCENTRATIONS
@@ -138,7 +138,7 @@ def test_where_the_mean_is_nothing_every_positive_count_is_one(log_input):
     )
     means = np.float32([0, 1e-38, 1e-30, 1e-10])
     p = np.float32([-np.inf, -100, -69, -23]) if log_input else means
-    of_one, slopes = jit(jax.vmap(jax.value_and_grad(lambda p: loss(p, 1.0))))(p)
+    of_one, slopes = quick(jax.vmap(jax.value_and_grad(lambda p: loss(p, 1.0))))(p)
     true = np.exp(p) if log_input else means
     np.testing.assert_allclose(of_one, 0.75 * true, rtol=1e-5, atol=1e-38)  # (1 + 1 / r) / 2
     np.testing.assert_allclose(slopes, 0.75 * true if log_input else [0.75] * 4, rtol=1e-5, atol=1e-38)
@@ -148,7 +148,7 @@ def test_where_the_mean_is_nothing_every_positive_count_is_one(log_input):
 def test_the_likelihood_sums_to_one():
     k = np.arange(600, dtype=np.float32)
     for x, r in ((-3.0, 0.4), (1.5, 2.5)):
-        run = jit(
+        run = quick(
             lambda k, x=x, r=r: jaxloss.hurdle_negative_binomial_nll(
                 jnp.full(600, x), k, gate_logits=-0.4, concentration=r
             )
@@ -158,8 +158,8 @@ def test_the_likelihood_sums_to_one():
 
 def test_a_large_concentration_is_the_poisson_law():
     x, k, g = np.float32([-3, 0.5, 2, 4]), np.float32([0, 1, 3, 40]), np.float32([0.3, -2, 1, 0])
-    law = jit(lambda x: jaxloss.hurdle_negative_binomial_nll(x, k, gate_logits=g, concentration=1e10))
-    poisson = jit(lambda x: jaxloss.hurdle_poisson_nll(x, k, gate_logits=g))
+    law = quick(lambda x: jaxloss.hurdle_negative_binomial_nll(x, k, gate_logits=g, concentration=1e10))
+    poisson = quick(lambda x: jaxloss.hurdle_poisson_nll(x, k, gate_logits=g))
     np.testing.assert_allclose(law(x), poisson(x), rtol=1e-6)
 
 
@@ -177,5 +177,5 @@ def test_statsmodels():
     model = truncated.TruncatedLFNegativeBinomialP(k, design, truncation=0)
     truth = -model.loglikeobs(np.append(slopes, alpha))
     x = (design @ slopes).astype(np.float32)
-    run = jit(lambda x: jaxloss.hurdle_negative_binomial_nll(x, k, gate_logits=-jnp.inf, concentration=1 / alpha))
+    run = quick(lambda x: jaxloss.hurdle_negative_binomial_nll(x, k, gate_logits=-jnp.inf, concentration=1 / alpha))
     np.testing.assert_allclose(run(x), truth, rtol=3e-6)

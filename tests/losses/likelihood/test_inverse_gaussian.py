@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, LOG_RATES, RATES, SCALES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 MEANS = replace(RATES, ends=(1e-30, 1e30, INF), outside=(0.0, -0.5))
 TARGETS = replace(SCALES, alone=(INF,))
@@ -97,7 +97,7 @@ CASES = [_case(LOG_RATES, log_means), _case(MEANS, means, log_input=False)]
 def test_it_is_a_density(shape):
     u = np.linspace(-20, 12, 20001)
     t = np.exp(u).astype(np.float32)
-    losses = jit(lambda t: jaxloss.inverse_gaussian_nll(jnp.full_like(t, 0.7), t, concentration=shape))(t)
+    losses = quick(lambda t: jaxloss.inverse_gaussian_nll(jnp.full_like(t, 0.7), t, concentration=shape))(t)
     np.testing.assert_allclose(np.sum(np.exp(u - np.float64(losses))) * (u[1] - u[0]), 1, rtol=1e-5)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests.cases import REALS, SCALES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 
 def nll(x, t, b):
@@ -41,7 +41,7 @@ CASES = [
 
 def test_it_is_a_density():
     t = np.linspace(-40, 40, 40001).astype(np.float32)
-    losses = jit(lambda t: jaxloss.laplace_nll(jnp.full_like(t, 0.25), t, scale=1.75))(t)
+    losses = quick(lambda t: jaxloss.laplace_nll(jnp.full_like(t, 0.25), t, scale=1.75))(t)
     np.testing.assert_allclose(np.sum(np.exp(-np.float64(losses))) * 0.002, 1, rtol=1e-5)
 
 

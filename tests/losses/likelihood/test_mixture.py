@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import INF, LOGITS, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.classification.test_cross_entropy import log_softmax
 
 LOSSES = replace(LOGITS, ends=(0.0, 17.0, 100.0, -100.0, 1e18, 1e30, INF), impossible=INF, hard=None)
@@ -80,7 +80,7 @@ CASES = [
 
 def test_the_slopes_are_the_responsibilities_and_what_the_weights_lack_of_them():
     x, w = np.float32([[1.0, 3.0, 0.2]]), np.float32([[0.3, 2.0, -1.0]])
-    slopes = jit(jax.grad(lambda x, w: jaxloss.mixture_nll(x, w).sum(), (0, 1)))(x, w)
+    slopes = quick(jax.grad(lambda x, w: jaxloss.mixture_nll(x, w).sum(), (0, 1)))(x, w)
     weights = np.exp(w) / np.exp(w).sum()
     responsible = weights * np.exp(-x) / (weights * np.exp(-x)).sum()
     np.testing.assert_allclose(slopes[0], responsible, rtol=1e-6)
@@ -89,7 +89,7 @@ def test_the_slopes_are_the_responsibilities_and_what_the_weights_lack_of_them()
 
 def test_what_is_impossible_or_has_no_weight_is_as_if_it_were_not_there():
     x, w = np.float32([1.0, 3.0]), np.float32([0.3, 2.0])
-    step = jit(jax.value_and_grad(jaxloss.mixture_nll, (0, 1)))
+    step = quick(jax.value_and_grad(jaxloss.mixture_nll, (0, 1)))
     plain, slopes = step(x, w)
     for loss in (5.0, INF, -INF):
         value, more = step(np.append(x, np.float32(loss)), np.append(w, -np.float32(INF)))
@@ -104,7 +104,7 @@ def test_what_is_impossible_or_has_no_weight_is_as_if_it_were_not_there():
 
 
 def test_where_nothing_is_possible_the_loss_is_infinite_without_slopes():
-    step = jit(jax.value_and_grad(jaxloss.mixture_nll, (0, 1)))
+    step = quick(jax.value_and_grad(jaxloss.mixture_nll, (0, 1)))
     value, slopes = step(np.float32([INF, INF]), np.float32([0, 1]))
     assert value == INF
     assert not np.isnan(slopes).any()

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import COUNTS, LOGITS, Case, Limit
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 from tests.losses.classification.test_cross_entropy import log_softmax
 
 COUNTS_OF_CLASSES = replace(COUNTS.over("...c"), impossible=0.0)
@@ -74,12 +74,12 @@ def test_the_likelihoods_of_all_counts_sum_to_one():
     n = 12
     counts = np.array([(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)], np.float32)
     x = np.broadcast_to(np.float32([0.3, -1, 2]), counts.shape)
-    np.testing.assert_allclose(np.exp(-np.float64(jit(jaxloss.multinomial_nll)(x, counts))).sum(), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(-np.float64(quick(jaxloss.multinomial_nll)(x, counts))).sum(), 1, rtol=1e-6)
 
 
 def test_a_class_that_is_impossible():
     x, counts = np.float32([[0, -np.inf, 1]] * 2), np.float32([[2, 0, 1], [2, 1, 0]])
-    values, slopes = jit(lambda x: (jaxloss.multinomial_nll(x, counts), jax.grad(_total)(x, counts)))(x)
+    values, slopes = quick(lambda x: (jaxloss.multinomial_nll(x, counts), jax.grad(_total)(x, counts)))(x)
     two = jaxloss.multinomial_nll(x[:1, ::2], counts[:1, ::2])
     np.testing.assert_allclose(values, [two[0], np.inf], rtol=1e-6)
     p = 1 / (1 + np.e)
@@ -119,5 +119,5 @@ def test_beside_scipy():
     x, counts = rng.normal(size=(8, 4)), rng.integers(0, 9, (8, 4))
     p = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
     with jax.enable_x64(True):
-        got = jit(jaxloss.multinomial_nll)(jnp.asarray(x), counts)
+        got = quick(jaxloss.multinomial_nll)(jnp.asarray(x), counts)
     np.testing.assert_allclose(got, -stats.multinomial.logpmf(counts, counts.sum(-1), p), rtol=1e-10)

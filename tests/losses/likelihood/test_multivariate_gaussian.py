@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, Case, Domain, Limit, choice, normal
-from tests.compiling import jit
+from tests.compiling import quick
 
 VECTORS = Domain(
     normal, "...d", hard=choice(lambda: [-40, -1, -1e-3, 0, 0.5, 3]), ends=(0.0, 1e-30, -1e15), outside=(INF, -INF)
@@ -147,7 +147,7 @@ def test_one_factor_may_serve_many_vectors():
 def test_a_diagonal_that_is_not_positive_has_loss_nan_and_no_slope():
     x, factor = jnp.ones((2, 2)), jnp.stack([jnp.eye(2), jnp.diag(jnp.array([1.0, -1.0]))])
     loss = lambda x, factor: jaxloss.multivariate_gaussian_nll(x, jnp.zeros((2, 2)), scale_tril=factor)
-    losses, slopes = loss(x, factor), jit(jax.grad(lambda *a: loss(*a).sum(), (0, 1)))(x, factor)
+    losses, slopes = loss(x, factor), quick(jax.grad(lambda *a: loss(*a).sum(), (0, 1)))(x, factor)
     np.testing.assert_array_equal(jnp.isnan(losses), [False, True])
     for slope in slopes:
         assert np.isfinite(slope).all()
@@ -157,7 +157,7 @@ def test_a_diagonal_that_is_not_positive_has_loss_nan_and_no_slope():
 def test_it_is_a_density():
     u = np.linspace(-9, 9, 301).astype(np.float32)
     t = np.stack(np.meshgrid(u, u, indexing="ij"), -1)
-    loss = jit(
+    loss = quick(
         lambda t: jaxloss.multivariate_gaussian_nll(jnp.zeros_like(t), t, scale_tril=jnp.array([[1.5, 0], [1, 0.7]]))
     )
     np.testing.assert_allclose(np.exp(-np.float64(loss(t))).sum() * 0.06**2, 1, rtol=1e-5)

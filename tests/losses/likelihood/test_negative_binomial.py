@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import COUNTS, INF, LOG_ODDS, LOG_RATES, RATES, REALS, SCALES, Case, Domain, Limit, choice, normal
-from tests.compiling import jit, optimized
+from tests.compiling import optimized, quick
 
 CONCENTRATIONS = replace(SCALES, hard=choice(lambda: R), outside=(0.0, -1.0, INF))
 LOG_CONCENTRATIONS = Domain(
@@ -232,14 +232,14 @@ def test_a_large_concentration_is_the_law_of_poisson():
 @pytest.mark.parametrize("concentration", [0.3, 4.0])
 def test_the_likelihoods_of_all_counts_sum_to_one(concentration):
     k = np.arange(1500, dtype=np.float32)
-    run = jit(lambda k: jaxloss.negative_binomial_nll(jnp.full_like(k, 2.0), k, concentration=concentration))
+    run = quick(lambda k: jaxloss.negative_binomial_nll(jnp.full_like(k, 2.0), k, concentration=concentration))
     np.testing.assert_allclose(np.exp(-np.float64(run(k))).sum(), 1, rtol=1e-5)
 
 
 def test_the_optimum_of_a_sample_is_that_of_its_moments_where_they_agree():
     """The mean that fits a sample best is its mean, whatever the concentration."""
     k = np.float32([0, 0, 1, 3, 12])
-    slope = jit(jax.grad(lambda x: jaxloss.negative_binomial_nll(jnp.full(5, x), k, concentration=0.7).sum()))
+    slope = quick(jax.grad(lambda x: jaxloss.negative_binomial_nll(jnp.full(5, x), k, concentration=0.7).sum()))
     np.testing.assert_allclose(slope(np.float32(np.log(3.2))), 0, atol=1e-6)
 
 

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import COUNTS, LOG_RATES, RATES, Case, Domain, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 HARD_COUNTS = [0, 1, 2, 3, 4, 7, 10, 23, 100, 1000, 12345, 1e6, 1e7, 1e8]
 
@@ -212,20 +212,20 @@ def test_integer_counts_beyond_half_precision_are_not_rounded_to_it():
 
 def test_the_likelihood_sums_to_one():
     k = np.arange(200, dtype=np.float32)
-    losses = jit(lambda k: jaxloss.poisson_nll(np.full(200, np.log(37.5), np.float32), k, full="exact"))(k)
+    losses = quick(lambda k: jaxloss.poisson_nll(np.full(200, np.log(37.5), np.float32), k, full="exact"))(k)
     np.testing.assert_allclose(np.exp(-np.float64(losses)).sum(), 1, rtol=1e-6)
 
 
 def test_the_slope_in_a_fractional_count_is_that_of_the_gamma_function():
     k = np.float32([0, 0.25, 1, 2.5, 40])
-    got = jit(jax.grad(lambda k: jaxloss.poisson_nll(jnp.full(5, 0.3), k, full="exact").sum()))(k)
+    got = quick(jax.grad(lambda k: jaxloss.poisson_nll(jnp.full(5, 0.3), k, full="exact").sum()))(k)
     truth = [float(mp.digamma(mp.mpf(float(v)) + 1)) - 0.3 for v in k]
     np.testing.assert_allclose(got, truth, rtol=1e-5, atol=1e-6)
 
 
 def test_an_exposure_multiplies_the_rate():
     k, x, o = np.float32([0, 3, 7, 2]), np.float32([-1, 0.5, 2, 0]), np.float32([0, -2, 1.5, 0.25])
-    losses = jit(lambda k, x, o: jaxloss.poisson_nll(x, k, offset=o, full="exact"))(k, x, o)
+    losses = quick(lambda k, x, o: jaxloss.poisson_nll(x, k, offset=o, full="exact"))(k, x, o)
     truth = -scipy_stats().poisson.logpmf(k, np.exp(np.float64(x + o)))
     np.testing.assert_allclose(losses, truth, rtol=1e-6)
     of_rates = jaxloss.poisson_nll(np.exp(x), k, offset=o, log_input=False, full="exact")
@@ -238,7 +238,7 @@ def scipy_stats():
 
 def test_a_product_of_rate_and_exposure_may_be_too_small_for_a_float():
     loss = lambda r, o, k: jaxloss.poisson_nll(r, k, offset=o, log_input=False)
-    got = jit(loss)(np.float32([1e-30, 1e-30, 1e-30]), np.float32([-80, -80, 100]), np.float32([0, 2, 1]))
+    got = quick(loss)(np.float32([1e-30, 1e-30, 1e-30]), np.float32([-80, -80, 100]), np.float32([0, 2, 1]))
     log = np.log(1e-30)
     np.testing.assert_allclose(got, [0, 2 * (80 - log), np.exp(100 + log) - 100 - log], rtol=1e-6)
 

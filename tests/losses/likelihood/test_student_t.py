@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, REALS, SCALES, Case, Limit, choice
-from tests.compiling import jit
+from tests.compiling import quick
 
 FREEDOM = replace(SCALES, hard=choice(lambda: [0.1, 1, 2.5, 30, 1e3, 1e5]), ends=(1e-10, 1e10, INF))
 NUS = [1e-6, 1e-3, 0.1, 1, 2, 5, 30, 1e3, 1e6, 1e8, 1e12]
@@ -95,7 +95,7 @@ CASES = [
 def test_it_is_a_density(nu):
     u = np.linspace(-14, 14, 20001)
     t = np.sinh(u).astype(np.float32)
-    losses = jit(lambda t: jaxloss.student_t_nll(jnp.full_like(t, 0.3), t, degrees_of_freedom=nu, scale=0.5))(t)
+    losses = quick(lambda t: jaxloss.student_t_nll(jnp.full_like(t, 0.3), t, degrees_of_freedom=nu, scale=0.5))(t)
     np.testing.assert_allclose(np.sum(np.exp(-np.float64(losses)) * np.cosh(u)) * (u[1] - u[0]), 1, rtol=1e-5)
 
 
@@ -111,7 +111,7 @@ def test_the_values_are_scipys():
 
 def test_of_infinite_degrees_of_freedom_it_is_gaussian_to_the_last_digits():
     x, s = np.float32([0, 0.5, -3, 40]), np.float32([1, 0.2, 2, 9])
-    step = lambda loss: jit(jax.value_and_grad(lambda x, s: loss(x, s).sum(), (0, 1)))(x, s)
+    step = lambda loss: quick(jax.value_and_grad(lambda x, s: loss(x, s).sum(), (0, 1)))(x, s)
     gaussian = step(lambda x, s: jaxloss.gaussian_nll(x, jnp.zeros_like(x), variance=s * s, full=True))
     for nu in (np.inf, 1e30):
         got = step(lambda x, s, nu=nu: jaxloss.student_t_nll(x, jnp.zeros_like(x), degrees_of_freedom=nu, scale=s))
@@ -121,7 +121,7 @@ def test_of_infinite_degrees_of_freedom_it_is_gaussian_to_the_last_digits():
 def test_the_slope_in_the_degrees_of_freedom_falls_as_their_square():
     """The textbook's terms are z^2 / 2 nu each, of which a ten-thousandth is left at 1e4."""
     mp.mp.dps = 50
-    slope = jit(jax.grad(lambda nu: jaxloss.student_t_nll(2.0, 0.0, degrees_of_freedom=nu, scale=1.0)))
+    slope = quick(jax.grad(lambda nu: jaxloss.student_t_nll(2.0, 0.0, degrees_of_freedom=nu, scale=1.0)))
     for nu in (1e2, 1e4, 1e8):
         truth = mp.diff(lambda v: nll(mp.mpf(2), 0, v, 1), mp.mpf(nu))
         np.testing.assert_allclose(slope(np.float32(nu)), float(truth), rtol=2e-6)

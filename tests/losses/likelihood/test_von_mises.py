@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests.cases import INF, Case, Domain, Limit, choice, positive
-from tests.compiling import jit
+from tests.compiling import quick
 
 ANGLES = Domain(
     lambda rng, shape, sizes: rng.uniform(-4, 4, shape).astype(np.float32),
@@ -65,7 +65,7 @@ CASES = [
 @pytest.mark.parametrize("k", [0.0, 0.4, 9.0, 3e3])
 def test_it_is_a_density_on_the_circle(k):
     t = np.linspace(-np.pi, np.pi, 20000, endpoint=False)
-    losses = jit(lambda t: jaxloss.von_mises_nll(jnp.full_like(t, 2.0), t, concentration=k))(t.astype(np.float32))
+    losses = quick(lambda t: jaxloss.von_mises_nll(jnp.full_like(t, 2.0), t, concentration=k))(t.astype(np.float32))
     np.testing.assert_allclose(np.mean(np.exp(-np.float64(losses))) * 2 * np.pi, 1, rtol=1e-5)
 
 
@@ -80,15 +80,15 @@ def test_the_values_are_scipys():
 def test_a_whole_turn_changes_nothing():
     """The target is a float32 near three turns; what is left of the rounded turns is in the truth too."""
     turns = np.float32(6 * np.pi)
-    loss = jit(lambda x, t: jaxloss.von_mises_nll(x, t, concentration=50.0))
+    loss = quick(lambda x, t: jaxloss.von_mises_nll(x, t, concentration=50.0))
     plain = loss(np.float32(0.25), np.float32(float(turns) - 6 * np.pi))
     np.testing.assert_allclose(loss(np.float32(0.25), turns), plain, rtol=2e-6)
 
 
 def test_of_a_large_concentration_it_is_gaussian():
     k, e = np.float32(1e8), np.float32([0, 3e-5, -1e-4, 2.5e-4])
-    run = jit(jax.value_and_grad(lambda e, k: jaxloss.von_mises_nll(e, jnp.zeros_like(e), concentration=k).sum(), 0))
-    losses = jit(lambda e: jaxloss.von_mises_nll(e, jnp.zeros_like(e), concentration=k))(e)
+    run = quick(jax.value_and_grad(lambda e, k: jaxloss.von_mises_nll(e, jnp.zeros_like(e), concentration=k).sum(), 0))
+    losses = quick(lambda e: jaxloss.von_mises_nll(e, jnp.zeros_like(e), concentration=k))(e)
     truth = 0.5 * (np.log(2 * np.pi) - np.log(np.float64(k)) + np.float64(k) * np.float64(e) ** 2)
     np.testing.assert_allclose(losses, truth, rtol=1e-6)
     np.testing.assert_allclose(run(e, k)[1], k * e, rtol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import COUNTS, LOG_ODDS, LOG_RATES, RATES, Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 
 HARD_GATES = [-100, -40, -9.3, -3, -0.7, -1e-3, 0, 0.4, 5, 20, 90]
 MANY_ZEROS = replace(
@@ -122,7 +122,7 @@ CASES = [
 
 def test_the_likelihood_sums_to_one():
     k = np.arange(100, dtype=np.float32)
-    losses = jit(lambda k: jaxloss.zero_inflated_poisson_nll(jnp.full(100, 1.5), k, gate_logits=-0.4))(k)
+    losses = quick(lambda k: jaxloss.zero_inflated_poisson_nll(jnp.full(100, 1.5), k, gate_logits=-0.4))(k)
     np.testing.assert_allclose(np.exp(-np.float64(losses)).sum(), 1, rtol=1e-6)
 
 
@@ -130,8 +130,8 @@ def test_without_structural_zeros_it_is_the_poisson_law():
     x, k = np.float32([-3, 0.5, 2, 4]), np.float32([0, 0, 3, 40])
     poisson = lambda x: jaxloss.poisson_nll(x, k, full="exact")
     inflated = lambda x: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=-jnp.inf)
-    np.testing.assert_allclose(jit(inflated)(x), jit(poisson)(x), rtol=1e-6)
-    slopes = [jit(jax.grad(lambda x, f=f: f(x).sum()))(x) for f in (inflated, poisson)]
+    np.testing.assert_allclose(quick(inflated)(x), quick(poisson)(x), rtol=1e-6)
+    slopes = [quick(jax.grad(lambda x, f=f: f(x).sum()))(x) for f in (inflated, poisson)]
     np.testing.assert_allclose(*slopes, rtol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_the_slope_of_a_zero_has_the_share_of_the_law():
     x, g = np.float32(1.2), np.float32(-2.0)
     rate = np.exp(np.float64(x))
     own = np.exp(-rate) / (np.exp(np.float64(g)) + np.exp(-rate))
-    in_x, in_g = jit(jax.grad(f, (0, 1)))(x, g)
+    in_x, in_g = quick(jax.grad(f, (0, 1)))(x, g)
     np.testing.assert_allclose(in_x, rate * own, rtol=1e-6)
     np.testing.assert_allclose(in_g, 1 / (1 + np.exp(-np.float64(g))) - (1 - own), rtol=1e-5)
 
@@ -157,7 +157,7 @@ def test_no_slope_is_nan_by_the_outcome_that_was_not(log_input):
     nothing = -np.inf if log_input else 0.0
     points = [(nothing, 0, 0.3), (nothing, 0, -np.inf), (2.0, 0, np.inf), (2.0, 0, -np.inf), (2.0, 3, -np.inf)]
     points += [(np.inf, 0, 1.0), (np.inf, 0, np.inf)]
-    for leaf in jax.tree.leaves(jit(jax.vmap(slopes))(*np.array(points, np.float32).T)):
+    for leaf in jax.tree.leaves(quick(jax.vmap(slopes))(*np.array(points, np.float32).T)):
         assert np.isfinite(leaf).all(), leaf
 
 
@@ -170,5 +170,5 @@ def test_statsmodels():
     model = discrete.ZeroInflatedPoisson(k, design, exog_infl=design, inflation="logit")
     truth = -model.loglikeobs(np.concatenate([gate, slopes]))
     x, g = (design @ slopes).astype(np.float32), (design @ gate).astype(np.float32)
-    losses = jit(lambda x, g: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=g))(x, g)
+    losses = quick(lambda x, g: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=g))(x, g)
     np.testing.assert_allclose(losses, truth, rtol=2e-6)

@@ -8,7 +8,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import INF, LOG_ODDS, LOG_RATES, RATES, SCALES, Case, Domain, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.likelihood.test_zero_inflated import MANY_ZEROS, is_zero, of_zeros, shares
 
 HARD = [1e-4, 0.3, 1, 7, 1e3, 1e10]
@@ -133,7 +133,7 @@ CASES = [_case(), _case(logarithm=True), _case(log_input=False)]
 
 def test_the_likelihood_sums_to_one():
     k = np.arange(400, dtype=np.float32)
-    run = jit(
+    run = quick(
         lambda k: jaxloss.zero_inflated_negative_binomial_nll(
             jnp.full(400, 1.5), k, gate_logits=-0.4, concentration=2.5
         )
@@ -143,8 +143,8 @@ def test_the_likelihood_sums_to_one():
 
 def test_a_large_concentration_is_the_poisson_law():
     x, k, g = np.float32([-3, 0.5, 2, 4]), np.float32([0, 0, 3, 40]), np.float32([0.3, -2, 1, 0])
-    law = jit(lambda x: jaxloss.zero_inflated_negative_binomial_nll(x, k, gate_logits=g, concentration=1e10))
-    poisson = jit(lambda x: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=g))
+    law = quick(lambda x: jaxloss.zero_inflated_negative_binomial_nll(x, k, gate_logits=g, concentration=1e10))
+    poisson = quick(lambda x: jaxloss.zero_inflated_poisson_nll(x, k, gate_logits=g))
     np.testing.assert_allclose(law(x), poisson(x), rtol=1e-6)
 
 
@@ -163,7 +163,7 @@ def test_statsmodels():
     model = discrete.ZeroInflatedNegativeBinomialP(k, design, exog_infl=design, inflation="logit", p=2)
     truth = -model.loglikeobs(np.concatenate([gate, slopes, [alpha]]))
     x, g = (design @ slopes).astype(np.float32), (design @ gate).astype(np.float32)
-    run = jit(lambda x, g: jaxloss.zero_inflated_negative_binomial_nll(x, k, gate_logits=g, concentration=1 / alpha))
+    run = quick(lambda x, g: jaxloss.zero_inflated_negative_binomial_nll(x, k, gate_logits=g, concentration=1 / alpha))
     np.testing.assert_allclose(run(x, g), truth, rtol=3e-6)
 
 

@@ -20,7 +20,7 @@ from tests.cases import (
     Domain,
     Limit,
 )
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.losses.classification.test_cross_entropy import log_softmax
 
 
@@ -219,7 +219,7 @@ def test_a_class_that_is_neither_labelled_nor_predicted_has_loss_zero():
 def test_soft_targets_are_best_predicted_as_they_are():
     """With products, as in MONAI and optax, the loss is 0.3 there, and its slope leads away."""
     t = cases.distribution(np.random.default_rng(0), (2, 9, 3))
-    value, slope = jit(jax.value_and_grad(lambda p: loss(p, t, apply_softmax=False).sum()))(t)
+    value, slope = quick(jax.value_and_grad(lambda p: loss(p, t, apply_softmax=False).sum()))(t)
     assert value == 0
     assert not np.any(slope)
 
@@ -227,7 +227,7 @@ def test_soft_targets_are_best_predicted_as_they_are():
 def test_confident_pixels_keep_their_loss_and_their_slope():
     x = jnp.array([[[40.0, 0.0], [0.0, 40.0]]])
     t = jnp.array([[[1.0, 0.0], [0.0, 1.0]]])
-    value, slope = jit(jax.value_and_grad(lambda x: loss(x, t, smooth=0.0).sum()))(x)
+    value, slope = quick(jax.value_and_grad(lambda x: loss(x, t, smooth=0.0).sum()))(x)
     np.testing.assert_allclose(value, np.exp(-40.0), rtol=1e-5)
     assert np.all(np.abs(slope) > 1e-19)
 
@@ -244,7 +244,7 @@ def test_the_batch_may_be_one_region_and_pixels_may_be_masked():
     for i in (0, 1, 3):
         np.testing.assert_allclose(losses[i], loss(x[i][where[i]][None], t[i][where[i]][None])[0], rtol=1e-5)
     assert losses[2] == 0
-    np.testing.assert_allclose(jit(jaxloss.DiceLoss())(spoiled, t, where=where), losses.sum() / 3, rtol=1e-6)
+    np.testing.assert_allclose(quick(jaxloss.DiceLoss())(spoiled, t, where=where), losses.sum() / 3, rtol=1e-6)
 
 
 def test_sums_over_devices_come_before_the_ratio():
@@ -253,10 +253,10 @@ def test_sums_over_devices_come_before_the_ratio():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     form = jaxloss.DiceLoss(axis=(0, 1), sum_axis_name="data", smooth=0.5)
     own = jax.shard_map(form, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
-    expected = jit(jax.value_and_grad(jaxloss.DiceLoss(axis=(0, 1), smooth=0.5)))(x, t)
+    expected = quick(jax.value_and_grad(jaxloss.DiceLoss(axis=(0, 1), smooth=0.5)))(x, t)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8),
-        jit(jax.value_and_grad(own))(x, t),
+        quick(jax.value_and_grad(own))(x, t),
         expected,
     )
 

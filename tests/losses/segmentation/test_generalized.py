@@ -6,7 +6,7 @@ from jax.sharding import PartitionSpec as P
 import jaxloss
 from tests import cases
 from tests.cases import Case, Limit
-from tests.compiling import jit
+from tests.compiling import quick
 from tests.losses.segmentation.test_dice import (
     BAD,
     HALF,
@@ -93,10 +93,10 @@ def test_a_class_that_the_batch_lacks_leaves_the_others_their_weights():
     rng = np.random.default_rng(0)
     x, t = cases.normal(rng, (2, 8, 3)), np.zeros((2, 8, 3), np.float32)
     t[:, :2, 0], t[:, 2:, 1] = 1, 1
-    of_each = np.asarray(jit(lambda x, t: jaxloss.dice_loss(x, t, reduction="none"))(x, t)).mean(0)
+    of_each = np.asarray(quick(lambda x, t: jaxloss.dice_loss(x, t, reduction="none"))(x, t)).mean(0)
     weights = np.float32([1, 1 / 9, 1])  # 4 pixels, 12, none
     expected = np.sum(of_each * weights) / weights.sum()
-    value, slope = jit(jax.value_and_grad(jaxloss.multiclass_generalized_dice_loss, 1))(x, t)
+    value, slope = quick(jax.value_and_grad(jaxloss.multiclass_generalized_dice_loss, 1))(x, t)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     assert np.isfinite(slope).all()
     assert jaxloss.multiclass_generalized_dice_loss(x[:0], t[:0]) == 0
@@ -107,16 +107,16 @@ def test_masked_samples_are_in_no_mean_and_devices_make_one_batch():
     x, t, where = cases.normal(rng, (8, 5, 3)), cases.one_hot(rng, (8, 5, 3)), rng.uniform(size=(8, 5)) < 0.7
     where[3] = False
     loss = jaxloss.MulticlassGeneralizedDiceLoss(smooth=0.5)
-    run = jit(jax.value_and_grad(lambda x: loss(x, t, where=where)))
+    run = quick(jax.value_and_grad(lambda x: loss(x, t, where=where)))
     expected, slope = run(np.where(where[..., None], x, np.nan))
     left = np.arange(8) != 3
-    np.testing.assert_allclose(expected, jit(loss)(x[left], t[left], where=where[left]), rtol=1e-6)
+    np.testing.assert_allclose(expected, quick(loss)(x[left], t[left], where=where[left]), rtol=1e-6)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     own = loss.replace(batch_axis_name="data")
     on_mesh = jax.shard_map(
         lambda x, t, where: own(x, t, where=where), mesh=mesh, in_specs=(P("data"),) * 3, out_specs=P()
     )
-    got = jit(jax.value_and_grad(on_mesh))(x, t, where)
+    got = quick(jax.value_and_grad(on_mesh))(x, t, where)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), got, (expected, slope))
 
 
@@ -124,7 +124,7 @@ def test_a_class_that_is_masked_everywhere_is_in_no_mean_and_has_no_weight():
     rng = np.random.default_rng(3)
     x, t = cases.normal(rng, (4, 6, 3)), cases.one_hot(rng, (4, 6, 3))
     where = np.broadcast_to(np.arange(3) != 1, x.shape)
-    without, loss = lambda a: a[..., [0, 2]], jit(jaxloss.multiclass_generalized_dice_loss)
+    without, loss = lambda a: a[..., [0, 2]], quick(jaxloss.multiclass_generalized_dice_loss)
     expected = loss(without(x), without(t))
     got = loss(np.where(where, x, np.nan), t, where=where)
     np.testing.assert_allclose(got, expected, rtol=1e-6)

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 import jaxloss
-from tests.compiling import jit
+from tests.compiling import quick
 
 FRAMES, CLASSES, BLANK = 4, 3, 2
 WORDS = [(), (0,), (0, 0), (0, 1), (1, 0, 1)]
@@ -35,14 +35,16 @@ def _enumerated(x, word, frames):
     return blank, label
 
 
-@partial(jit, static_argnames="log_epsilon")
-def _compute(x, labels, paddings, live=None, **options):
+def _traced(x, labels, paddings, live=None, **options):
     return jaxloss.ctc_loss_with_forward_probs(x, live, labels, paddings, blank_id=BLANK, **options)
+
+
+_compute = quick(_traced)
 
 
 def test_the_forward_probabilities_are_those_of_every_path():
     x, labels, paddings = _inputs()
-    _, of_blank, of_label = _compute(x, labels, paddings, log_epsilon=-np.inf)
+    _, of_blank, of_label = quick(partial(_traced, log_epsilon=-np.inf))(x, labels, paddings)
     assert [of_blank.shape, of_label.shape] == [(FRAMES, len(WORDS), 4), (FRAMES, len(WORDS), 3)]
     for i, word in enumerate(WORDS):
         for t, n in itertools.product(range(FRAMES), range(4)):
@@ -56,7 +58,7 @@ def test_the_forward_probabilities_are_those_of_every_path():
 def test_the_loss_is_that_of_ctc_loss_and_the_last_likelihood():
     x, labels, paddings = _inputs(1)
     loss, of_blank, _ = _compute(x, labels, paddings)
-    np.testing.assert_array_equal(loss, jaxloss.ctc_loss(x, None, labels, paddings, blank_id=BLANK))
+    np.testing.assert_array_equal(loss, quick(partial(jaxloss.ctc_loss, blank_id=BLANK))(x, None, labels, paddings))
     lengths = [len(word) for word in WORDS]
     np.testing.assert_allclose(of_blank[-1, np.arange(len(WORDS)), lengths], -loss, rtol=1e-5)
 
@@ -67,7 +69,7 @@ def test_values_and_gradients_are_those_of_optax():
         return loss(x, *others), jax.grad(total)(x)
 
     losses = jaxloss.ctc_loss_with_forward_probs, optax.losses.ctc_loss_with_forward_probs
-    runs = [jit(partial(run, loss)) for loss in losses]
+    runs = [quick(partial(run, loss)) for loss in losses]
     for seed in range(3):
         rng = np.random.default_rng(seed)
         x, labels = rng.normal(size=(3, 6, 5)).astype(np.float32), rng.integers(1, 5, (3, 2)).astype(np.int32)
@@ -87,7 +89,7 @@ def test_frames_that_do_not_count_are_inert_and_repeat_the_frame_before_them():
     _, of_blank, of_label = _compute(spoiled, labels, paddings, live)
     np.testing.assert_array_equal(of_blank[2], of_blank[1])
     np.testing.assert_array_equal(of_label[2], of_label[1])
-    found = jit(jax.grad(lambda x: sum(a.sum() for a in _compute(x, labels, paddings, live))))(jnp.asarray(spoiled))
+    found = quick(jax.grad(lambda x: sum(a.sum() for a in _traced(x, labels, paddings, live))))(jnp.asarray(spoiled))
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(np.any(found != 0, (0, 2)), [True, True, False, True])
 
@@ -100,7 +102,7 @@ def test_a_sequence_outside_the_domain_is_nan_alone_and_has_gradient_zero():
         others = tuple(i for i in range(result.ndim) if i != axis)
         np.testing.assert_array_equal(np.isnan(result).all(others), np.arange(len(WORDS)) == 1)
         np.testing.assert_array_equal(np.isnan(result).any(others), np.arange(len(WORDS)) == 1)
-    slope = jit(jax.grad(lambda x: jnp.nansum(_compute(x, labels, paddings)[1])))(jnp.asarray(x))
+    slope = quick(jax.grad(lambda x: jnp.nansum(_traced(x, labels, paddings)[1])))(jnp.asarray(x))
     np.testing.assert_array_equal(np.any(slope != 0, (1, 2)), np.arange(len(WORDS)) != 1)
     assert np.isfinite(slope).all()
 
@@ -108,9 +110,7 @@ def test_a_sequence_outside_the_domain_is_nan_alone_and_has_gradient_zero():
 def test_one_sequence_an_empty_batch_no_frames_and_vmap():
     x, labels, paddings = _inputs()
     batch = _compute(x, labels, paddings)
-    each = jit(jax.vmap(lambda x, y, p: jaxloss.ctc_loss_with_forward_probs(x, None, y, p, blank_id=BLANK)))(
-        x, labels, paddings
-    )
+    each = quick(jax.vmap(_traced))(x, labels, paddings)
     for a, b, axis in zip(batch, each, (0, 1, 1), strict=True):
         np.testing.assert_allclose(np.moveaxis(a, axis, 0), b, rtol=1e-6)
     for shape in ((0, 4), (2, 0)):
