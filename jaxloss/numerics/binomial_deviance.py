@@ -19,11 +19,11 @@ from jaxloss.numerics.elementary import (
     from_tiny,
     leading_half,
     log1p,
-    log_ratio,
     minus_log,
     two_sum,
 )
 from jaxloss.numerics.guarded import either_zero, one_if_zero, times
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.logistic import sigmoid, softplus, softplus_minus
 
 

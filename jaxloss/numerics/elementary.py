@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxloss.numerics._forms import form
 from jaxloss.numerics._mesh import filled
-from jaxloss.numerics._rule import rule, tangent
+from jaxloss.numerics._rule import rule
 from jaxloss.numerics._storing import as_minimum
 
 
@@ -82,31 +82,6 @@ def expm1(x: jax.Array) -> jax.Array:
 def _expm1_jvp(primals, tangents):
     (x,) = primals
     return expm1(x), jnp.exp(x) * tangents[0]
-
-
-@jax.custom_jvp
-def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
-    r"""$\log(a / b)$ for positive a and b, also where the quotient overflows."""
-    limits = jnp.finfo(a.dtype)
-    quotient = as_minimum(a / b, float(limits.max))
-    # One logarithm for all: the factor is 1, but a power of two where the quotient would overflow or underflow. An
-    # infinite operand has none: the other one, times the power, could overflow too.
-    one = jnp.ones_like(quotient)
-    large, small = (quotient >= float(limits.max)) & (a < jnp.inf), (quotient <= float(limits.tiny)) & (b < jnp.inf)
-    root = 2.0 ** (limits.maxexp // 2)
-    factor, inverse, exponent = (
-        jnp.where(large, up, jnp.where(small, down, middle))
-        for up, down, middle in ((one / root, one * root, one), (one * root, one / root, one), (one, -one, one * 0))
-    )
-    # Not b / factor: XLA would multiply both factors, whose product underflows.
-    return jnp.log((a * factor) / (b * inverse)) + exponent * (limits.maxexp * math.log(2))
-
-
-@rule(log_ratio)
-def _log_ratio_jvp(primals, tangents):
-    a, b = primals
-    value = log_ratio(a, b)
-    return value, tangent(value, (lambda: 1 / a, tangents[0]), (lambda: -1 / b, tangents[1]))
 
 
 def product_parts(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

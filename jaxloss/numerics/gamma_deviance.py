@@ -10,8 +10,8 @@ from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import minus_log
 from jaxloss.numerics.exposure import exposed
 from jaxloss.numerics.guarded import clip_positive_infinity
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.poisson import deviance_of_gap
-from jaxloss.numerics.relative import log_quotient
 
 
 @jax.custom_jvp
@@ -31,7 +31,7 @@ def _half_gamma_log_mean_jvp(primals, tangents):
 @jax.custom_jvp
 def half_gamma_mean(m: jax.Array, y: jax.Array) -> jax.Array:
     """The half deviance of a mean m."""
-    return deviance_of_gap(jnp.ones_like(m), -log_quotient(m, y), y / m, y == y)
+    return deviance_of_gap(jnp.ones_like(m), -log_ratio(m, y), y / m, y == y)
 
 
 @rule(half_gamma_mean)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
-from jaxloss.numerics.elementary import log1p, log_ratio
+from jaxloss.numerics.elementary import log1p
 from jaxloss.numerics.growth import log_growth, log_growth_excess
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.polygamma import (
     digamma,
     of_inverse,

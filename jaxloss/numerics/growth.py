@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
-from jaxloss.numerics.elementary import atanh_tail, log1p_near, log_ratio
+from jaxloss.numerics.elementary import atanh_tail, log1p_near
+from jaxloss.numerics.log_ratio import log_ratio
 
 
 @jax.custom_jvp

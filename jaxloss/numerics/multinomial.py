@@ -16,10 +16,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics._rule import pushed, rule
 from jaxloss.numerics._shapes import Axes
-from jaxloss.numerics.elementary import log_ratio
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.growth import log_growth_excess
 from jaxloss.numerics.guarded import one_if_zero
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.log_sum_exp import log_softmax
 from jaxloss.numerics.polygamma import digamma
 from jaxloss.numerics.target_cross_entropy import target_nll

@@ -18,11 +18,12 @@ from jax.custom_derivatives import SymbolicZero
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.count_divergence import FAR, log_negative_binomial_peak, times_log_growth_excess
-from jaxloss.numerics.elementary import expm1, log_ratio, minus_log
+from jaxloss.numerics.elementary import expm1, minus_log
 from jaxloss.numerics.gamma_ratio import digamma_gap_drop, trigamma_gap_drop
 from jaxloss.numerics.growth import log_growth_excess
 from jaxloss.numerics.guarded import one_if_zero, times
 from jaxloss.numerics.log_products import log_if_any
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.polygamma import digamma, digamma_gap, trigamma, trigamma_gap
 from jaxloss.numerics.ratios import fraction
 

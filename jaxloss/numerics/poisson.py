@@ -17,13 +17,13 @@ from jaxloss.numerics.elementary import (
     exp_tail,
     from_tiny,
     log_from_tiny,
-    log_ratio,
     minus_log,
     two_sum,
 )
 from jaxloss.numerics.factorial import log_peak
 from jaxloss.numerics.guarded import clip_positive_infinity, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.polygamma import digamma
 
 

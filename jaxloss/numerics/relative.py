@@ -5,9 +5,9 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._forms import by_platform, form
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics._storing import as_minimum, stored
-from jaxloss.numerics.elementary import atanh_tail, log_ratio
-from jaxloss.numerics.guarded import absolute, clip_positive_infinity, divide, one_if_zero
+from jaxloss.numerics._storing import stored
+from jaxloss.numerics.guarded import absolute, divide
+from jaxloss.numerics.log_ratio import log1p_gap
 
 
 @jax.custom_jvp
@@ -63,7 +63,7 @@ def _per_jvp(primals, tangents):
 @jax.custom_jvp
 def squared_log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
     r"""$(\log(1 + x) - \log(1 + t))^2$ for numbers from -1; 0, and no slope, where both are -1."""
-    return jnp.square(stored(_log_gap(x, t)))
+    return jnp.square(stored(log1p_gap(x, t)))
 
 
 @rule(squared_log_gap)
@@ -89,11 +89,11 @@ def _both_least(x: jax.Array, t: jax.Array) -> jax.Array:
 
 def _gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
     flat, zero = _is_flat(x, t), jnp.zeros_like(x)
-    return jnp.where(flat, zero, _log_gap(jnp.where(flat, zero, x), t))
+    return jnp.where(flat, zero, log1p_gap(jnp.where(flat, zero, x), t))
 
 
 def _stored_gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
-    return jnp.where(_is_flat(x, t), jnp.zeros_like(x), stored(_log_gap(x, t)))
+    return jnp.where(_is_flat(x, t), jnp.zeros_like(x), stored(log1p_gap(x, t)))
 
 
 @form(_gap_if_steep)
@@ -104,38 +104,3 @@ def gap_if_steep(x: jax.Array, t: jax.Array) -> jax.Array:
     0.10.2, value and gradient of squared_log_error 1M, the twin takes 1.3 times as long.
     """
     return by_platform(x, t, cpu=_stored_gap_if_steep, default=_gap_if_steep)
-
-
-@jax.custom_jvp
-def _log_gap(x: jax.Array, t: jax.Array) -> jax.Array:
-    r"""$\log(1 + x) - \log(1 + t) = 2 \operatorname{atanh}(s)$ with $s = (x - t) / (2 + x + t)$, 0 for -1 and -1."""
-    high_x, high_t = clip_positive_infinity(x), clip_positive_infinity(t)
-    # Half of the sum is taken by the difference: the sum overflows, and so does that of halves, which XLA factors.
-    half = 0.5 * (high_x - high_t)
-    s = as_minimum(half / one_if_zero((1 + high_x) - half), 2)
-    close = jnp.abs(s) <= 1 / 2
-    near = jnp.where(close, s, jnp.zeros_like(s))
-    w, one = near * near, jnp.ones_like(x)
-    far = log_ratio(jnp.where(close, one, 1 + x), jnp.where(close, one, 1 + t))
-    return jnp.where(close, 2 * (near + near * w * atanh_tail(w, 1 / 4)), far)
-
-
-@rule(_log_gap)
-def _log_gap_jvp(primals, tangents):
-    x, t = primals
-    gap = _log_gap(x, t)
-    flat, one, zero = _both_least(x, t), jnp.ones_like(x), jnp.zeros_like(x)
-    slope = lambda a: jnp.where(flat, zero, one) / jnp.where(flat, one, 1 + a)  # noqa: E731
-    return gap, tangent(gap, (lambda: slope(x), tangents[0]), (lambda: -slope(t), tangents[1]))
-
-
-def log_quotient(a: jax.Array, b: jax.Array) -> jax.Array:
-    r"""$\log(a / b)$ for $a \ge 0$ and $b > 0$, relatively exact where they are close. For values, not for slopes."""
-    # 2 atanh(s) with s = (a - b) / (a + b), where the difference is exact. Half of the sum is taken by it, as above.
-    half = 0.5 * (jnp.where(a == jnp.inf, b, a) - b)
-    s = as_minimum(half / (b + half), 2)
-    close = (jnp.abs(s) <= 1 / 2) & (a < jnp.inf)
-    near, one = jnp.where(close, s, jnp.zeros_like(s)), jnp.ones_like(a)
-    w = near * near
-    far = log_ratio(jnp.where(close, one, a), jnp.where(close, one, b))
-    return jnp.where(close, 2 * (near + near * w * atanh_tail(w, 1 / 4)), far)

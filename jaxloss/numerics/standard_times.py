@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.elementary import expm1, log1p, log_ratio, minus_log, minus_log_parts, product_parts, two_sum
+from jaxloss.numerics.elementary import expm1, log1p, minus_log, minus_log_parts, product_parts, two_sum
 from jaxloss.numerics.guarded import clip_infinite
+from jaxloss.numerics.log_ratio import log_ratio
 
 Pair: TypeAlias = tuple[jax.Array, jax.Array]
 

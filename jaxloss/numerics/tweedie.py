@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import exp_of_product, from_tiny, minus_log
 from jaxloss.numerics.guarded import clip_positive_infinity, times
+from jaxloss.numerics.log_ratio import log_ratio
 from jaxloss.numerics.power_integral import FAR, End, power_gap, power_integral
-from jaxloss.numerics.relative import log_quotient
 
 
 class _Pair(NamedTuple):
@@ -70,7 +70,7 @@ def _pair(logs: bool, x: jax.Array, y: jax.Array, p: jax.Array) -> _Pair:
         mean = jnp.maximum(x, 0)
         some = mean > 0
         log = jnp.where(some, jnp.log(jnp.where(some, mean, one)), -jnp.inf * one)
-        d = log_quotient(mean, number)
+        d = log_ratio(mean, number)
         power = lambda c: jnp.power(mean, c)  # noqa: E731
         plain = plain & ~(positive & some)
     target = End(jnp.log(number), lambda c: jnp.power(number, c))
