@@ -12,12 +12,14 @@ from jaxloss._masks import masked
 from jaxloss._program import one_program
 from jaxloss._reduce import reduced
 from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Scalar
+from jaxloss._written import written_fields
 from jaxloss.fused._inputs import Arrays, Inputs, Setup, inputs, operands, setup_of
 from jaxloss.fused._layer import Sums
 from jaxloss.fused._plan import planned
 from jaxloss.fused._sums import sums_of
 
 
+@written_fields
 class LinearAux(NamedTuple):
     """The values that `linear_softmax_cross_entropy` returns beside the loss; all of them can be differentiated."""
 

@@ -8,16 +8,17 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 import jaxloss
 from jaxloss import _value
 from jaxloss._arrays import floating, integers
 from jaxloss._domain import checked_only
 from jaxloss._types import Array, Floats, Labels
+from jaxloss._written import written_fields
 from jaxloss.torch._conventions import reduced, result_dtype
 
 
+@written_fields
 class ASMoutput(NamedTuple):
     """What an adaptive softmax returns: the log-probability of each target, and the mean of their negatives."""
 
@@ -93,7 +94,7 @@ class AdaptiveLogSoftmaxWithLoss(_value.Value):
             shapes[f"tail.{i}.1.weight"] = end - start, self._widths[i]
         return shapes
 
-    def init(self, key: Any, dtype: Any = jnp.float32) -> dict[str, Array]:
+    def init(self, key: Any, dtype: Any = "float32") -> dict[str, Array]:
         """Parameters drawn as PyTorch draws them, uniformly up to the inverse root of the width of their layer."""
         shapes = self._shapes
         keys = dict(zip(shapes, jax.random.split(key, len(shapes)), strict=True))

@@ -16,6 +16,7 @@ from jaxloss._options import is_zero, number, per_class
 from jaxloss._rows import Rows, over_rows, rows_of
 from jaxloss._types import Array, Axes, AxisName, Floats, Labels, Mask, Numbers, Scalar
 from jaxloss._vocabulary import shards_of
+from jaxloss._written import written_fields
 from jaxloss.losses._label_rows import classes, kept_of, label_rows, negative_checked, smoothed
 
 
@@ -167,6 +168,7 @@ def softmax_cross_entropy_with_integer_labels(
     return rows_of((losses, aux) if return_aux else losses, rows.kept, rows.axis)
 
 
+@written_fields
 class SoftmaxAux(NamedTuple):
     """The second result of the softmax cross-entropies, one value per row; both fields can be differentiated."""
 

@@ -16,6 +16,7 @@ from jaxloss._masks import inert, of_elements
 from jaxloss._reduce import reduced
 from jaxloss._rows import Rows, reducing, rows_of
 from jaxloss._types import Array, Axes, Floats, Mask, Numbers
+from jaxloss._written import written_defaults
 from jaxloss.losses._label_rows import kept_of, negative_checked
 
 
@@ -46,6 +47,7 @@ def _of_lists(
 
 
 @reducing(_of_lists)
+@written_defaults
 def ranking_softmax_loss(
     logits: Floats,
     labels: Numbers,
@@ -94,7 +96,7 @@ def ranking_softmax_loss(
     losses, counting = _of_lists(logits, labels, item_weights=weights, axis=axis, where=where)
     if reduce_fn is None:
         return losses
-    if reduce_fn is jnp.mean:
+    if reduce_fn == jnp.mean:
         return reduced(name, losses, None, counting, "mean")
     return reduce_fn(losses, where=counting)
 

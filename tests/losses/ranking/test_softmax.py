@@ -1,3 +1,4 @@
+import inspect
 from dataclasses import replace
 
 import jax
@@ -103,6 +104,17 @@ def test_the_losses_of_a_form_are_those_of_the_lists():
     losses = jaxloss.RankingSoftmaxLoss().losses(SCORES, RELEVANCE, item_weights=WEIGHTS)
     expected = jaxloss.ranking_softmax_loss(SCORES, RELEVANCE, weights=WEIGHTS, reduce_fn=None)
     np.testing.assert_array_equal(losses, expected)
+
+
+def test_the_default_that_the_signature_prints_is_the_mean():
+    """What binds arguments, as checkers of types do, passes the default that it reads there."""
+    bound = inspect.signature(jaxloss.ranking_softmax_loss).bind(SCORES, RELEVANCE, where=ITEMS)
+    bound.apply_defaults()
+    assert "reduce_fn: 'Callable[..., Any] | None' = jnp.mean" in str(bound.signature)
+    expected = jaxloss.ranking_softmax_loss(SCORES, RELEVANCE, where=ITEMS)
+    assert jaxloss.ranking_softmax_loss(*bound.args, **bound.kwargs) == expected
+    bound.arguments["where"] = np.zeros((6, 5), bool)
+    assert jaxloss.ranking_softmax_loss(*bound.args, **bound.kwargs) == 0
 
 
 def test_what_reduces_is_a_function():
