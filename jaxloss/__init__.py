@@ -22,6 +22,7 @@ from jaxloss.losses.classification.distributions import *
 from jaxloss.losses.classification.fenchel_young import *
 from jaxloss.losses.classification.focal import *
 from jaxloss.losses.classification.generalized import *
+from jaxloss.losses.classification.label_cross_entropy import *
 from jaxloss.losses.classification.multiclass_margin import *
 from jaxloss.losses.classification.multilabel import *
 from jaxloss.losses.classification.pairs import *

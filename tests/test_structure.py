@@ -178,6 +178,15 @@ def test_signatures_print_as_they_are_written(name):
     assert typing.get_type_hints(SIGNED[name]) or not inspect.signature(SIGNED[name]).parameters
 
 
+@pytest.mark.parametrize("name", [name for name, f in FUNCTIONS.items() if "return_aux" in own_lines(f.__doc__)])
+def test_what_a_checker_of_types_reads_is_the_function(name):
+    """An option that is forgotten there would be an error to the checker alone."""
+    arguments = lambda f: [p for p in inspect.signature(f).parameters.values() if p.name != "return_aux"]
+    overloads = typing.get_overloads(FUNCTIONS[name])
+    assert [f.__annotations__["return_aux"] for f in overloads] == ["Literal[False]", "Literal[True]"]
+    assert all(arguments(f) == arguments(FUNCTIONS[name]) for f in overloads)
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES & FUNCTIONS.keys()))
 def test_annotations_can_be_checked_at_run_time(name):
     beartype, jaxtyping = pytest.importorskip("beartype"), pytest.importorskip("jaxtyping")

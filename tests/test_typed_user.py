@@ -21,7 +21,8 @@ def test_it_uses_every_class_form():
 
 def test_it_runs():
     def all_of_it():
-        return [typed_user.of_elements(), typed_user.of_rows(), typed_user.of_more(), typed_user.of_a_step()]
+        functions = "of_elements", "of_rows", "of_more", "of_a_step", "of_second_results"
+        return [getattr(typed_user, name)() for name in functions]
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         error, values = jax.jit(checkify.checkify(all_of_it))()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_type
 
 import jax
 import jax.numpy as jnp
@@ -154,3 +155,20 @@ def of_a_step() -> list[jax.Array]:
     numerator, denominator = jaxloss.HuberLoss().replace(delta=3.0).total(X, Y, where=WHERE)
     step: Callable[[jax.Array], jax.Array] = jax.grad(lambda x: both(x, Y))
     return [again(X, Y), numerator / denominator, step(X), jaxloss.checked(jaxloss.huber_loss)(X, Y)]
+
+
+def of_second_results() -> list[jax.Array]:
+    """Functions that return more than the loss where they are asked to."""
+    kernel = jnp.ones((3, 4))
+    losses = [
+        assert_type(jaxloss.softmax_cross_entropy(ROW, SHARES), jax.Array),
+        assert_type(jaxloss.softmax_cross_entropy_with_integer_labels(ROW, LABELS, return_aux=False), jax.Array),
+        assert_type(jaxloss.linear_softmax_cross_entropy(ROW, kernel, LABELS), jax.Array),
+    ]
+    of_shares = jaxloss.softmax_cross_entropy(ROW, SHARES, z_loss=0.1, return_aux=True)
+    of_labels = jaxloss.softmax_cross_entropy_with_integer_labels(ROW, LABELS, return_aux=True)
+    of_layer = jaxloss.linear_softmax_cross_entropy(ROW, kernel, LABELS, return_aux=True)
+    assert_type(of_shares, tuple[jax.Array, jaxloss.SoftmaxAux])
+    assert_type(of_labels, tuple[jax.Array, jaxloss.SoftmaxAux])
+    assert_type(of_layer, tuple[jax.Array, jaxloss.LinearAux])
+    return [*losses, of_shares[1].z_loss, of_labels[1].lse, of_layer[1].n_valid]

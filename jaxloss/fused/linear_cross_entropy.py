@@ -2,23 +2,65 @@ r"""The softmax cross-entropy of a last layer, whose logits are never held all a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
-import jax.numpy as jnp
-
-from jaxloss import numerics
 from jaxloss._class_form import class_form
-from jaxloss._domain import outside_is_nan
 from jaxloss._loss import Loss
-from jaxloss._masks import masked
-from jaxloss._program import one_program
-from jaxloss._reduce import check_reduction, reduced, reduced_by, totalled
 from jaxloss._types import Array, AxisName, Floats, Labels, Layout, Mask, Mode, Numbers, Reduction, Scalar
-from jaxloss.fused._inputs import Arrays, Setup, inputs, operands, setup_of
-from jaxloss.fused._plan import planned
-from jaxloss.fused._sums import sums_of
-from jaxloss.fused._token_losses import options_of, token_losses, weighted_sum
-from jaxloss.fused.log_partition import aux_of
+from jaxloss.fused._layer_loss import reduced_loss
+from jaxloss.fused.log_partition import LinearAux
+
+
+@overload
+def linear_softmax_cross_entropy(
+    hidden: Floats,
+    kernel: Floats,
+    labels: Labels,
+    *,
+    kernel_layout: Layout = "dv",
+    bias: Numbers | None = None,
+    class_weights: Numbers | None = None,
+    class_mask: Mask | Array | None = None,
+    weights: Numbers | None = None,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: Scalar = 0.0,
+    z_loss: Scalar = 0.0,
+    logit_cap: Scalar | None = None,
+    reduction: Reduction = "mean",
+    axis_name: AxisName = None,
+    vocab_axis_name: AxisName = None,
+    compute_dtype: Any = None,
+    mode: Mode = "auto",
+    chunk_size: int | None = None,
+    return_aux: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def linear_softmax_cross_entropy(
+    hidden: Floats,
+    kernel: Floats,
+    labels: Labels,
+    *,
+    kernel_layout: Layout = "dv",
+    bias: Numbers | None = None,
+    class_weights: Numbers | None = None,
+    class_mask: Mask | Array | None = None,
+    weights: Numbers | None = None,
+    where: Mask | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: Scalar = 0.0,
+    z_loss: Scalar = 0.0,
+    logit_cap: Scalar | None = None,
+    reduction: Reduction = "mean",
+    axis_name: AxisName = None,
+    vocab_axis_name: AxisName = None,
+    compute_dtype: Any = None,
+    mode: Mode = "auto",
+    chunk_size: int | None = None,
+    return_aux: Literal[True],
+) -> tuple[Array, LinearAux]: ...
 
 
 def linear_softmax_cross_entropy(
@@ -118,7 +160,7 @@ def linear_softmax_cross_entropy(
     recomputation over classes Wijmans et al., "Cut Your Losses", 2024; for the cap Bello et al., "Neural Combinatorial
     Optimization with Reinforcement Learning", 2016.
     """
-    return _called(
+    return reduced_loss(
         reduction,
         "aux" if return_aux else None,
         hidden=hidden,
@@ -140,41 +182,6 @@ def linear_softmax_cross_entropy(
         mode=mode,
         chunk_size=chunk_size,
     )
-
-
-def _called(reduction: str, beside: str | None, **arguments: Any) -> Any:
-    name = "linear_softmax_cross_entropy"
-    check_reduction(name, reduction)
-    arrays, structure = operands(name, arguments)
-    return _loss(arrays, setup_of(name, arrays, reduction=reduction, beside=beside, **structure))
-
-
-@one_program("setup")
-def _loss(arrays: Arrays, setup: Setup) -> Any:
-    name = setup.name
-    given = inputs(arrays, setup)
-    mode, chunk = planned(given, setup, setup.reduction != "none" and setup.beside != "aux")
-    label_weight, factors, options = options_of(name, given, arrays)
-    counts = arrays["weights"], given.kept
-    like = jnp.zeros_like(given.labels, given.static.add)
-    if mode == "fast":
-
-        def numerator(weight: Array) -> Array:
-            # A label out of range adds nan to the value, and nothing to any gradient.
-            weight = numerics.keep(given.valid, weight)
-            total = weighted_sum(given, factors, weight, label_weight, options, chunk)
-            return total + outside_is_nan(name, jnp.zeros_like(total), lambda: jnp.all(given.valid), given.rule)
-
-        loss = reduced_by(name, numerator, like, *counts, setup.reduction, setup.axis_name)
-    else:
-        sums = sums_of(given, factors, chunk)
-        losses = outside_is_nan(name, token_losses(sums, label_weight, options), lambda: given.valid, given.rule)
-        loss = reduced(name, masked(losses, given.kept), *counts, setup.reduction, None, setup.axis_name)
-        if setup.beside == "aux":
-            return loss, aux_of(name, given, sums, options.z_loss, setup.axis_name)
-    if setup.beside is None:
-        return loss
-    return loss, totalled(name, like, *counts, setup.beside, None, setup.axis_name)[1]
 
 
 @class_form
@@ -236,7 +243,7 @@ class LinearSoftmaxCrossEntropy(Loss):
         self, hidden: Any, labels: Any, kernel: Any, reduction: str, beside: str | None = None, **arrays: Any
     ) -> Any:
         arrays = {"hidden": hidden, "kernel": kernel, "labels": labels, "weights": None, "where": None, **arrays}
-        return _called(reduction, beside, axis_name=self.axis_name, **self._options(), **arrays)
+        return reduced_loss(reduction, beside, axis_name=self.axis_name, **self._options(), **arrays)
 
 
 __all__ = ["LinearSoftmaxCrossEntropy", "linear_softmax_cross_entropy"]
