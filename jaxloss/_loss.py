@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jaxloss._masks import left
 from jaxloss._reduce import check_reduction, reduced, totalled
 from jaxloss._rows import Rows, unreduced, with_counting
 from jaxloss._signatures import REDUCTION, answered, arrays_taken, document, needs_targets, option_names
-from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Reduction
+from jaxloss._types import Array, AxisName, Floats, Mask, Numbers, Own, Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Loss(_value.Value):
         super().__init_subclass__(**kwargs)
         document(cls)
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
+    def __new__(cls: type[Own], *args: Any, **options: Any) -> Own:
         """A new instance. Wrong arguments are answered here, before the generated constructor sees them."""
         message = _signatures.refused_options(cls, args, options)
         if message:
@@ -90,8 +90,8 @@ class Loss(_value.Value):
         Returns:
             A scalar; with `reduction="none"` one value per loss.
         """
-        losses, counting = self._rows(predictions, targets, where, arrays)
-        return reduced(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
+        rows = self._rows(predictions, targets, where, arrays)
+        return reduced(self._name, rows.losses, weights, rows.counting, self.reduction, None, self.axis_name)
 
     @answered
     def total(
@@ -105,8 +105,8 @@ class Loss(_value.Value):
         **arrays: Any,
     ) -> tuple[Array, Array]:
         """The pair (numerator, denominator) of the mean, to be summed over micro-batches; see `total`."""
-        losses, counting = self._rows(predictions, targets, where, arrays)
-        return totalled(self._name, losses, weights, counting, self.reduction, None, self.axis_name)
+        rows = self._rows(predictions, targets, where, arrays)
+        return totalled(self._name, rows.losses, weights, rows.counting, self.reduction, None, self.axis_name)
 
     if TYPE_CHECKING:  # a loss of a user's own may take any arrays
 

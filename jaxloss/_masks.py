@@ -61,7 +61,7 @@ def left(name: str, where: Any, ndim: int, shape: tuple[int, ...]) -> Array | No
     return array
 
 
-def inert(where: Array | None, *filled: tuple[Array, float]) -> tuple[Array, ...]:
+def inert(where: Array | None, *filled: tuple[Array, float | int]) -> tuple[Array, ...]:
     """Arrays with a harmless value where the mask is False, so that masked elements affect no value and no gradient."""
     if where is None:
         return tuple(array for array, _ in filled)

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 
+@runtime_checkable
 class Rule(Protocol):
     """A rule that the values of an option obey."""
 

@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax.numpy as jnp
 
@@ -14,7 +15,8 @@ Losses = TypeVar("Losses")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Rows(NamedTuple, Generic[Losses]):
+@dataclass(frozen=True)
+class Rows(Generic[Losses]):
     """The losses of rows, and which of the rows count; None if all do."""
 
     losses: Losses

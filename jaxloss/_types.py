@@ -1,6 +1,6 @@
 """The types of public signatures."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -14,7 +14,7 @@ Scalar: TypeAlias = ArrayLike
 Floats: TypeAlias = Float[ArrayLike, "..."]
 """Predictions: bfloat16 and float16 are computed and returned in float32."""
 
-Numbers: TypeAlias = Num[ArrayLike, "..."]
+Numbers: TypeAlias = Num[ArrayLike, "..."] | Bool[ArrayLike, "..."]
 """Targets and weights of any real dtype."""
 
 Labels: TypeAlias = Int[ArrayLike, "..."]
@@ -41,6 +41,9 @@ Mode: TypeAlias = Literal["auto", "fast", "low_memory", "dense"]
 Ties: TypeAlias = Literal["efron", "breslow"]
 """How Cox's partial likelihood counts events of one time."""
 
+Own = TypeVar("Own")
+"""The class that a method is of; `Self` is an error to beartype where it decorates methods one by one."""
+
 __all__ = [
     "Array",
     "ArrayLike",
@@ -54,6 +57,7 @@ __all__ = [
     "Mask",
     "Mode",
     "Numbers",
+    "Own",
     "Reduction",
     "Scalar",
     "Ties",

@@ -1,12 +1,14 @@
 """Frozen dataclasses as values: equal by their fields, hashable, and pytrees whose leaves are their numbers."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +17,13 @@ from jax.core import Tracer
 
 from jaxloss._keys import key_of, native, plain
 from jaxloss._options import rule_of
+from jaxloss._types import Own
 
 
 class Value:
     """The base of frozen dataclasses that are values: compared, hashed, stored and traced by their fields."""
 
-    _known: ClassVar[dict[str, type["Value"]]] = {}
+    _known: ClassVar[dict[str, type[Value]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -32,7 +35,7 @@ class Value:
         Value._known[class_name(cls)] = cls
         register_pytree(cls)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: Own, **changes: Any) -> Own:
         """A copy with some fields changed."""
         return dataclasses.replace(cast(Any, self), **changes)
 
@@ -42,7 +45,7 @@ class Value:
         return {"class": class_name(type(self)), **fields}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls: type[Own], config: Mapping[str, Any]) -> Own:
         """The loss that `get_config` described.
 
         Raises:

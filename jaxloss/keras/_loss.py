@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxloss._answers import called_like_a_function
 from jaxloss._arrays import class_axes, real
 from jaxloss._reduce import reduced
 from jaxloss._signatures import document
-from jaxloss._types import Array
+from jaxloss._types import Array, Own
 from jaxloss.keras._installed import floatx, join_keras, kept_mask
 from jaxloss.keras._masks import mask_of_losses, masks_of, weights_of_losses, without
 from jaxloss.keras._reduction import REDUCTIONS, ReductionName
@@ -63,7 +63,7 @@ class Loss(_Root):
     _masked_label: ClassVar[float] = 0.5
     """What a masked label that is a float is replaced by: one in the domain of the loss."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls: type[Own], *args: Any, **kwargs: Any) -> Own:
         """An instance that Keras takes for one of its own, if Keras has been imported."""
         join_keras(Loss)
         return object.__new__(cls)
@@ -156,7 +156,7 @@ class Loss(_Root):
         return config if self.dtype == "float32" else {**config, "dtype": self.dtype}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls: type[Own], config: Mapping[str, Any]) -> Own:
         """The loss that `get_config` described."""
         return cls(**config)
 
@@ -190,10 +190,10 @@ class Form(Loss):
 
     fn: ClassVar[Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls: type[Own], *args: Any, **kwargs: Any) -> Own:
         """An instance; arrays in the place of options are answered here."""
         if sum(np.ndim(arg) > 0 for arg in args) > 1:
-            raise TypeError(called_like_a_function(cls.__name__, cls.fn.__name__, "y_true, y_pred"))
+            raise TypeError(called_like_a_function(cls.__name__, cast(Any, cls).fn.__name__, "y_true, y_pred"))
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

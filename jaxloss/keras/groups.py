@@ -72,8 +72,8 @@ def _circle(
     remove_diagonal, gamma, margin = (option(name, key, value) for key, value in options.items())
     x, labels = _group(name, y_true, y_pred, ("y_true", "y_pred"))
     if ref_labels is None and ref_embeddings is None and remove_diagonal:
-        losses, counting = _of_anchors(x, labels, gamma=gamma, margin=margin, where=where)
-        return Rows(losses.astype(x.dtype), counting)
+        rows = _of_anchors(x, labels, gamma=gamma, margin=margin, where=where)
+        return Rows(rows.losses.astype(x.dtype), rows.counting)
     if remove_diagonal:
         raise ValueError(
             f"{name}: remove_diagonal is for a batch that is compared with itself: with ref_labels or ref_embeddings, "
@@ -87,10 +87,8 @@ def _circle(
     )
     if others.shape[1] != x.shape[1]:
         raise ValueError(f"{name}: y_pred {x.shape} and ref_embeddings {others.shape} need as many features.")
-    losses, counting = _of_anchors(
-        x, labels, reference_embeddings=others, reference_labels=groups, gamma=gamma, margin=margin
-    )
-    return Rows(losses.astype(x.dtype), counting)
+    rows = _of_anchors(x, labels, reference_embeddings=others, reference_labels=groups, gamma=gamma, margin=margin)
+    return Rows(rows.losses.astype(x.dtype), rows.counting)
 
 
 def _flat(labels: Array) -> Array:
@@ -127,7 +125,9 @@ class Circle(Form):
         if masks and not self.remove_diagonal:
             raise ValueError(f"{name}: remove_diagonal=False takes no mask: leave the samples out of the batch.")
         options = {"remove_diagonal": self.remove_diagonal, "gamma": self.gamma, "margin": self.margin}
-        return _circle("circle", y_true, y_pred, None, None, options, mask_of_elements(name, masks, _flat(y_true)))
+        mask = mask_of_elements(name, masks, _flat(y_true))
+        rows = _circle("circle", y_true, y_pred, None, None, options, mask)
+        return rows.losses, rows.counting
 
 
 __all__ = ["Circle", "circle"]

@@ -20,7 +20,7 @@ def _first(x: jax.Array, other: jax.Array | float) -> jax.Array:
 
 
 @form(_first)
-def as_minimum(x: jax.Array, bound: float) -> jax.Array:
+def as_minimum(x: jax.Array, bound: float | int) -> jax.Array:
     """`x`, which is less than the bound, or infinite where that makes no difference, as a minimum of both.
 
     XLA on CPU stores a quotient, a logarithm or an exponential that is used twice, but not a minimum of one, and

@@ -7,7 +7,7 @@ from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._storing import as_minimum
 
 
-def half_line_series(k: jax.Array, centre: float, coefficients: list[float]) -> jax.Array:
+def half_line_series(k: jax.Array, centre: float | int, coefficients: list[float]) -> jax.Array:
     r"""$\sum_i c_i T_i(z)$ with $z = (k - c) / (k + c)$ for $k \ge 0$ and a centre c, by Clenshaw's recurrence.
 
     Of the coefficients those are taken that the dtype can hold.

@@ -26,13 +26,13 @@ def polynomial(x: jax.Array, coefficients: list[float]) -> jax.Array:
     return total
 
 
-def atanh_tail(w: jax.Array, largest: float) -> jax.Array:
+def atanh_tail(w: jax.Array, largest: float | int) -> jax.Array:
     r"""$(\operatorname{atanh}(s) / s - 1) / w = \sum_i w^i / (2 i + 3)$ with $w = s^2$, for w from 0 to `largest`."""
     terms = math.ceil(math.log(float(jnp.finfo(w.dtype).eps)) / math.log(largest))
     return polynomial(w, [1 / (2 * i + 3) for i in range(terms)])
 
 
-def exp_tail(d: jax.Array, largest: float) -> jax.Array:
+def exp_tail(d: jax.Array, largest: float | int) -> jax.Array:
     r"""$Q(d) = (e^d - 1 - d) / d^2 = \sum_i d^i / (i + 2)!$ for d from minus `largest` to `largest`."""
     coefficients = [1 / math.factorial(i + 2) for i in range(30)]
     eps = float(jnp.finfo(d.dtype).eps)

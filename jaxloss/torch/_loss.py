@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from jaxloss import _value
 from jaxloss._answers import called_like_a_function, unknown_keywords
 from jaxloss._signatures import document
-from jaxloss._types import Array, Floats, Numbers
+from jaxloss._types import Array, Floats, Numbers, Own
 from jaxloss.torch._conventions import REDUCTIONS, chosen
 
 
@@ -33,9 +33,9 @@ class Loss(_value.Value):
         super().__init_subclass__(**kwargs)
         document(cls)
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
+    def __new__(cls: type[Own], *args: Any, **options: Any) -> Own:
         """An instance; wrong arguments are answered here, before the generated constructor sees them."""
-        cls._answer(args, options)
+        cast(Any, cls)._answer(args, options)
         return object.__new__(cls)
 
     @classmethod

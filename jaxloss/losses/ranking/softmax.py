@@ -93,12 +93,12 @@ def ranking_softmax_loss(
     name = "ranking_softmax_loss"
     if reduce_fn is not None and not callable(reduce_fn):
         raise TypeError(f"{name}: reduce_fn must be a function that takes where, such as jnp.mean, got {reduce_fn!r}.")
-    losses, counting = _of_lists(logits, labels, item_weights=weights, axis=axis, where=where)
+    lists = _of_lists(logits, labels, item_weights=weights, axis=axis, where=where)
     if reduce_fn is None:
-        return losses
+        return lists.losses
     if reduce_fn == jnp.mean:
-        return reduced(name, losses, None, counting, "mean")
-    return reduce_fn(losses, where=counting)
+        return reduced(name, lists.losses, None, lists.counting, "mean")
+    return reduce_fn(lists.losses, where=lists.counting)
 
 
 @class_form

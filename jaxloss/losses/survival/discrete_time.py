@@ -61,8 +61,8 @@ def discrete_time_nll(logits: Floats, intervals: Labels, *, events: Numbers, whe
     happened, known = (numerics.aligned_labels(rows.x, a, (rows.x.ndim - 1,)) for a in (happened, known))
     happened, known = inert(rows.mask, (happened, False), (known, True))
     rows = rows._replace(x=numerics.gated(rows.x, jnp.broadcast_to(known[..., None], rows.x.shape)))
-    losses, counting = rows.finish(name, rows.at & happened[..., None], rows.before | rows.at)
-    return Rows(outside_is_nan(name, losses, lambda: known, "events must be 0 or 1"), counting)
+    found = rows.finish(name, rows.at & happened[..., None], rows.before | rows.at)
+    return Rows(outside_is_nan(name, found.losses, lambda: known, "events must be 0 or 1"), found.counting)
 
 
 @class_form
