@@ -87,8 +87,8 @@ def truths(case: Case, dtype: Any) -> list[Truth]:
 def curvature(f: Callable[[list[Any]], Any], x: list[Any], i: int, along: list[Any]) -> Any:
     """The second derivative, from twice the digits since its step is squared; nan where the slope jumps."""
     with mp.workdps(2 * ulp.DIGITS):
-        h = ulp._step(x[i])
-        below, here, above = (f(ulp._moved(x, i, step)) for step in (-h, 0, h))
+        h = ulp.step_of(x[i])
+        below, here, above = (f(ulp.moved(x, i, step)) for step in (-h, 0, h))
         left, right = (here - below) / h, (above - here) / h
         jump = abs(right - left)
         if jump > 1e-20 and jump > 1e-12 * max(abs(left), abs(right)):
@@ -121,7 +121,7 @@ def of_sample(
     units = {}
     for kind, of_kind in answers.items():
         terms, limit = found[kind]
-        size = test_accuracy._largest(terms, name, sample.values(), options)
+        size = test_accuracy.largest_term(terms, name, sample.values(), options)
         size = max([size, *map(abs, of_kind)]) if len(of_kind) > 1 else size
         units[kind] = size if limit.strict is None or limit.scaled is not None else mp.mpf(0)
     return answers, units

@@ -34,20 +34,20 @@ def ulps(got: float, truth: mp.mpf, unit: mp.mpf | None = None, dtype=np.float32
 
 def first(f, x: list, i: int) -> mp.mpf:
     """The derivative of f in its i-th argument, by a central difference in 110 digits."""
-    h = _step(x[i])
-    return (f(_moved(x, i, h)) - f(_moved(x, i, -h))) / (2 * h)
+    h = step_of(x[i])
+    return (f(moved(x, i, h)) - f(moved(x, i, -h))) / (2 * h)
 
 
 def second(f, x: list, i: int, direction: list) -> mp.mpf:
     """The derivative in the i-th argument of the derivative along a direction."""
-    h = _step(x[i])
+    h = step_of(x[i])
     if len(x) == 1:
-        return direction[0] * (f(_moved(x, 0, h)) - 2 * f(x) + f(_moved(x, 0, -h))) / h**2
+        return direction[0] * (f(moved(x, 0, h)) - 2 * f(x) + f(moved(x, 0, -h))) / h**2
     # One step for all directions: logits and probabilities of a row are of one size in the grids.
-    k = min(map(_step, x))
+    k = min(map(step_of, x))
     along = lambda s: [v + s * k * d for v, d in zip(x, direction, strict=True)]
     up, down = along(1), along(-1)
-    return (f(_moved(up, i, h)) - f(_moved(up, i, -h)) - f(_moved(down, i, h)) + f(_moved(down, i, -h))) / (4 * h * k)
+    return (f(moved(up, i, h)) - f(moved(up, i, -h)) - f(moved(down, i, h)) + f(moved(down, i, -h))) / (4 * h * k)
 
 
 def slopes_and_curves(f, x: list, direction: list, places) -> tuple[list, list]:
@@ -55,13 +55,13 @@ def slopes_and_curves(f, x: list, direction: list, places) -> tuple[list, list]:
 
     The steps are to one side, which is 25 digits, far more than what is not counted in units in the last place needs.
     """
-    k = min(map(_step, x))
+    k = min(map(step_of, x))
     points = [[v + s * k * d for v, d in zip(x, direction, strict=True)] for s in (1, -1)]
     bases = [f(point) for point in points]
     slopes, curves = [], []
     for i in places:
-        h = _step(x[i])
-        up, down = ((f(_moved(point, i, h)) - base) / h for point, base in zip(points, bases, strict=True))
+        h = step_of(x[i])
+        up, down = ((f(moved(point, i, h)) - base) / h for point, base in zip(points, bases, strict=True))
         slopes.append((up + down) / 2)
         curves.append((up - down) / (2 * k))
     return slopes, curves
@@ -89,11 +89,13 @@ def flattened(inputs):
     return leaves, rebuilt
 
 
-def _step(x: mp.mpf) -> mp.mpf:
+def step_of(x: mp.mpf) -> mp.mpf:
+    """The step of a difference at x."""
     return STEP * (abs(x) if x and not mp.isinf(x) else 1)
 
 
-def _moved(x: list, i: int, h: mp.mpf) -> list:
+def moved(x: list, i: int, h: mp.mpf) -> list:
+    """The arguments with a step in one of them."""
     return [v + h if j == i else v for j, v in enumerate(x)]
 
 

@@ -93,7 +93,8 @@ def exact(x) -> mp.mpf | list:
     return [exact(v) for v in x] if np.ndim(x) else ulp.exact(x)
 
 
-def _largest(terms, name, sample, options):
+def largest_term(terms, name, sample, options):
+    """The size of the largest term of a formula at one sample, which is the unit of its errors; 0 without terms."""
     found = terms(*sample, **options) if terms else ()
     found = found.get(name, ()) if isinstance(found, dict) else found
     return max((abs(mp.mpf(x)) for x in found), default=mp.mpf(0))
@@ -128,7 +129,7 @@ def test_float32(case, what):
             f = lambda x, sample=sample, rebuilt=rebuilt: case.oracle(*{**sample, **rebuilt(x)}.values(), **options)
             if what == "value":
                 truth = f(flat)
-                unit = _largest(case.terms, None, sample.values(), options) if case.terms else abs(truth)
+                unit = largest_term(case.terms, None, sample.values(), options) if case.terms else abs(truth)
                 _check(case.value, values[i], truth, unit, where, worst)
                 for name, (of_one, _) in alone.items():
                     _check(case.value, of_one[i], truth, unit, (where, name, "alone"), worst)
@@ -150,7 +151,7 @@ def test_float32(case, what):
                     else ulp.second(f, flat, j, along)
                 )
                 truths = [slope(j) for j in own]
-                unit = _largest(terms, name, sample.values(), options)
+                unit = largest_term(terms, name, sample.values(), options)
                 # For rows the unit of a scaled limit is the largest slope of the row.
                 unit = max([unit, *map(abs, truths)]) if len(got) > 1 else unit
                 for j, truth in enumerate(truths):
