@@ -1,4 +1,4 @@
-"""How tests compile: quickly, or as users do; and what a compiled program sends between devices."""
+"""How tests compile: quickly, or as users do; the equations of a traced program, and what a compiled one sends."""
 
 import math
 import os
@@ -6,6 +6,7 @@ import re
 from functools import partial
 
 import jax
+from jax.extend.core import jaxprs_in_params
 
 from tests import cases
 from tests.interpreting import interpreted
@@ -26,6 +27,18 @@ def quick(function, case=None):
     """
     compiled = cases.EVERY and (case is None or cases.is_richest(case))
     return jax.jit(function) if compiled or jax.default_backend() != "cpu" else interpreted(function)
+
+
+def equations(function, *arguments):
+    """Each equation of what a function traces to, with the names of the primitives whose inner programs it is in."""
+
+    def within(jaxpr, around):
+        for equation in jaxpr.eqns:
+            yield equation, around
+            for inner in jaxprs_in_params(equation.params):
+                yield from within(inner, (*around, equation.primitive.name))
+
+    return list(within(jax.make_jaxpr(function)(*arguments).jaxpr, ()))
 
 
 def sent(compiled):

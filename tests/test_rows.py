@@ -11,18 +11,10 @@ import jaxloss
 from jaxloss._rows import with_counting
 from tests import cases
 from tests.cases import Case
+from tests.compiling import equations
 
 OVER_ROWS = [case for case in cases.richest() if with_counting(case.fn)]
 every_loss_over_rows = pytest.mark.parametrize("case", OVER_ROWS, ids=lambda case: case.id)
-
-
-def _size(jaxpr) -> int:
-    inner = [v for eqn in jaxpr.eqns for v in jax.tree.leaves(eqn.params, is_leaf=lambda v: hasattr(v, "jaxpr"))]
-    return len(jaxpr.eqns) + sum(_size(v.jaxpr) for v in inner if hasattr(v, "jaxpr"))
-
-
-def _equations(run, *inputs) -> int:
-    return _size(jax.make_jaxpr(run)(*inputs).jaxpr)
 
 
 def test_every_loss_with_a_class_axis_is_over_rows():
@@ -38,10 +30,10 @@ def test_a_form_adds_a_reduction_to_its_function_and_nothing_else(case: Case, ki
     shape = arrays[case.predictions].shape if kind == "elements" and case.elements else (cases.BATCH,)
     where = np.random.default_rng(0).random(shape) < 0.7
     form, rows, losses = case.make(), where.reshape(cases.BATCH, -1).any(1), np.zeros(cases.BATCH, np.float32)
-    whole = _equations(lambda arrays, where: case.reduced(form, arrays, where=where), arrays, where)
-    function = _equations(lambda arrays, where: case.loss(arrays, where=where), arrays, where)
-    reduction = _equations(lambda losses, rows: jaxloss.reduce(losses, where=rows), losses, rows)
-    assert whole <= function + reduction + 1  # the class axis of the mask is squeezed
+    whole = equations(lambda arrays, where: case.reduced(form, arrays, where=where), arrays, where)
+    function = equations(lambda arrays, where: case.loss(arrays, where=where), arrays, where)
+    reduction = equations(lambda losses, rows: jaxloss.reduce(losses, where=rows), losses, rows)
+    assert len(whole) <= len(function) + len(reduction) + 1  # the class axis of the mask is squeezed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 import jaxloss
 from tests import cases
 from tests.cases import LABELS, REALS, Case
-from tests.compiling import quick
+from tests.compiling import equations, quick
 
 # Infinite features or weights are logits of infinity less infinity.
 FEATURES = replace(REALS, hard=None, ends=(0.0, 1e-30), alone=())
@@ -97,24 +97,15 @@ def test_of_several_most_probable_classes_the_first_is_predicted():
     assert jaxloss.adaptive_prediction(np.zeros((3, 4), np.float32), **layers).tolist() == [0, 0, 0]
 
 
-def _products(jaxpr, conditional=False):
-    """Each matrix product of a program: its factors' lengths, and whether it is in a branch."""
-    for eqn in jaxpr.eqns:
-        inner = [v for v in jax.tree.leaves(eqn.params, is_leaf=lambda v: hasattr(v, "jaxpr")) if hasattr(v, "jaxpr")]
-        if eqn.primitive.name == "jaxloss_product":
-            yield {n for v in eqn.invars for n in v.aval.shape}, conditional
-        for one in inner:
-            yield from _products(one.jaxpr, conditional or eqn.primitive.name == "cond")
-
-
 def test_the_layers_of_a_cluster_are_in_a_branch_and_the_head_is_not():
     """A batch without a label of the cluster takes the other branch, in the gradient too."""
     sizes = {"h": 11, "p": 13, "k": 17}
     arrays = {k: v for k, v in DRAWN.sized(**sizes, c=26).draw().items() if "[1]" not in k[:8]}
     layers = {"head": arrays["head"], "tails": [(arrays["tails[0][0]"], arrays["tails[0][1]"])]}
     step = jax.value_and_grad(lambda x, layers: jaxloss.AdaptiveLogSoftmax()(x, arrays["labels"], **layers), (0, 1))
-    of = lambda name: {inside for lengths, inside in found if sizes[name] in lengths}
-    found = list(_products(jax.make_jaxpr(step)(arrays["hidden"], layers).jaxpr))
+    found = equations(step, arrays["hidden"], layers)
+    products = [(e.invars, "cond" in around) for e, around in found if e.primitive.name == "jaxloss_product"]
+    of = lambda name: {inside for factors, inside in products if any(sizes[name] in v.aval.shape for v in factors)}
     assert (of("h"), of("p"), of("k")) == ({False}, {True}, {True})
 
 
