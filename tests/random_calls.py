@@ -1,6 +1,7 @@
-"""How many random calls hypothesis makes: each is a program or two to compile, and a few are made in the quick tier."""
+"""What tests draw at random, and how often: each call is a program or two to compile, and the quick tier makes few."""
 
 import jax
+import numpy as np
 from hypothesis import Phase, settings
 
 from tests import cases
@@ -15,6 +16,11 @@ def some(quick: int, every: int, **more) -> settings:
 
 few = some(3, 5)
 NOT_SHRUNK = {"phases": [Phase.generate]}  # to shrink a call compiles it some hundred times
+
+
+def drawn(seed, draw):
+    """What is drawn from a generator of its own."""
+    return draw(np.random.default_rng(seed))
 
 
 def value_and_slopes(loss, *arrays, wrt=0, **options):

@@ -5,19 +5,14 @@ import numpy as np
 import pytest
 
 import jaxloss
+from tests.random_calls import drawn
 
 TRIALS, R, SCALE = 12, 2.5, 1.5
-
-
-def _drawn(seed, draw):
-    return draw(np.random.default_rng(seed))
-
-
-X, Y, GATES = _drawn(0, lambda rng: rng.normal(0.5, 1, (3, 20)))
-K = _drawn(1, lambda rng: rng.poisson(3, 20) * rng.integers(0, 2, 20))
-T, SHARES = _drawn(2, lambda rng: (rng.gamma(2, 1, 20), rng.uniform(0.05, 0.95, 20)))
+X, Y, GATES = drawn(0, lambda rng: rng.normal(0.5, 1, (3, 20)))
+K = drawn(1, lambda rng: rng.poisson(3, 20) * rng.integers(0, 2, 20))
+T, SHARES = drawn(2, lambda rng: (rng.gamma(2, 1, 20), rng.uniform(0.05, 0.95, 20)))
 MEANS, P = np.exp(X), 1 / (1 + np.exp(-X))
-ROWS, COUNTS = _drawn(3, lambda rng: (rng.normal(size=(6, 4)), rng.multinomial(9, [0.1, 0.2, 0.3, 0.4], 6)))
+ROWS, COUNTS = drawn(3, lambda rng: (rng.normal(size=(6, 4)), rng.multinomial(9, [0.1, 0.2, 0.3, 0.4], 6)))
 
 
 @pytest.fixture

@@ -5,18 +5,14 @@ import numpy as np
 import pytest
 
 import jaxloss
+from tests.random_calls import drawn
 
-
-def _drawn(seed, draw):
-    return draw(np.random.default_rng(seed))
-
-
-X, Y = _drawn(0, lambda rng: rng.normal(0, 2, (2, 30)))
-SCALES, MEMBERS = _drawn(1, lambda rng: (rng.gamma(2, 1, 30), rng.normal(0, 2, (30, 7))))
-VECTORS, TRUTHS = _drawn(2, lambda rng: (rng.normal(0, 2, (10, 7, 3)), rng.normal(0, 2, (10, 3))))
-P, LABELS = _drawn(3, lambda rng: (rng.dirichlet(np.ones(4), 30), rng.integers(0, 4, 30)))
+X, Y = drawn(0, lambda rng: rng.normal(0, 2, (2, 30)))
+SCALES, MEMBERS = drawn(1, lambda rng: (rng.gamma(2, 1, 30), rng.normal(0, 2, (30, 7))))
+VECTORS, TRUTHS = drawn(2, lambda rng: (rng.normal(0, 2, (10, 7, 3)), rng.normal(0, 2, (10, 3))))
+P, LABELS = drawn(3, lambda rng: (rng.dirichlet(np.ones(4), 30), rng.integers(0, 4, 30)))
 LEVELS = np.array([0.1, 0.3, 0.7])
-QUANTILES = _drawn(4, lambda rng: np.sort(rng.normal(0, 2, (30, 7)), -1))
+QUANTILES = drawn(4, lambda rng: np.sort(rng.normal(0, 2, (30, 7)), -1))
 
 
 @pytest.fixture
