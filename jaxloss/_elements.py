@@ -129,6 +129,14 @@ def _inside(name: str, given: list[Given], arrays: list[Array]) -> Array | None:
     return total
 
 
+def one_of(name: str, **arrays: Any) -> tuple[str, Any]:
+    """The argument that is given of several, and its array; an error unless it is exactly one."""
+    given = {argument: array for argument, array in arrays.items() if array is not None}
+    if len(given) != 1:
+        raise ValueError(f"{name}: give exactly one of {', '.join(arrays)}, got {' and '.join(given) or 'none'}.")
+    return given.popitem()
+
+
 def binary(
     name: str, predictions: Given, labels: Any, label_smoothing: Any, where: Any, *others: Given
 ) -> tuple[Array, Elements]:
@@ -155,4 +163,4 @@ def for_each_class(name: str, argument: str, value: Any, predictions: Any, fill:
     return (Given(argument, array.reshape((1,) * (len(shape) - 1) + array.shape), fill, broadcasts=True, option=True),)
 
 
-__all__ = ["Elements", "Given", "binary", "elementwise", "for_each_class"]
+__all__ = ["Elements", "Given", "binary", "elementwise", "for_each_class", "one_of"]

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxloss._domain import finite_above_0
-from jaxloss._elements import Given
+from jaxloss._elements import Given, one_of
 
 
 def above_0(argument: str, array: Any) -> Given:
@@ -15,10 +15,8 @@ def above_0(argument: str, array: Any) -> Given:
 
 def concentrations(name: str, concentration: Any, log_concentration: Any) -> Given:
     """The one of them that is given, with its domain; an error unless it is exactly one."""
-    if (concentration is None) == (log_concentration is None):
-        given = "neither" if concentration is None else "both"
-        raise ValueError(f"{name}: give either concentration or log_concentration, exactly one; got {given}.")
-    if log_concentration is None:
-        return above_0("concentration", concentration)
+    argument, array = one_of(name, concentration=concentration, log_concentration=log_concentration)
+    if argument == "concentration":
+        return above_0(argument, array)
     inside, rule = lambda a: jnp.abs(a) <= 40, "log_concentration must be in [-40, 40]"
-    return Given("log_concentration", log_concentration, 0.0, inside, rule, broadcasts=True)
+    return Given(argument, array, 0.0, inside, rule, broadcasts=True)

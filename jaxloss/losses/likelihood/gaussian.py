@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxloss import numerics
 from jaxloss._class_form import class_form
-from jaxloss._elements import Given, elementwise
+from jaxloss._elements import Given, elementwise, one_of
 from jaxloss._loss import Loss
 from jaxloss._options import is_zero, number, option
 from jaxloss._types import Array, Floats, Mask, Numbers, Scalar
@@ -55,8 +55,8 @@ def gaussian_nll(
         One value per element, in nats; it may be negative, since a density may exceed 1.
 
     Raises:
-        ValueError: Shapes that differ.
-        TypeError: Predictions that are not floats; none of variance, log_variance and scale, or two.
+        ValueError: Shapes that differ, or not exactly one of `variance`, `log_variance` and `scale`.
+        TypeError: Predictions that are not floats.
 
     Example:
         >>> variance = jnp.array([1.0, 4.0])
@@ -68,11 +68,8 @@ def gaussian_nll(
     """
     name = "gaussian_nll"
     option(name, "full", full)
-    arrays = {"variance": variance, "log_variance": log_variance, "scale": scale}
-    some = [key for key, array in arrays.items() if array is not None]
-    if len(some) != 1:
-        raise TypeError(f"{name}: give exactly one of {', '.join(arrays)}; {' and '.join(some) or 'none'} is given.")
-    spread, nll, power = some[0], *_SPREADS[some[0]]
+    spread, array = one_of(name, variance=variance, log_variance=log_variance, scale=scale)
+    nll, power = _SPREADS[spread]
     least = -math.inf if spread == "log_variance" else 0
     rule = f"{spread} must be above {'minus infinity' if spread == 'log_variance' else 0}"
     elements = elementwise(
@@ -80,7 +77,7 @@ def gaussian_nll(
         where,
         Given("predictions", predictions, 0.0),
         Given("targets", targets, 0.0),
-        Given(spread, arrays[spread], _FILLS[spread], lambda v: v > least, rule, broadcasts=True),
+        Given(spread, array, _FILLS[spread], lambda v: v > least, rule, broadcasts=True),
     )
     x, y, v = elements.arrays
     losses = nll(x - y, v)

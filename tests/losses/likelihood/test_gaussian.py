@@ -144,8 +144,9 @@ def test_log_variance_and_scale_give_what_the_variance_gives():
 
 def test_exactly_one_of_them_is_given():
     x = jnp.zeros(2)
-    for given in ({}, {"variance": 1.0, "scale": 1.0}):
-        with pytest.raises(TypeError, match="gaussian_nll: give exactly one of variance, log_variance, scale"):
+    rule = "gaussian_nll: give exactly one of variance, log_variance, scale, got "
+    for given, got in (({}, "none"), ({"variance": 1.0, "scale": 1.0}, "variance and scale")):
+        with pytest.raises(ValueError, match=rule + got):
             jaxloss.gaussian_nll(x, x, **given)
 
 
