@@ -64,6 +64,8 @@ class Domain:
     """What an impossible class has; None of a row in which there is no such, as each element is a step or a member."""
     alone: tuple[float, ...] = ()
     """Ends that only one array of a sample may be at, such as an infinity that another's would be subtracted from."""
+    extremes: tuple[float, ...] = ()
+    """Floats near the ends of their range, and their logarithms; asked of the rows whose arrays name some."""
 
     def over(self, axes: str) -> "Domain":
         return replace(self, axes=axes)
@@ -122,6 +124,8 @@ class Case:
     """Ends of the predictions at which the slope is truly infinite, and the loss is not."""
     noise: float = 0.0
     """The size of the numbers whose differences its slopes are: what their rounding hides is not asked for."""
+    extreme_terms: float = 0.0
+    """The size of the terms of slopes that cancel; at extremes the terms of values have that of the inputs then."""
     averaged: bool = False
     """Whether it is a mean over the classes, which absent classes lower."""
     nonnegative: bool = True
@@ -341,6 +345,7 @@ def hard_distribution(rng, shape, sizes):
 
 INF = np.inf
 REALS = Domain(normal, hard=choice(lambda: reals()), ends=(0.0, 1e-30, -1e15), alone=(INF, -INF))
+VAST = replace(REALS, extremes=(2.4e19, -1e25, 2e30, -1e35, 1e38, -3e38, 3.4e38))
 LOG_ODDS = Domain(normal, hard=choice(lambda: [*logits(), 100, -100]), ends=(0.0, 17.0, 100.0, -100.0, 1e30, INF, -INF))
 LOG_RATES = Domain(
     normal, hard=choice(lambda: [-80, -20, -3, 0, 1e-4, 0.7, 3, 18, 40]), ends=(0.0, -100, 80, -INF, INF)

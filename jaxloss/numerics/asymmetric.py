@@ -3,11 +3,13 @@
 A weight is at least 0, and 0 times an infinite error is 0. At an error of 0 a slope is the mean of those of both sides.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.guarded import absent
+from jaxloss.numerics.guarded import absent, difference
 
 
 def _by_sign(error: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
@@ -22,19 +24,23 @@ def _part(error: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def uneven_absolute(error: jax.Array, above: jax.Array, below: jax.Array) -> jax.Array:
-    r"""$a |e|$ for an error e above 0, $b |e|$ for one below it, with the weights a = `above` and b = `below`."""
-    return jnp.where(error > 0, above * _part(error, above), below * absent(below, -error))
+def uneven_absolute(t: jax.Array, x: jax.Array, above: jax.Array, below: jax.Array) -> jax.Array:
+    r"""$a |t - x|$ for t above x, $b |t - x|$ for t below it, with the weights a = `above` and b = `below`."""
+    error, unit = difference(t, x)
+    return jnp.where(error > 0, (unit * above) * _part(error, above), (unit * below) * absent(below, -error))
 
 
 @rule(uneven_absolute)
 def _uneven_absolute_jvp(primals, tangents):
-    error, above, below = primals
-    return uneven_absolute(error, above, below), tangent(
+    t, x, above, below = primals
+    error = t - x
+    slope = lambda: _by_sign(error, above, -below)  # noqa: E731
+    return uneven_absolute(t, x, above, below), tangent(
         error,
-        (lambda: _by_sign(error, above, -below), tangents[0]),
-        (lambda: _part(error, above), tangents[1]),
-        (lambda: _part(-error, below), tangents[2]),
+        (slope, tangents[0]),
+        (lambda: -slope(), tangents[1]),
+        (lambda: _part(error, above), tangents[2]),
+        (lambda: _part(-error, below), tangents[3]),
     )
 
 
@@ -74,23 +80,26 @@ def _uneven_jvp(primals, tangents):
     )
 
 
-@jax.custom_jvp
-def weighted_interval(low: jax.Array, high: jax.Array, t: jax.Array, share: jax.Array) -> jax.Array:
-    r"""$h (u - l) + (l - t)_+ + (t - u)_+$ with h = `share`, the pinball losses of both ends: no infinities cancel."""
-    rest = 1 - share
-    return uneven_absolute(t - low, share, rest) + uneven_absolute(t - high, rest, share)
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def weighted_interval(low: jax.Array, high: jax.Array, t: jax.Array, share: jax.Array, weight: float) -> jax.Array:
+    r"""$w (h (u - l) + (l - t)_+ + (t - u)_+)$ with h = `share`, w = `weight`.
+
+    It is computed as the pinball losses of both ends, in which no infinities cancel.
+    """
+    inner, outer = weight * share, weight * (1 - share)
+    return uneven_absolute(t, low, inner, outer) + uneven_absolute(t, high, outer, inner)
 
 
 @rule(weighted_interval)
-def _weighted_interval_jvp(primals, tangents):
+def _weighted_interval_jvp(weight, primals, tangents):
     low, high, t, share = primals
-    rest = 1 - share
+    inner, outer = weight * share, weight * (1 - share)
     # The share is in no slope in the target, and its own slope is the difference of the ends: neither is left to a
     # difference of both ends' slopes or distances, which may be much larger.
-    return weighted_interval(low, high, t, share), tangent(
+    return weighted_interval(low, high, t, share, weight), tangent(
         t,
-        (lambda: -_by_sign(t - low, share, -rest), tangents[0]),
-        (lambda: -_by_sign(t - high, rest, -share), tangents[1]),
-        (lambda: 0.5 * (jnp.sign(t - low) + jnp.sign(t - high)), tangents[2]),
-        (lambda: absent(share, high - low), tangents[3]),
+        (lambda: -_by_sign(t - low, inner, -outer), tangents[0]),
+        (lambda: -_by_sign(t - high, outer, -inner), tangents[1]),
+        (lambda: (0.5 * weight) * (jnp.sign(t - low) + jnp.sign(t - high)), tangents[2]),
+        (lambda: weight * absent(share, high - low), tangents[3]),
     )

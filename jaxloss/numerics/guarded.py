@@ -109,6 +109,29 @@ def _absolute_jvp(primals, tangents):
     return absolute(x), jnp.sign(x) * tangents[0]
 
 
+def difference(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two factors of a - b, of which the second is 1; or half of it and 2 where the difference of floats overflows.
+
+    A weight below 1 may take it back to a float: it is multiplied by the second factor first. For values, not slopes.
+    """
+    whole = a - b
+    beyond, one = jnp.isinf(whole), jnp.ones_like(whole)
+    # Halves everywhere would lose the smallest of numbers.
+    return jnp.where(beyond, 0.5 * a - 0.5 * b, whole), jnp.where(beyond, one + one, one)
+
+
+@jax.custom_jvp
+def half_square(x: jax.Array) -> jax.Array:
+    """$x^2 / 2$, also where the square alone overflows."""
+    return (0.5 * x) * x
+
+
+@rule(half_square)
+def _half_square_jvp(primals, tangents):
+    (x,) = primals
+    return half_square(x), x * tangents[0]
+
+
 @jax.custom_jvp
 def huber(error: jax.Array, delta: jax.Array) -> jax.Array:
     r"""$e^2 / 2$ where $|e| \le \delta$, else $\delta (|e| - \delta / 2)$."""

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._mesh import automatic, columns, keep, replicated
+from jaxloss.numerics._mesh import automatic, columns, filled, keep, replicated
 from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics._shapes import known
-from jaxloss.numerics.guarded import absent
+from jaxloss.numerics.guarded import absent, largest
 
 
 def sums_towards(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
@@ -38,10 +38,14 @@ def ensemble_score(x: jax.Array, y: jax.Array, kept: jax.Array | None, axis: int
     s = _sorted(x, kept, axis)
     place = columns(s, axis, x.dtype) + 1
     rank = 2 * place - n - 1
-    share = jnp.where(s < y, m + rank, m - rank) / m
+    # Divided before they are added, and in units of which the distances are floats: a distance and their sum may
+    # overflow where the mean does not.
+    share = jnp.where(s < y, m + rank, m - rank) / (m * n)
     share = keep(None if kept is None else place <= n, share)
-    distance = jnp.abs(s - y)
-    return jnp.sum(share * absent(share, distance), axis, keepdims=True) / n
+    furthest = jnp.maximum(jnp.max(jnp.abs(s), axis, keepdims=True), jnp.abs(y))
+    shrunk = jnp.where(furthest > 0.5 * largest(s), filled(y, 0.5), jnp.ones_like(y))
+    distance = jnp.abs(shrunk * s - shrunk * y)
+    return jnp.sum(share * absent(share, distance), axis, keepdims=True) / shrunk
 
 
 @rule(ensemble_score)

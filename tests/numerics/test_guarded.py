@@ -12,6 +12,7 @@ from jaxloss.numerics.guarded import (
     divide,
     either_zero,
     gated,
+    half_square,
     huber,
     nan_unless,
     scaled,
@@ -33,6 +34,7 @@ ENDS = [
     End(divide, (0.0, 0.0), 0, (0, 0)),
     End(divide, (3.0, 2.0), 1.5, (0.5, -0.75)),
     End(absolute, (0.0,), 0, (0,)),
+    End(half_square, (2.5e19,), 3.125e38, (2.5e19,)),
     End(huber, (3.0, 2.0), 4, (2, 1)),
     End(huber, (1.0, 2.0), 0.5, (1, 0)),
 ]

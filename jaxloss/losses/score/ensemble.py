@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from jaxloss import numerics
 from jaxloss._arrays import class_axes, floats, one_class_axis, real, wide, without
@@ -123,16 +124,25 @@ def energy_score(ensemble: Floats, targets: Numbers, *, fair: bool = False, wher
         x, t = numerics.keep(rows, x), numerics.keep(jnp.squeeze(rows, -2), t)
     t = t[..., None, :]
     x, t = (a.astype(_common(x, t)) for a in (x, t))
-    finite = [jnp.isfinite(jnp.max(jnp.abs(a), (-2, -1), keepdims=True)) for a in (x, t)]
-    inside = finite[0] & finite[1]
-    x, t = (numerics.keep(inside, a) for a in (x, t))
+    largest = jnp.maximum(*(jnp.max(jnp.abs(lax.stop_gradient(a)), (-2, -1), keepdims=True) for a in (x, t)))
+    inside = jnp.isfinite(largest)
+    unit = _unit(largest)
+    x, t = (numerics.keep(inside, a) * (1 / unit) for a in (x, t))
     count = x.shape[-2]
     apart = jnp.mean(numerics.length(x - t), (-2, -1))
     losses = apart - numerics.sum_of_distances(x) / (count * max(count - 1, 1) if fair else count * count)
-    inside = jnp.squeeze(inside, (-2, -1))
+    inside, unit = (jnp.squeeze(a, (-2, -1)) for a in (inside, unit))
+    losses = losses * unit
     losses = outside_is_nan(name, losses, lambda: inside, "vectors must be finite")
     counting = rows_of(losses, rows, (-2, -1)).counting
     return Rows(masked(losses, counting), counting)
+
+
+def _unit(largest: Array) -> Array:
+    """1, or a power of two in units of which the distances of large vectors can be added, whose score is a float."""
+    unit = 2.0**40
+    most = float(jnp.finfo(largest.dtype).max) / unit
+    return jnp.where(largest > most, numerics.filled(largest, unit), jnp.ones_like(largest))
 
 
 def _given(name: str, ensemble: Any, targets: Any) -> tuple[Array, Array]:

@@ -62,7 +62,7 @@ def interval_score(
     level = number(name, "alpha", alpha, t.dtype)
     inner, outer = jnp.ones_like(level), (2 - level) / level
     # Both ends' pinball losses over alpha / 2, whose sum is the score: nothing is subtracted, not an infinity either.
-    losses = numerics.uneven_absolute(t - low, inner, outer) + numerics.uneven_absolute(t - high, outer, inner)
+    losses = numerics.uneven_absolute(t, low, inner, outer) + numerics.uneven_absolute(t, high, outer, inner)
     return elements.finish(losses)
 
 
@@ -110,11 +110,13 @@ def weighted_interval_score(
     k = outside.shape[0]
     half = 0.5 * outside.astype(x.dtype).reshape((1,) * (x.ndim - 1) + outside.shape)
     low, median, high, t = x[..., :k], x[..., k], x[..., :k:-1], t[..., :k]
-    intervals = numerics.weighted_interval(low, high, t, numerics.sharded_like(low, half))
-    middle = jnp.full_like(half, 0.5, shape=())
-    losses = jnp.sum(intervals, -1) + numerics.uneven_absolute(t[..., 0] - median, middle, middle)
+    # Each term is weighed before it is added: a sum may overflow where the mean does not.
+    weight = 1 / (k + 0.5)
+    intervals = numerics.weighted_interval(low, high, t, numerics.sharded_like(low, half), weight)
+    middle = jnp.full_like(half, 0.5 * weight, shape=())
+    losses = jnp.sum(intervals, -1) + numerics.uneven_absolute(t[..., 0], median, middle, middle)
     counting = rows_of(losses, None if elements.where is None else elements.where[..., :1], -1).counting
-    return Rows(masked(losses / (k + 0.5), counting), counting)
+    return Rows(masked(losses, counting), counting)
 
 
 @class_form

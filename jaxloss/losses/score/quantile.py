@@ -59,12 +59,14 @@ def quantile_loss(
         elements = elementwise(name, where, *given)
         x, t = elements.arrays
         q = levels.astype(x.dtype)
-        return Rows(elements.finish(numerics.uneven_absolute(t - x, q, rest_of(q, quantile))), elements.where)
+        return Rows(elements.finish(numerics.uneven_absolute(t, x, q, rest_of(q, quantile))), elements.where)
     elements = along_quantiles(name, predictions, targets, levels.shape[0], where)
     x, t = elements.arrays
     q = numerics.sharded_like(x, levels.astype(x.dtype).reshape((1,) * (x.ndim - 1) + levels.shape))
-    losses = elements.finish(numerics.uneven_absolute(t - x, q, rest_of(q, quantile)))
-    return rows_of(jnp.mean(losses, -1), None if elements.where is None else elements.where[..., :1], -1)
+    # The mean's weights are in the levels: a sum of losses may overflow where their mean does not.
+    q, rest = (level / levels.shape[0] for level in (q, rest_of(q, quantile)))
+    losses = elements.finish(numerics.uneven_absolute(t, x, q, rest))
+    return rows_of(jnp.sum(losses, -1), None if elements.where is None else elements.where[..., :1], -1)
 
 
 def expectile_loss(
