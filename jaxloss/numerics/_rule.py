@@ -1,14 +1,16 @@
 """The helpers with which the derivative rules of this folder are written."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import mul
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-Slope = Callable[[], jax.Array]  # a thunk: a function without arguments that computes the slope
+Slope = Callable[[], jax.Array | tuple[jax.Array, ...]]
+"""A thunk: a function without arguments that computes the slope, or factors of it."""
 
 
 def rule(primitive: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -30,11 +32,14 @@ def tangent(value: jax.Array, *terms: tuple[Slope, Any]) -> jax.Array:
 
     A slope is a thunk for two reasons: the slope in an input that is not differentiated costs nothing, and where it is
     infinite (log at 0) it is not multiplied by a zero tangent, which would make the whole derivative nan.
+
+    A slope that may overflow where its factors are finite is given as these. The tangent is multiplied by one after the
+    other: the zeros among the tangents, as in the rows of a Hessian, stay zeros, and small ones meet no infinity.
     """
     total = None
     for slope, t in terms:
         if not isinstance(t, SymbolicZero):
-            term = slope() * t
+            term = reduce(mul, factors if isinstance(factors := slope(), tuple) else (factors,), t)
             total = term if total is None else total + term
     return jnp.zeros_like(value) if total is None else total
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxloss import numerics
 from jaxloss._class_form import class_form
@@ -69,7 +69,7 @@ def gaussian_nll(
     name = "gaussian_nll"
     option(name, "full", full)
     spread, array = one_of(name, variance=variance, log_variance=log_variance, scale=scale)
-    nll, power = _SPREADS[spread]
+    nll = _SPREADS[spread]
     least = -math.inf if spread == "log_variance" else 0
     rule = f"{spread} must be above {'minus infinity' if spread == 'log_variance' else 0}"
     elements = elementwise(
@@ -80,18 +80,30 @@ def gaussian_nll(
         Given(spread, array, _FILLS[spread], lambda v: v > least, rule, broadcasts=True),
     )
     x, y, v = elements.arrays
-    losses = nll(x - y, v)
-    losses = losses + 0.5 * math.log(2 * math.pi) if full else losses
     exponent = elements.option(number(name, "beta", beta, x.dtype))
-    return elements.finish(losses if is_zero(beta) else power(jax.lax.stop_gradient(v), exponent) * losses)
+    losses, weight = nll(x - y, v, None if is_zero(beta) else exponent)
+    return elements.finish(losses + weight * (0.5 * math.log(2 * math.pi)) if full else losses)
 
 
-# The likelihood from each of the arrays, and the power of the variance.
-_SPREADS = {
-    "variance": (numerics.gaussian_nll, jnp.power),
-    "log_variance": (numerics.gaussian_nll_of_log, lambda w, b: jnp.exp(b * w)),
-    "scale": (numerics.gaussian_nll_of_scale, lambda s, b: jnp.power(s, 2 * b)),
-}
+def _of_variance(error: Array, variance: Array, beta: Array | None) -> tuple[Array, Array]:
+    """The losses times a power of the variance, and the power, which is not differentiated; 1 without a beta."""
+    weight = jnp.ones_like(variance, shape=()) if beta is None else jnp.power(lax.stop_gradient(variance), beta)
+    return numerics.gaussian_nll(error, variance, weight), weight
+
+
+def _of_scale(error: Array, scale: Array, beta: Array | None) -> tuple[Array, Array]:
+    held, one = lax.stop_gradient(scale), jnp.ones_like(scale, shape=())
+    divisor, weight = (held, one) if beta is None else (jnp.power(held, 1 - beta), jnp.power(held, 2 * beta))
+    return numerics.gaussian_nll_of_scale(error, scale, divisor, weight), weight
+
+
+def _of_log(error: Array, log_variance: Array, beta: Array | None) -> tuple[Array, Array]:
+    zero = jnp.zeros_like(log_variance, shape=())
+    log_weight = zero if beta is None else beta * lax.stop_gradient(log_variance)
+    return numerics.gaussian_nll_of_log(error, log_variance, log_weight), jnp.exp(log_weight)
+
+
+_SPREADS = {"variance": _of_variance, "log_variance": _of_log, "scale": _of_scale}
 _FILLS = {"variance": 1.0, "log_variance": 0.0, "scale": 1.0}
 
 

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 import jaxloss
-from tests.cases import REALS, SCALES, Case, Domain, Limit, choice, normal
+from tests.cases import SCALES, VAST, Case, Domain, Limit, choice, normal
 from tests.compiling import quick
 
-LOG_VARIANCES = Domain(normal, hard=choice(lambda: [-20, -3, 0, 0.1, 4, 25]), ends=(0.0, -40.0, 40.0))
+LOG_VARIANCES = Domain(
+    normal,
+    hard=choice(lambda: [-20, -3, 0, 0.1, 4, 25]),
+    ends=(0.0, -40.0, 40.0, -170.0, 170.0),
+    extremes=(-170.0, -100.0, -88.0, -66.0, 88.0, 100.0, 170.0),
+)
+SPREADS = replace(SCALES, extremes=(1e-36, 1e-30, 1e-20, 1e18, 1e30, 1e36))
 VARIANCE = {"variance": lambda v: v, "log_variance": lambda w: mp.exp(w), "scale": lambda s: s * s}
 
 
@@ -48,9 +54,9 @@ def _case(spread="variance", **options):
         fn=jaxloss.gaussian_nll,
         form=jaxloss.GaussianNLL,
         arrays={
-            "predictions": REALS,
-            "targets": REALS,
-            spread: LOG_VARIANCES if spread == "log_variance" else SCALES,
+            "predictions": VAST,
+            "targets": VAST,
+            spread: LOG_VARIANCES if spread == "log_variance" else SPREADS,
         },
         oracle=nll_of(spread),
         options=options,
