@@ -68,7 +68,8 @@ def multilabel_soft_margin_loss(
         weights = numerics.sharded_like(x, per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype))
         own = numerics.gated(masked(jnp.broadcast_to(weights, x.shape), keep), inside)
         terms = numerics.weighed(own, terms)
-    losses = jnp.sum(masked(terms, keep), axes, keepdims=True) / classes(x, axes, elements)
+    # Divided before they are added: a sum may overflow where the mean does not.
+    losses = jnp.sum(masked(terms, keep) / classes(x, axes, elements), axes, keepdims=True)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, "labels must be in [0, 1]"), axes)
     return rows_of(losses, rows, axes)
 

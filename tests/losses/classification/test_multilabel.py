@@ -151,6 +151,11 @@ def test_no_pairs_of_classes_are_held():
         assert optimized(f).lower(x, t).compile().memory_analysis().temp_size_in_bytes < 5 * 4 * 64 * 4096
 
 
+def test_the_soft_margin_is_a_float_where_the_sum_of_its_terms_is_none():
+    x = jnp.float32([3e38, 2e38, -1e38])
+    np.testing.assert_allclose(jaxloss.multilabel_soft_margin_loss(x, jnp.zeros(3)), 5e38 / 3, rtol=1e-6)
+
+
 def test_the_soft_margin_is_the_mean_of_binary_cross_entropies():
     rng = np.random.default_rng(18)
     x, y = cases.normal(rng, (8, 5)), cases.bits(rng, (8, 5))
