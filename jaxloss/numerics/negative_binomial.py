@@ -51,7 +51,7 @@ def _negative_binomial_log_mean_jvp(primals, tangents):
 
     def in_k():
         certain = (k == 0) & (x == -jnp.inf)
-        return count_slope(jnp.exp(near), k, r) - jnp.where(certain, jnp.zeros_like(x), near)
+        return count_slope(jnp.where(certain, jnp.zeros_like(x), near), jnp.exp(near), k, r)
 
     def in_r():
         return concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - HIGH, 0)
@@ -76,7 +76,7 @@ def _negative_binomial_mean_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _mean_slope(finite, k, r), tangents[0]),
-        (lambda: count_slope(finite, k, r) - log_if_any(k, finite), tangents[1]),
+        (lambda: count_slope(log_if_any(k, finite), finite, k, r), tangents[1]),
         (lambda: concentration_slope(finite, k, r), tangents[2]),
     )
 
@@ -95,7 +95,7 @@ def _negative_binomial_exposed_jvp(primals, tangents):
         value,
         (lambda: _unit_slope(p, offset, k, r), tangents[0]),
         (lambda: _excess_slope(mean, k, r), tangents[1]),
-        (lambda: count_slope(mean, k, r) - _log_of_exposed(k, p, offset), tangents[2]),
+        (lambda: count_slope(_log_of_exposed(k, p, offset), mean, k, r), tangents[2]),
         (lambda: concentration_slope(mean, k, r), tangents[3]),
     )
 
@@ -190,20 +190,25 @@ def _mean_slope_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def count_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
-    r"""The slope in the count but for $-\log \mu$: $\log(r + \mu) - \psi(r + k) + \psi(k + 1)$."""
-    return log_ratio(r + mean, r + k) + digamma_gap(r + k) + digamma(k + 1)
+def count_slope(log_mean: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+    r"""The slope in the count: $\log(r + \mu) - \log \mu - \psi(r + k) + \psi(k + 1)$."""
+    whole, counts = r + mean, r + k
+    # Where the mean is all of the sum, the first two terms are nothing, but their rounding errors would not be.
+    log = jnp.where(whole == mean, -jnp.log(counts), log_ratio(whole, counts) - log_mean)
+    return log + digamma_gap(counts) + digamma(k + 1)
 
 
 @rule(count_slope)
 def _count_slope_jvp(primals, tangents):
-    mean, k, r = primals
+    log_mean, mean, k, r = primals
     inverse, counts = 1 / (r + mean), r + k
-    return count_slope(mean, k, r), tangent(
-        mean,
-        (lambda: inverse, tangents[0]),
-        (lambda: trigamma(k + 1) - trigamma(counts), tangents[1]),
-        (lambda: ((k - mean) * inverse) / counts - trigamma_gap(counts), tangents[2]),
+    value = count_slope(log_mean, mean, k, r)
+    return value, tangent(
+        value,
+        (lambda: -jnp.ones_like(value), tangents[0]),
+        (lambda: inverse, tangents[1]),
+        (lambda: trigamma(k + 1) - trigamma(counts), tangents[2]),
+        (lambda: ((k - mean) * inverse) / counts - trigamma_gap(counts), tangents[3]),
     )
 
 

@@ -83,7 +83,7 @@ def _truncated_negative_binomial_log_mean_jvp(primals, tangents):
 
     def in_k():
         near = jnp.minimum(x, HIGH)
-        return count_slope(jnp.exp(near), k, r) - log_rate_if_any(near, k)
+        return count_slope(log_rate_if_any(near, k), jnp.exp(near), k, r)
 
     in_x, in_r = lambda: _log_mean_slope(x, k, r), lambda: _concentration_slope_of_log(x, k, r)
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
@@ -105,7 +105,7 @@ def _truncated_negative_binomial_mean_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _mean_slope(finite, k, r), tangents[0]),
-        (lambda: count_slope(finite, k, r) - log_if_any(k - 1, finite), tangents[1]),
+        (lambda: count_slope(log_if_any(k - 1, finite), finite, k, r), tangents[1]),
         (lambda: _concentration_slope_of_mean(finite, k, r), tangents[2]),
     )
 
