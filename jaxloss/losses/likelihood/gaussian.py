@@ -81,7 +81,13 @@ def gaussian_nll(
     )
     x, y, v = elements.arrays
     exponent = elements.option(number(name, "beta", beta, x.dtype))
-    losses, weight = nll(x - y, v, None if is_zero(beta) else exponent)
+    if is_zero(beta):
+        losses, weight = nll(x - y, v, None)
+    else:
+        # An infinite power of the variance is the loss, whatever is divided by it, and has no slopes.
+        infinite = v == jnp.inf
+        losses, weight = nll(x - y, jnp.where(infinite, jnp.ones_like(v), v), exponent)
+        losses = jnp.where(infinite, numerics.filled(v, jnp.inf), losses)
     return elements.finish(losses + weight * (0.5 * math.log(2 * math.pi)) if full else losses)
 
 
