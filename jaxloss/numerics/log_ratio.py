@@ -94,7 +94,8 @@ def _log(n: jax.Array, difference: jax.Array, middle: jax.Array, rest: jax.Array
 def _ended(a: jax.Array, b: jax.Array, log: jax.Array) -> jax.Array:
     """The logarithm of a ratio of normal numbers; infinite where one of them is 0 or infinite, and nan of nan."""
     ordinary = (jnp.minimum(a, b) > 0) & (jnp.maximum(a, b) < jnp.inf)
-    return jnp.where(ordinary, log, jnp.where(ordinary, jnp.ones_like(a), a - b) * jnp.inf)
+    difference = a - b
+    return jnp.where(ordinary, log, jnp.where(ordinary, jnp.ones_like(difference), difference) * jnp.inf)
 
 
 def _lost(x: jax.Array, rounded_sum: jax.Array) -> jax.Array:
