@@ -193,10 +193,14 @@ def _digits(x: jax.Array) -> int:
     return 24 if x.dtype == jnp.float32 else 53
 
 
+def as_integers(x: jax.Array) -> jax.Array:
+    """The bits of floats, as integers of their size."""
+    return lax.bitcast_convert_type(x, jnp.int32 if x.dtype == jnp.float32 else jnp.int64)
+
+
 def leading(x: jax.Array, bits: int) -> jax.Array:
     """`x` cut to its leading significant bits, by a mask: XLA would simplify arithmetic that does the same."""
-    integer = jnp.int32 if x.dtype == jnp.float32 else jnp.int64
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & (-1 << (_digits(x) - bits)), x.dtype)
+    return lax.bitcast_convert_type(as_integers(x) & (-1 << (_digits(x) - bits)), x.dtype)
 
 
 def leading_half(x: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
-from jaxloss.numerics.elementary import atanh_tail, rounded
+from jaxloss.numerics.elementary import as_integers, atanh_tail, two_sum
 from jaxloss.numerics.guarded import clip_positive_infinity, one_if_zero
 
 
@@ -42,14 +42,15 @@ def log1p_gap(x: jax.Array, t: jax.Array) -> jax.Array:
     r"""$\log(1 + x) - \log(1 + t)$ for numbers from -1, 0 where both are -1 or both infinite."""
     same, zero = x == t, jnp.zeros_like(x)
     high_x, high_t = clip_positive_infinity(x), clip_positive_infinity(t)
-    a, b = rounded(1 + high_x), rounded(1 + high_t)
+    one = jnp.ones_like(x)
+    (a, lost_of_a), (b, lost_of_b) = two_sum(one, high_x), two_sum(one, high_t)
     n, u, v = _scaled(a, b)
     # Where they are close, the difference of x and t is exact, but not that of the rounded sums; elsewhere the
     # logarithms of the rounded sums are off by what the sums have lost.
     close = n == 0
     difference = jnp.where(close, high_x - high_t, u - v)
     middle = jnp.where(close, a, u) - 0.5 * difference
-    lost = jnp.where(close, zero, _lost(high_x, a) - _lost(high_t, b))
+    lost = jnp.where(close, zero, lost_of_a / one_if_zero(a) - lost_of_b / one_if_zero(b))
     gap = _log(n, difference, one_if_zero(middle), lost)
     return jnp.where(same, zero, _ended(1 + jnp.where(same, zero, x), 1 + jnp.where(same, zero, t), gap))
 
@@ -74,9 +75,8 @@ def _raised(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _scaled(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """n, u and v with a / b = 2^n u / v, for normal numbers: v from 1 to 2, and u / v from 2/3 to 3/2."""
     limits = jnp.finfo(a.dtype)
-    integer = jnp.int32 if a.dtype == jnp.float32 else jnp.int64
     digits, one = limits.nmant, (1 - limits.minexp) << limits.nmant
-    bits_a, bits_b = (lax.bitcast_convert_type(x, integer) for x in (a, b))
+    bits_a, bits_b = as_integers(a), as_integers(b)
     # Bits of a float, as an integer, are its logarithm to base 2, linear between powers of two: off by 0.086 at most.
     n = (bits_a - bits_b + (1 << digits - 1)) >> digits
     exponent = (bits_b >> digits << digits) - one
@@ -96,9 +96,3 @@ def _ended(a: jax.Array, b: jax.Array, log: jax.Array) -> jax.Array:
     ordinary = (jnp.minimum(a, b) > 0) & (jnp.maximum(a, b) < jnp.inf)
     difference = a - b
     return jnp.where(ordinary, log, jnp.where(ordinary, jnp.ones_like(difference), difference) * jnp.inf)
-
-
-def _lost(x: jax.Array, rounded_sum: jax.Array) -> jax.Array:
-    """What the rounded sum of 1 and x has lost, as a share of it."""
-    part = rounded_sum - 1
-    return ((1 - (rounded_sum - part)) + (x - part)) / one_if_zero(rounded_sum)
