@@ -75,7 +75,8 @@ def test_the_numbers_of_losses():
         f"All {counts['optax']} losses of `optax.losses`, {counts['Keras']} of Keras and {counts['PyTorch']} of PyTorch"
     )
     assert told in FLAT
-    assert f"each of the {len({case.fn for case in cases.collect()})} losses" in FLAT
+    losses = len({case.fn for case in cases.collect()})
+    assert f"each of the {losses} losses" in FLAT, f"README.md: there are {losses} losses by now"
 
 
 def test_bytes_that_move_are_those_of_the_benchmarks():

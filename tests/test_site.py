@@ -56,6 +56,7 @@ def test_every_loss_with_a_class_form_has_its_plot(site):
     pages, gallery = "".join(map(_text, (site / "reference").rglob("*.html"))), _text(site / "gallery" / "index.html")
     for name in losses - fused:
         picture = site / "plots" / f"{name}.svg"
+        assert picture.exists(), f"docs/plots.py: PLOTS has no row for {name}"
         assert picture.stat().st_size > 2000, name
         assert f'src="../../plots/{name}.svg"' in pages, name
         assert f"#jaxloss.{name}" in gallery, name

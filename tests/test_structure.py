@@ -252,6 +252,37 @@ def test_one_idea_a_file(path):
     assert lines <= 250 or path.name == "__init__.py", f"{path.name} has {lines} lines: it holds more than one idea"
 
 
+def _functions(path):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_functions_have_names_and_fit_on_a_screen(path):
+    """At most 40 lines below the docstring, 60 in `fused/`, where the rules of two loops stand side by side."""
+    limit = 60 if path.parent.name == "fused" else 40
+    for function in _functions(path):
+        assert function.name != "_", f"{path.name}:{function.lineno}: give the rule a name"
+        body = function.body[1:] if ast.get_docstring(function) else function.body
+        lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+        assert lines <= limit, f"{path.name}: {function.name} has {lines} lines: part it"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_is_private_to_a_file_is_imported_by_no_other(path):
+    """A name with an underscore is of its file alone; a module with one is of the package."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            private = [name for name in (alias.name for alias in node.names) if re.match("_[^_]", name)]
+            private = [name for name in private if f"{node.module}.{name}" not in MODULES]
+            assert not private, f"{path.name}: {private} of {node.module}: without the underscore, or not imported"
+
+
+def test_no_module_of_numerics_is_hidden_by_a_function_of_its_name():
+    """`jaxloss.numerics.cauchy` can be the file or a function that the package exports, not both."""
+    hidden = [name for name in jaxloss.numerics.__all__ if f"jaxloss.numerics.{name}" in MODULES]
+    assert not hidden, f"rename the file or the function: {hidden}"
+
+
 def test_the_oldest_jax_that_is_promised_is_not_newer_than_the_one_at_hand():
     pyproject = (ROOT.parent / "pyproject.toml").read_text()
     oldest = re.search(r'"jax>=([\d.]+)"', pyproject).group(1)

@@ -104,6 +104,7 @@ def test_a_field_is_one_value_in_whatever_type_it_is_given(form):
             for values in [SEVERAL] if several else [SCALARS]:
                 _all_one([form(**{field.name: value}) for value in values])
         else:
+            assert field.name in STRUCTURE, f"STRUCTURE: in which types can {form.__name__}'s {field.name} be given?"
             _all_one([form(**{field.name: value}) for value in STRUCTURE[field.name]])
 
 
@@ -247,7 +248,7 @@ def test_only_numbers_are_factors(wrong):
 
 # --------------------------------------------------------------------------------------------------- options of forms
 
-# For each kind of option what it cannot be; the table's names are the options that have a rule.
+# What options of several losses cannot be, beside the `bad_options` of each row in tests/losses.
 WRONG = {
     "delta": (-1, 0, "wide", None, True, np.nan, np.float32(-1)),
     "beta": (-1, "wide", None),
@@ -304,7 +305,7 @@ WRONG = {
 @every_form
 def test_bad_options_are_refused_when_the_form_is_made(form):
     for field in (f for f in dataclasses.fields(form) if f.init):
-        for value in WRONG[field.name]:
+        for value in WRONG.get(field.name, ()):
             with pytest.raises((ValueError, TypeError)) as raised:
                 form(**{field.name: value})
             assert str(raised.value).startswith(f"{form.__name__}: ")
