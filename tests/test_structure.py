@@ -252,6 +252,14 @@ def test_one_idea_a_file(path):
     assert lines <= 250 or path.name == "__init__.py", f"{path.name} has {lines} lines: it holds more than one idea"
 
 
+@pytest.mark.parametrize("package", ["keras", "torch"])
+def test_every_file_of_a_drop_in_has_its_test_file(package):
+    """But a list of names. The files of a package are swept by `tests/dropins` too."""
+    files = {path.stem.lstrip("_") for path in (ROOT / package).glob("*.py")} - {"init__", "functional", "classes"}
+    missing = sorted(f for f in files if not (TESTS / package / f"test_{f}.py").exists())
+    assert not missing, f"tests/{package} has no test file for {missing}"
+
+
 def _functions(path):
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
 
