@@ -1,6 +1,7 @@
 """The README is short, and each of its numbers is one that is computed here, or that stands where it was measured."""
 
 import ast
+import inspect
 import pathlib
 import re
 import runpy
@@ -13,7 +14,7 @@ import optax
 import pytest
 
 import jaxloss
-from tests import cases
+from tests import cases, test_reduce
 from tests.compiling import optimized
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -27,6 +28,15 @@ def test_it_is_a_door():
     assert ">>>" not in TEXT, "a copy button takes the prompts along"
     for target in re.findall(r'(?:\]\(|src="|srcset=")(?!\w+:)([^)"#]+)', TEXT):
         assert (ROOT / target).exists(), target
+    order = ["<picture>", "- **", "## Install", "## A training step", "## Where optax", "## Coming from", "## Read on"]
+    assert [TEXT.index(part) for part in order] == sorted(TEXT.index(part) for part in order)
+
+
+def test_every_notebook_is_linked():
+    tour = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"](notebooks/{path.name})" in TEXT, path.name
+        assert f"`{path.name}`" in tour, path.name
 
 
 def test_the_picture_says_what_is_measured():
@@ -34,6 +44,9 @@ def test_the_picture_says_what_is_measured():
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         sentence = pictures["sentence"](pictures["measured"]())
     assert f'alt="{sentence}"' in TEXT
+    units, margin = re.search(r"within (\S+) units in the last place up to (\d+)\.", sentence).groups()
+    assert f"within {units} units in the last place up to a margin of {margin} (the" in FLAT
+    assert f"the first {pictures['SHOWN']})" in FLAT
     for theme in pictures["THEMES"]:
         picture = (ROOT / "docs" / "pictures" / f"confidence-{theme}.svg").read_text()
         assert sentence.replace("'", "&#x27;") in picture or sentence in picture, (
@@ -84,6 +97,14 @@ def test_bytes_that_move_are_those_of_the_benchmarks():
     table = (ROOT / "benchmarks" / "README.md").read_text()
     row = lambda name: re.search(rf"^\| {name} +\| (\d+\.\d+)", table, re.M)[1]
     assert f"moves {row(NAME)} times the bytes that have to move, optax's {row('optax, integer labels')} times" in FLAT
+
+
+def test_the_mean_of_many_losses():
+    """Held by the test of this name in test_reduce.py."""
+    test = inspect.getsource(test_reduce.test_the_mean_of_a_hundred_million_losses_keeps_its_digits)
+    assert "(10**8,)" in test
+    assert "rtol=1e-6" in test
+    assert "the mean of 10^8 losses stays within 1e-6" in FLAT
 
 
 @pytest.mark.skipif(not cases.EVERY, reason="two large programs: --every")

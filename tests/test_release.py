@@ -64,14 +64,14 @@ def test_the_pythons_that_are_promised_are_the_pythons_that_are_tested():
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_and_may_only_read(path):
-    lines = [line for line in path.read_text().splitlines() if "uses:" in line]
+    lines = [line for line in path.read_text().splitlines() if "uses:" in line and "uses: ./" not in line]
     assert lines
     for line in lines:
         assert re.fullmatch(r" +- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), f"{path.name}: {line}"
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
-        assert "timeout-minutes" in job, f"{path.name}: {name}"
+        assert "timeout-minutes" in job or "uses" in job, f"{path.name}: {name}"
         assert "permissions" not in job or (path.stem, name) == ("release", "publish")
 
 
@@ -88,6 +88,26 @@ def test_only_the_job_that_uploads_has_an_identity_and_it_builds_nothing():
     assert publish["permissions"] == {"id-token": "write"}
     assert publish["environment"] == "pypi"
     assert not any("run" in step or "password" in step.get("with", {}) for step in publish["steps"])
+
+
+def test_a_release_is_tested_first():
+    jobs = _workflow("release")["jobs"]
+    assert jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
+    assert "tests" in jobs["publish"]["needs"]
+    assert "workflow_call" in _workflow("tests")[True]  # YAML takes the key `on` for a boolean
+
+
+def test_what_a_job_keeps_has_been_made():
+    uploads = [
+        (path.name, step["with"])
+        for path in WORKFLOWS
+        for job in yaml.safe_load(path.read_text())["jobs"].values()
+        for step in job.get("steps", ())
+        if "upload-artifact" in step.get("uses", "")
+    ]
+    assert len(uploads) > 1
+    for name, options in uploads:
+        assert options.get("if-no-files-found") == "error", name
 
 
 def test_a_tag_is_refused_unless_it_is_the_version_and_the_changelog_has_it():

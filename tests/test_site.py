@@ -79,11 +79,15 @@ def test_the_search_index_has_the_losses(site):
 
 
 # The search runs in a worker, for which Chromium does not wait; it waits for the picture, which is served late.
-SEARCHING = """<iframe src="/?q=poisson_nll" width="1400" height="900"></iframe><img src="/late"><div id="found"></div>
+SEARCHING = """<iframe src="/?q=QUERY" width="1400" height="900"></iframe><img src="/late"><div id="found"></div>
 <script>setInterval(() => {
   const results = frames[0].document.querySelectorAll("a.md-search-result__link");
   document.getElementById("found").textContent = [...results].map(link => link.href).join(" ");
 }, 100)</script>"""
+
+
+# A part of a name finds the losses that have it.
+SEARCHES = {"poisson_nll": "poisson_nll", "cross_entropy": "softmax_cross_entropy", "nll": "gamma_nll"}
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -103,7 +107,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address(site):
     """Where the site is served."""
-    (site / "searching.html").write_text(SEARCHING)
+    for query in SEARCHES:
+        (site / f"{query}.html").write_text(SEARCHING.replace("QUERY", query))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -117,10 +122,11 @@ def _browse(address, *options):
 
 
 @in_a_browser
-def test_the_search_finds_a_loss_in_a_browser(address):
-    page = _browse(f"{address}/searching.html", "--dump-dom", "--window-size=1400,900")
+@pytest.mark.parametrize("query", SEARCHES)
+def test_the_search_finds_a_loss_in_a_browser(address, query):
+    page = _browse(f"{address}/{query}.html", "--dump-dom", "--window-size=1400,900")
     found = re.search(r'<div id="found">(.*?)</div>', page)[1]
-    assert "#jaxloss.poisson_nll" in found, found
+    assert any(link.endswith(f"#jaxloss.{SEARCHES[query]}") for link in found.split()), found
 
 
 @in_a_browser
