@@ -85,7 +85,7 @@ def linear_softmax_cross_entropy(
     mode: Mode = "auto",
     chunk_size: int | None = None,
     return_aux: bool = False,
-) -> Any:
+) -> Array | tuple[Array, LinearAux]:
     r"""The cross-entropy of class indices under the softmax of a last layer, which is included.
 
     `(1 - s) * w[t] * (lse - z[t]) + s / K * sum_k(w[k] * (lse - z[k])) + zeta * lse**2` with t = labels,

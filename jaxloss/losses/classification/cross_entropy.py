@@ -2,7 +2,7 @@ r"""The cross-entropy from logits, over classes that are given as distributions.
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import jax.numpy as jnp
 
@@ -61,7 +61,7 @@ def softmax_cross_entropy(
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
     return_aux: bool = False,
-) -> Rows[Any]:
+) -> Rows[Array | tuple[Array, SoftmaxAux]]:
     r"""The cross-entropy of a distribution over classes under the softmax of the logits.
 
     `sum_k(w[k] * y[k] * (lse - x[k])) + zeta * lse**2` with x = logits, y = labels, `lse = log(sum_j(exp(x[j])))`,
@@ -120,7 +120,7 @@ def softmax_cross_entropy(
     losses = jnp.squeeze(nll if z_term is None else nll + z_term, axes)
     losses = negative_checked(name, losses, y, axes, rows)
     aux = aux_of(lse, z_term, lambda x: jnp.squeeze(x, axes)) if return_aux else None
-    return rows_of((losses, aux) if return_aux else losses, rows, axes)
+    return rows_of(losses if aux is None else (losses, aux), rows, axes)
 
 
 @class_form

@@ -2,7 +2,7 @@ r"""The cross-entropy from logits, over classes that are given as indices."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 from jaxloss import numerics
 from jaxloss._class_form import class_form
@@ -59,7 +59,7 @@ def softmax_cross_entropy_with_integer_labels(
     z_loss: Scalar = 0.0,
     vocab_axis_name: AxisName = None,
     return_aux: bool = False,
-) -> Rows[Any]:
+) -> Rows[Array | tuple[Array, SoftmaxAux]]:
     r"""The cross-entropy of a class index t under the softmax of the logits.
 
     `(1 - s) * w[t] * (lse - x[t]) + s / K * sum_k(w[k] * (lse - x[k])) + zeta * lse**2` with x = logits, t = labels,
@@ -117,7 +117,7 @@ def softmax_cross_entropy_with_integer_labels(
     z_term = z_term_of(name, lse, z_loss)
     losses = rows.finish(name, losses if z_term is None else losses + z_term)
     aux = aux_of(lse, z_term, lambda x: rows.finish(name, x)) if return_aux else None
-    return rows_of((losses, aux) if return_aux else losses, rows.kept, rows.axis)
+    return rows_of(losses if aux is None else (losses, aux), rows.kept, rows.axis)
 
 
 @class_form
