@@ -18,7 +18,7 @@ Where Keras 3.15 is wrong, these are right:
 - A masked element is not read: nan there changes neither the value nor the gradient.
 - `from_logits=True` with a logit of minus infinity that no label needs is finite.
 - Labels out of range, and binary labels outside [0, 1], have loss nan instead of a plausible one.
-- `axis` and `label_smoothing` work together, and sparse losses take any `axis`.
+- `axis` and `label_smoothing` work together. Sparse losses take any `axis`, and `label_smoothing` as in Keras 3.16.
 - Categorical losses and the cosine similarity take targets and predictions of one shape only; they do not broadcast.
 - CTC is never negative, and infinite with gradient 0 where there is no alignment.
 - Targets and predictions of shapes `[batch]` and `[batch, 1]` are taken as one shape by every function that takes

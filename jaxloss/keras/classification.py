@@ -104,9 +104,14 @@ def categorical_focal_crossentropy(
 
 
 def sparse_categorical_crossentropy(
-    y_true: Numbers, y_pred: Floats, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+    y_true: Numbers,
+    y_pred: Floats,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
+    label_smoothing: Scalar = 0.0,
 ) -> Array:
-    r"""The cross-entropy $-\log p_t$ of class indices t.
+    r"""The cross-entropy $-(1 - s) \log p_t - \frac{s}{K} \sum_k \log p_k$ of class indices t.
 
     Args:
         y_true: Class indices, of the shape of `y_pred` without `axis`, or with length 1 there. Floats that are whole
@@ -115,6 +120,7 @@ def sparse_categorical_crossentropy(
         from_logits: Whether `y_pred` holds logits.
         ignore_class: A label that has loss 0 and, by the class, does not count in the mean.
         axis: The axis of a row, or axes that are taken together; None takes all.
+        label_smoothing: The share s of each label that is spread over the K classes; in [0, 1].
 
     Returns:
         The shape of `y_pred` without `axis`, in its dtype.
@@ -135,11 +141,11 @@ def sparse_categorical_crossentropy(
     classes = math.prod(p.shape[a] for a in class_axes(name, "y_pred", p, axis))
     known = lambda: (labels >= 0) & (labels < classes) | (ignored is not None and labels == ignored)  # noqa: E731
     labels = checked_only(name, labels, known, f"y_true must be from 0 to {classes - 1}")
-    if from_logits:
-        values = jaxloss.softmax_cross_entropy_with_integer_labels(p, labels, axis, ignore_index=ignored)
-    else:
-        values = jaxloss.sparse_categorical_cross_entropy(normalized(p, axis), labels, axis, ignore_index=ignored)
-    return values.astype(dtype)
+    loss = (
+        jaxloss.softmax_cross_entropy_with_integer_labels if from_logits else jaxloss.sparse_categorical_cross_entropy
+    )
+    p = p if from_logits else normalized(p, axis)
+    return loss(p, labels, axis, ignore_index=ignored, label_smoothing=label_smoothing).astype(dtype)
 
 
 _LABELS = "y_true must not be negative"
@@ -182,6 +188,7 @@ class SparseCategoricalCrossentropy(Form):
     ignore_class: int | None = None
     reduction: ReductionName = "sum_over_batch_size"
     axis: int = -1
+    label_smoothing: Scalar = 0.0
     name: str | None = "sparse_categorical_crossentropy"
     dtype: Any = None
     _masked_label: ClassVar[float] = 0.0

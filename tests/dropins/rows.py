@@ -57,6 +57,11 @@ class Row:
     """How many times the peer is asked."""
 
     @property
+    def newer(self) -> set[str]:
+        """The options of a newer version of the peer than the installed one."""
+        return set()
+
+    @property
     def has_form(self) -> bool:
         """Whether the class form has every option of the row."""
         return True

@@ -66,7 +66,7 @@ def test_values_and_slopes_are_the_peers(row):
 def test_signatures_are_the_peers(row):
     for pair in row.pairs():
         mine, theirs = ([(p.name, p.default, p.kind) for p in inspect.signature(f).parameters.values()] for f in pair)
-        assert mine == theirs
+        assert [parameter for parameter in mine if parameter[0] not in row.newer] == theirs
 
 
 # Keras casts the inverse of its epsilon to a float16.

@@ -67,15 +67,24 @@ class KerasRow(Row):
         x = jnp.asarray(arrays["y_pred"])
         return {**arrays, "y_pred": x / jnp.linalg.norm(x, axis=-1, keepdims=True)}
 
+    @property
+    def newer(self):
+        """The options that Keras has from 3.16 on; an older one is asked for the loss of one-hot labels instead."""
+        return {"label_smoothing"} if BEFORE_3_16 and self.fn is ours.sparse_categorical_crossentropy else set()
+
     def answers(self, library, arrays, fully):
         arrays = self.comparable(arrays)
         options, weights = self.told(library, self.given()), self._weights(arrays)
+        fn, form = self.fn.__name__, self.form.__name__
+        if library is not ours and self.newer & options.keys():
+            fn, form = "categorical_crossentropy", "CategoricalCrossentropy"
+            arrays = {**arrays, "y_true": jax.nn.one_hot(arrays["y_true"], arrays["y_pred"].shape[-1])}
         if library is not ours and self.fn is ours.sparse_categorical_crossentropy and "axis" in options:
             # On JAX Keras takes these classes on the last axis only.
             arrays = {**arrays, "y_pred": jnp.moveaxis(arrays["y_pred"], options.pop("axis"), -1)}
-        found = {"function": getattr(library, self.fn.__name__)(*self.ordered(arrays), **options)} if fully else {}
+        found = {"function": getattr(library, fn)(*self.ordered(arrays), **options)} if fully else {}
         for reduction, what in self._ways(weights) if self.has_form else ():
-            loss = getattr(library, self.form.__name__)(**options, reduction=reduction)
+            loss = getattr(library, form)(**options, reduction=reduction)
             value = loss(*self.ordered(arrays), sample_weight=weights[what])
             # Of such a weight Keras leaves its axis to losses that are not reduced.
             found[f"{reduction}, weights {what}"] = value.sum() if what == "a trailing axis" else value
@@ -320,6 +329,8 @@ ROWS = [
         batch=(4,),
     ),
     sparse({"y_true": LABELS, "y_pred": LOGITS}, {"from_logits": True}, BAD_LOGITS),
+    sparse({"y_true": LABELS, "y_pred": LOGITS}, {"from_logits": True, "label_smoothing": 0.1}, BAD_SMOOTHING),
+    sparse({"y_true": LABELS, "y_pred": CLIPPED}, {"label_smoothing": 0.2}, BAD_SMOOTHING),
     sparse({"y_true": LABELS, "y_pred": CLIPPED}, {"ignore_class": 2}, BAD_IGNORED, thorough=True),
     KerasRow(
         ours.ctc,

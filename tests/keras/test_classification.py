@@ -71,3 +71,17 @@ def test_labels_that_do_not_fit_say_so(words, labels, shape):
         ours.sparse_categorical_crossentropy(np.zeros(labels, np.int32), np.full(shape, 0.5, np.float32))
     for word in words:
         assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_smoothed_indices_are_smoothed_distributions_and_ignored_ones_do_not_count(from_logits):
+    rng = np.random.default_rng(0)
+    p = rng.normal(size=(2, 3, 4)).astype(np.float32) if from_logits else rng.dirichlet(np.ones(4), (2, 3))
+    p, labels = p.astype(np.float32), np.array([[0, 3, 255], [255, 1, 2]])
+    form = ours.SparseCategoricalCrossentropy(from_logits, 255, label_smoothing=0.3)
+    assert ours.SparseCategoricalCrossentropy.from_config(form.get_config()).label_smoothing == 0.3
+    hot = np.eye(5)[np.minimum(labels, 4), :4]
+    dense = ours.CategoricalCrossentropy(from_logits, label_smoothing=0.3, reduction=None)(hot, p)
+    expected = np.asarray(dense)[labels < 255].mean()
+    np.testing.assert_allclose(form(labels, p), expected, rtol=1e-6)
+    np.testing.assert_allclose(form(labels, p, sample_weight=2.0), 2 * expected, rtol=1e-6)
