@@ -45,7 +45,7 @@ from jaxloss.numerics.exponential_law import (
     exponential_survival_by_scale,
 )
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
-from jaxloss.numerics.float_pairs import difference
+from jaxloss.numerics.float_pairs import difference_as_pair
 from jaxloss.numerics.focal import focal_nll
 from jaxloss.numerics.gamma import gamma_nll
 from jaxloss.numerics.gamma_deviance import half_gamma_log_mean, half_gamma_mean
@@ -84,7 +84,7 @@ from jaxloss.numerics.logistic_tail import (
     logistic_survival,
     logistic_within,
 )
-from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
+from jaxloss.numerics.margins import categorical_gap, hinge, hinge_terms, label_gap, soft_margin
 from jaxloss.numerics.mixture import mixture_nll
 from jaxloss.numerics.mixture_divergence import js_log_term, js_term
 from jaxloss.numerics.multinomial import multinomial_nll
@@ -167,7 +167,7 @@ __all__ = [
     "ctc_forward",
     "ctc_nll",
     "diagonal",
-    "difference",
+    "difference_as_pair",
     "directions",
     "divide",
     "ensemble_score",
@@ -203,6 +203,7 @@ __all__ = [
     "half_gamma_mean",
     "half_tweedie",
     "hinge",
+    "hinge_terms",
     "huber",
     "hurdle_negative_binomial_log_mean",
     "hurdle_negative_binomial_mean",
@@ -219,7 +220,6 @@ __all__ = [
     "label_gap",
     "label_nll",
     "label_value",
-    "lacking",
     "laplace_nll",
     "length",
     "log_cosh",

@@ -112,7 +112,7 @@ def _one_reduction(arrays: tuple[jax.Array, ...], axes: Axes) -> tuple[jax.Array
         return _each_sum(arrays, axes)
     last = max(axes)
     zeros = tuple(jnp.zeros((), x.dtype) for x in arrays)
-    of_blocks = lax.reduce(tuple(_in_blocks(x, last) for x in arrays), zeros, _add, (last + 1,))
+    of_blocks = lax.reduce(tuple(_with_split_axis(x, last) for x in arrays), zeros, _add, (last + 1,))
     return tuple(_sum(t, axes) if t.shape[last] > 1 or len(axes) > 1 else t for t in of_blocks)
 
 
@@ -129,7 +129,7 @@ def sums_of_regions(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array,
     )
 
 
-def _in_blocks(x: jax.Array, axis: int) -> jax.Array:
+def _with_split_axis(x: jax.Array, axis: int) -> jax.Array:
     """`x` with an axis split in two, the second of which has at most `MANY` terms; zeros fill the last block."""
     n = x.shape[axis]
     blocks = 1 if n < MANY else -(-n // BLOCK)
@@ -217,10 +217,10 @@ def of_rows(arrays: Sequence[jax.Array], f: Callable[..., Any], axes: Axes) -> A
 
 def _below(x: jax.Array, top: jax.Array, power: int) -> jax.Array:
     del power
-    return (clip_positive_infinity(x) - clip_infinite(top)) * beyond(top)
+    return (clip_positive_infinity(x) - clip_infinite(top)) * infinite_gap_factor(top)
 
 
-def beyond(top: jax.Array) -> jax.Array:
+def infinite_gap_factor(top: jax.Array) -> jax.Array:
     """The factor that makes gaps to an infinite maximum infinite again, after it was clipped; 1 in other rows."""
     return jnp.where(jnp.isinf(top), filled(top, 1e30), jnp.ones_like(top))
 

@@ -18,9 +18,9 @@ from jax import lax
 
 from jaxloss.numerics._forms import (
     below_top,
-    beyond,
     by_platform,
     form,
+    infinite_gap_factor,
     joint_sums,
     selected_sums,
     total_and_rest,
@@ -191,7 +191,7 @@ def half_gaps(x: jax.Array, top: jax.Array) -> jax.Array:
     Where the maximum is inf, a class of logit inf has a gap of 0, and every other class an infinite one.
     """
     half = 0.5 * largest(x)
-    return (jnp.clip(top * 0.5, -half, half) - jnp.minimum(x * 0.5, half)) * beyond(top)
+    return (jnp.clip(top * 0.5, -half, half) - jnp.minimum(x * 0.5, half)) * infinite_gap_factor(top)
 
 
 def log_probabilities(x: jax.Array, sums: RowSums) -> jax.Array:

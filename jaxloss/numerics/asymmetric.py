@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics._rule import rule, tangent
-from jaxloss.numerics.guarded import absent, difference
+from jaxloss.numerics.guarded import absent, difference_factors
 
 
 def _by_sign(error: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
@@ -26,7 +26,7 @@ def _part(error: jax.Array, weight: jax.Array) -> jax.Array:
 @jax.custom_jvp
 def uneven_absolute(t: jax.Array, x: jax.Array, above: jax.Array, below: jax.Array) -> jax.Array:
     r"""$a |t - x|$ for t above x, $b |t - x|$ for t below it, with the weights a = `above` and b = `below`."""
-    error, unit = difference(t, x)
+    error, unit = difference_factors(t, x)
     return jnp.where(error > 0, (unit * above) * _part(error, above), (unit * below) * absent(below, -error))
 
 

@@ -16,8 +16,8 @@ from jaxloss.numerics.count_divergence import (
     both_shares,
     expected_beyond,
     log_binomial_peak,
+    log_odds_unless_certain,
     times_log_growth_excess,
-    unsettled,
 )
 from jaxloss.numerics.elementary import from_tiny
 from jaxloss.numerics.gamma_ratio import (
@@ -72,8 +72,8 @@ def _beta_binomial_nll_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _odds_slope(x, k, m, c), tangents[0]),
-        (lambda: _count_slope(unsettled(x, k, m), k, m, c), tangents[1]),
-        (lambda: _total_slope(unsettled(x, jnp.ones_like(k), m), k, m, c), tangents[2]),
+        (lambda: _count_slope(log_odds_unless_certain(x, k, m), k, m, c), tangents[1]),
+        (lambda: _total_slope(log_odds_unless_certain(x, jnp.ones_like(k), m), k, m, c), tangents[2]),
         (lambda: _concentration_slope(x, k, m, c), tangents[3]),
     )
 

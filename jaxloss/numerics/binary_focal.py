@@ -29,7 +29,7 @@ from jaxloss.numerics.logistic import sigmoid_nll
 @jax.custom_jvp
 def sigmoid_focal(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma c$."""
-    return times(_power(x, y, gamma), sigmoid_nll(x, y))
+    return times(_power_of_q(x, y, gamma), sigmoid_nll(x, y))
 
 
 @rule(sigmoid_focal)
@@ -103,15 +103,15 @@ def _terms(x: jax.Array, y: jax.Array) -> _Terms:
 
 
 @jax.custom_jvp
-def _power(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
+def _power_of_q(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma$ as a factor of c or of its slope, which vanish with q: it may underflow where q does."""
     _, e, label, other, _ = _favoured(x, y)
     return jnp.power((label * e + other) / (1 + e), gamma)
 
 
-@rule(_power)
-def _power_jvp(primals, tangents):
-    return _power(*primals), _along(primals, tangents, _power_in_x, _power_in_y, _power_in_gamma)
+@rule(_power_of_q)
+def _power_of_q_jvp(primals, tangents):
+    return _power_of_q(*primals), _along(primals, tangents, _power_in_x, _power_in_y, _power_in_gamma)
 
 
 @jax.custom_jvp
@@ -144,7 +144,7 @@ def _power_in_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
 def _in_x(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\gamma h c + \partial_x c)$."""
     t = _terms(x, y)
-    return _power(x, y, gamma) * (gamma * times(t.h, t.c) + t.c_in_x)
+    return _power_of_q(x, y, gamma) * (gamma * times(t.h, t.c) + t.c_in_x)
 
 
 @rule(_in_x)
@@ -168,7 +168,7 @@ def _in_y_jvp(primals, tangents):
 def _in_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma c \log q$."""
     t = _terms(x, y)
-    return times(_power(x, y, gamma), times(t.log_q, t.c))
+    return times(_power_of_q(x, y, gamma), times(t.log_q, t.c))
 
 
 @rule(_in_gamma)
@@ -180,7 +180,7 @@ def _in_x_and_x(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\gamma h c (\gamma h + \partial_x \log h) + 2 \gamma h\, \partial_x c + p m)$."""
     t = _terms(x, y)
     of_power = gamma * times(t.h, t.c) * (gamma * t.h + t.log_h_in_x)
-    return _power(x, y, gamma) * (of_power + 2 * gamma * t.h * t.c_in_x + t.pm)
+    return _power_of_q(x, y, gamma) * (of_power + 2 * gamma * t.h * t.c_in_x + t.pm)
 
 
 def _in_x_and_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -194,7 +194,7 @@ def _in_x_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\log q\, (\gamma h c + \partial_x c) + h c)$."""
     t = _terms(x, y)
     hc = times(t.h, t.c)
-    return _power(x, y, gamma) * (t.log_q * (gamma * hc + t.c_in_x) + hc)
+    return _power_of_q(x, y, gamma) * (t.log_q * (gamma * hc + t.c_in_x) + hc)
 
 
 def _in_y_and_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -214,4 +214,4 @@ def _in_gamma_and_gamma(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Arr
     r"""$q^\gamma c \log^2 q$."""
     t = _terms(x, y)
     # c is multiplied by one logarithm after the other: their square may be infinite where c is 0.
-    return times(_power(x, y, gamma), times(t.log_q, times(t.log_q, t.c)))
+    return times(_power_of_q(x, y, gamma), times(t.log_q, times(t.log_q, t.c)))

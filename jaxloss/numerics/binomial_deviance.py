@@ -47,7 +47,7 @@ def _half_binomial_deviance_jvp(primals, tangents):
 
 def _excess_of(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     """The expected successes less those that were: near the best logit by d, elsewhere by the rarer outcome."""
-    d = _difference(x, y, n)
+    d = _logit_difference(x, y, n)
     close = (jnp.abs(d) <= 0.5) & (y > 0) & (y < n)
     share = jnp.where(close, y, jnp.zeros_like(y)) / one_if_zero(n)
     growth = share * expm1(jnp.where(close, d, jnp.zeros_like(d)))
@@ -57,7 +57,7 @@ def _excess_of(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     return jnp.where(close, ((n - y) * growth) / (1 + growth), jnp.where(x > 0, (n - y) - rarer, rarer - y))
 
 
-def _difference(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+def _logit_difference(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     """The logit less that of the best law; the numbers of both outcomes count as at least the smallest normal one."""
     m, of_sum = two_sum(n, -y)
     y, m = from_tiny(y), from_tiny(m)
@@ -101,7 +101,7 @@ def _excess_jvp(primals, tangents):
     )
 
 
-def _settled(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
+def _is_certain(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     """Where what is certain came about each time, so that no slope is infinite."""
     return ((x == jnp.inf) & (y == n)) | ((x == -jnp.inf) & (y == 0))
 
@@ -109,18 +109,18 @@ def _settled(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
 @jax.custom_jvp
 def _gap(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     """The logit less that of the best law, which counts as that of the smallest normal number of an outcome."""
-    return jnp.where(_settled(x, y, n), jnp.zeros_like(x), _difference(x, y, n))
+    return jnp.where(_is_certain(x, y, n), jnp.zeros_like(x), _logit_difference(x, y, n))
 
 
 @rule(_gap)
 def _gap_jvp(primals, tangents):
     x, y, n = primals
-    of_y, of_m = _inverse(y), _inverse(n - y)
+    of_y, of_m = _inverse_if_normal(y), _inverse_if_normal(n - y)
     slopes = (lambda: jnp.ones_like(x), tangents[0]), (lambda: -of_y - of_m, tangents[1]), (lambda: of_m, tangents[2])
     return _gap(x, y, n), tangent(x, *slopes)
 
 
-def _inverse(k: jax.Array) -> jax.Array:
+def _inverse_if_normal(k: jax.Array) -> jax.Array:
     """1 / k, 0 below the smallest normal number."""
     some = from_tiny(k) == k
     return jnp.where(some, 1 / jnp.where(some, k, jnp.ones_like(k)), jnp.zeros_like(k))
@@ -134,16 +134,16 @@ def _in_trials(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     close = (m > 0) & (jnp.abs(lack) <= 0.5)
     far = log_ratio(from_tiny(m), from_tiny(n)) + softplus(x)
     near = -log1p(-jnp.where(close, lack, jnp.zeros_like(lack)))
-    return jnp.where(_settled(x, y, n), jnp.zeros_like(x), jnp.where(close, near, far))
+    return jnp.where(_is_certain(x, y, n), jnp.zeros_like(x), jnp.where(close, near, far))
 
 
 @rule(_in_trials)
 def _in_trials_jvp(primals, tangents):
     x, y, n = primals
-    of_m = _inverse(n - y)
+    of_m = _inverse_if_normal(n - y)
     return _in_trials(x, y, n), tangent(
         x,
         (lambda: sigmoid(x), tangents[0]),
         (lambda: -of_m, tangents[1]),
-        (lambda: either_zero(y, of_m) * _inverse(n), tangents[2]),
+        (lambda: either_zero(y, of_m) * _inverse_if_normal(n), tangents[2]),
     )

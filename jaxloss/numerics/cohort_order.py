@@ -68,7 +68,7 @@ def risk_order(
     entries = None if entry is None else _entries(strata, times, jnp.take_along_axis(entry, sample, n))
     return RiskOrder(
         sample,
-        _inverse(sample),
+        _inverse_permutation(sample),
         kept,
         first,
         last,
@@ -87,7 +87,7 @@ def _entries(strata: jax.Array, times: jax.Array, entry: jax.Array) -> Entries:
     # Exits of one time stay in the order of their places: the sort is stable, and does not look at them.
     keys = both(strata, strata), both(times, entry), (kind >= length).astype(jnp.int32)
     *_, item = lax.sort((*keys, kind), dimension=n, num_keys=3)
-    position = _inverse(item)
+    position = _inverse_permutation(item)
     exits, starts = position[..., :length], position[..., length:]
     level = 31 - lax.clz(exits ^ starts)
     size = 1 << (2 * length - 1).bit_length()
@@ -97,7 +97,7 @@ def _entries(strata: jax.Array, times: jax.Array, entry: jax.Array) -> Entries:
     return Entries(jnp.pad(owner, pad), jnp.pad(own_level, pad, constant_values=-1), exits)
 
 
-def _inverse(permutation: jax.Array) -> jax.Array:
+def _inverse_permutation(permutation: jax.Array) -> jax.Array:
     """At each number its place: on CPUs as they are stored one by one, which takes a fiftieth of a sort."""
     n = permutation.ndim - 1
     index = lax.broadcasted_iota(jnp.int32, permutation.shape, n)

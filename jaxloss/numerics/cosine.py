@@ -25,15 +25,15 @@ def cosine_similarity(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes
 
     The axes keep length 1. `epsilon` is a scalar or has one value per row, and at least 0.
     """
-    return _cosine(*_scaled(a, epsilon, axes), *_scaled(b, epsilon, axes), axes, False)
+    return _cosine_or_complement(*_rescaled(a, epsilon, axes), *_rescaled(b, epsilon, axes), axes, False)
 
 
 def cosine_distance(a: jax.Array, b: jax.Array, epsilon: jax.Array, axes: Axes) -> jax.Array:
     """1 - `cosine_similarity`, without cancellation; never negative."""
-    return _cosine(*_scaled(a, epsilon, axes), *_scaled(b, epsilon, axes), axes, True)
+    return _cosine_or_complement(*_rescaled(a, epsilon, axes), *_rescaled(b, epsilon, axes), axes, True)
 
 
-def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
+def _rescaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, jax.Array]:
     """A vector and epsilon, both divided by the leading bit of the vector's largest element, a power of two."""
     largest = lax.stop_gradient(jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0))
     limits = jnp.finfo(x.dtype)
@@ -46,7 +46,7 @@ def _scaled(x: jax.Array, epsilon: jax.Array, axes: Axes) -> tuple[jax.Array, ja
 def directions(x: jax.Array) -> jax.Array:
     """Each vector along the last axis over its length; 0, with slope 0, of a zero vector."""
     axes = (x.ndim - 1,)
-    scaled, _ = _scaled(x, jnp.zeros((), x.dtype), axes)
+    scaled, _ = _rescaled(x, jnp.zeros((), x.dtype), axes)
     square = jnp.sum(scaled * scaled, axes, keepdims=True)
     some = square > 0
     return jnp.where(some, scaled / jnp.sqrt(jnp.where(some, square, jnp.ones_like(square))), jnp.zeros_like(scaled))
@@ -61,7 +61,7 @@ class _Length(NamedTuple):
     free: jax.Array  # where the divisor is the length
 
 
-def _length(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
+def _length_and_divisor(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
     square = jnp.sum(x * x, axes, keepdims=True)
     some = square > 0
     ones, zeros = jnp.ones_like(square), jnp.zeros_like(square)
@@ -74,10 +74,10 @@ def _length(x: jax.Array, epsilon: jax.Array, axes: Axes) -> _Length:
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 @compiled(4, 5)
-def _cosine(
+def _cosine_or_complement(
     a: jax.Array, epsilon_a: jax.Array, b: jax.Array, epsilon_b: jax.Array, axes: Axes, complement: bool
 ) -> jax.Array:
-    of_a, of_b = _length(a, epsilon_a, axes), _length(b, epsilon_b, axes)
+    of_a, of_b = _length_and_divisor(a, epsilon_a, axes), _length_and_divisor(b, epsilon_b, axes)
     dot = jnp.sum(a * b, axes, keepdims=True)
     if not complement:
         return jnp.clip(dot / (of_a.divisor * of_b.divisor), -1, 1)
@@ -92,10 +92,10 @@ def _cosine(
     return jnp.where(some, r_a * r_b * distance + below, jnp.ones_like(distance))
 
 
-@rule(_cosine)
-def _cosine_jvp(axes, complement, primals, tangents):
+@rule(_cosine_or_complement)
+def _cosine_or_complement_jvp(axes, complement, primals, tangents):
     a, epsilon_a, b, epsilon_b = primals
-    of_a, of_b = _length(a, epsilon_a, axes), _length(b, epsilon_b, axes)
+    of_a, of_b = _length_and_divisor(a, epsilon_a, axes), _length_and_divisor(b, epsilon_b, axes)
     inverse = (-1 if complement else 1) / (of_a.divisor * of_b.divisor)
     # A zero vector divided by an epsilon of 0 has no slope.
     some = ((of_a.length > 0) | (epsilon_a > 0)) & ((of_b.length > 0) | (epsilon_b > 0))
@@ -111,7 +111,7 @@ def _cosine_jvp(axes, complement, primals, tangents):
         (lambda: -_over_epsilon(signed, of_a), tangents[1]),
         (lambda: -_over_epsilon(signed, of_b), tangents[3]),
     )
-    value = _cosine(a, epsilon_a, b, epsilon_b, axes, complement)
+    value = _cosine_or_complement(a, epsilon_a, b, epsilon_b, axes, complement)
     return value, jnp.sum(along, axes, keepdims=True) + per_row
 
 

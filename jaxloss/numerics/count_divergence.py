@@ -81,8 +81,8 @@ def _binomial_nll_jvp(primals, tangents):
     m = n - k
     value = binomial_nll(x, k, n)
     in_x = lambda: _balance(x, k, m)  # noqa: E731
-    in_k = lambda: digamma(k + 1) - digamma(m + 1) - unsettled(x, k, m)  # noqa: E731
-    in_n = lambda: softplus(unsettled(x, jnp.ones_like(k), m)) - digamma_difference(m + 1, k)  # noqa: E731
+    in_k = lambda: digamma(k + 1) - digamma(m + 1) - log_odds_unless_certain(x, k, m)  # noqa: E731
+    in_n = lambda: softplus(log_odds_unless_certain(x, jnp.ones_like(k), m)) - digamma_difference(m + 1, k)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_n, tangents[2]))
 
 
@@ -102,7 +102,7 @@ def _negative_binomial_from_logits_jvp(primals, tangents):
     x, k, r = primals
     value = negative_binomial_from_logits(x, k, r)
     in_x = lambda: _balance(x, k, r)  # noqa: E731
-    in_k = lambda: softplus(-unsettled(x, k, r)) + (digamma(k + 1) - digamma(r + k))  # noqa: E731
+    in_k = lambda: softplus(-log_odds_unless_certain(x, k, r)) + (digamma(k + 1) - digamma(r + k))  # noqa: E731
     in_r = lambda: softplus(x) - digamma_difference(r, k)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
 
@@ -112,6 +112,6 @@ def _balance(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
     return m * sigmoid(x) - k * miss(x)
 
 
-def unsettled(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
+def log_odds_unless_certain(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
     """The log-odds, but 0 where they are infinite and only the certain outcome was counted."""
     return jnp.where(((x == -jnp.inf) & (k == 0)) | ((x == jnp.inf) & (m == 0)), jnp.zeros_like(x), x)

@@ -45,7 +45,7 @@ def ctc_nll(x: jax.Array, labels: jax.Array, live: jax.Array, lengths: jax.Array
     frames, best, sums = frames_of(x, labels, live, blank)
     last, _ = walk(frames, is_repeated(labels), with_shares=False)
     log_p = at_length(last.passed, lengths) + best
-    likely = _is_likely(log_p)
+    likely = _is_above_half(log_p)
     complement = lambda: complement_probability(*_emitted(x, sums, frames, labels, lengths, blank))  # noqa: E731
     return _loss(log_p, likely, lax.cond(jnp.any(likely), complement, lambda: 0 * log_p))
 
@@ -59,7 +59,7 @@ def _ctc_nll_jvp(primals, tangents):
     last, shares = walk(frames, repeated, with_shares=True)
     log_p = at_length(last.passed, lengths) + best
     posteriors = posteriors_of(shares, repeated, lengths)
-    likely = _is_likely(log_p)
+    likely = _is_above_half(log_p)
     by_q = likely[None, :, None]
 
     def complement() -> tuple[jax.Array, _Parts]:
@@ -83,7 +83,7 @@ def _ctc_nll_jvp(primals, tangents):
     return _loss(log_p, likely, q), jnp.sum(slope * tangents[0], (1, 2))
 
 
-def _is_likely(log_p: jax.Array) -> jax.Array:
+def _is_above_half(log_p: jax.Array) -> jax.Array:
     """Whether P is above about 1/2, so that the loss is computed from Q."""
     return log_p > -0.6
 
@@ -172,17 +172,17 @@ def _unshared_exponentials(x: jax.Array, base: jax.Array) -> jax.Array:
 def _loss(log_p: jax.Array, likely: jax.Array, q: jax.Array) -> jax.Array:
     r"""$-\log(1 - Q)$ where the sequence is likely, else $-\log P$, infinite where there is no alignment."""
     from_q = -log1p(jnp.where(likely, -q, jnp.zeros_like(q)))
-    return jnp.where(likely, from_q, _minus_log(log_p))
+    return jnp.where(likely, from_q, _nll_of_log_p(log_p))
 
 
 @jax.custom_jvp
-def _minus_log(log_p: jax.Array) -> jax.Array:
+def _nll_of_log_p(log_p: jax.Array) -> jax.Array:
     """-log P, infinite and with slope 0 where that is IMPOSSIBLE or a sum of such."""
     # The comparison is not `log_p > ...` with the branches exchanged: a nan would become infinite.
     return jnp.where(log_p <= IMPOSSIBLE / 2, filled(log_p, jnp.inf), jnp.maximum(-log_p, 0))
 
 
-@_minus_log.defjvp
-def _minus_log_jvp(primals, tangents):
+@_nll_of_log_p.defjvp
+def _nll_of_log_p_jvp(primals, tangents):
     (log_p,) = primals
-    return _minus_log(log_p), jnp.where(log_p > IMPOSSIBLE / 2, -tangents[0], jnp.zeros_like(log_p))
+    return _nll_of_log_p(log_p), jnp.where(log_p > IMPOSSIBLE / 2, -tangents[0], jnp.zeros_like(log_p))

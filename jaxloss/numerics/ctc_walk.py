@@ -119,7 +119,7 @@ def walk(frames: Frames, repeated: jax.Array, *, with_shares: bool) -> tuple[Sta
         in_blank, in_label = state.passed + of_blank, state.ready + of_labels
         passed, share_in_passed = log_add(in_blank, in_label)
         before = jnp.where(repeated, in_blank, passed)
-        ready, share_in_ready = log_add(in_label, _shifted(before, (1, 0), IMPOSSIBLE))
+        ready, share_in_ready = log_add(in_label, _padded_shift(before, (1, 0), IMPOSSIBLE))
         after = State(jnp.where(frame.live, passed, state.passed), jnp.where(frame.live, ready, state.ready))
         if not with_shares:
             return after, None
@@ -139,7 +139,7 @@ def _step_back(after: State, lesser: State, repeated: jax.Array) -> tuple[jax.Ar
     """
     blank_share, label_share = _shares(lesser[0])
     stay_share, move_share = _shares(lesser[1])
-    moved = _shifted(after[1] * move_share, (0, 1), 0)
+    moved = _padded_shift(after[1] * move_share, (0, 1), 0)
     zeros = jnp.zeros_like(moved)
     passed = after[0] + jnp.where(repeated, zeros, moved)
     in_blank = passed * blank_share + jnp.where(repeated, moved, zeros)
@@ -196,7 +196,7 @@ def _posteriors_in_place_jvp(primals, tangents):
     return jax.jvp(_posteriors_by_scan, primals, tangents)
 
 
-def _shifted(a: jax.Array, pad: tuple[int, int], fill: float) -> jax.Array:
+def _padded_shift(a: jax.Array, pad: tuple[int, int], fill: float) -> jax.Array:
     """An array shifted by one label, up with a padding of (1, 0) and down with (0, 1)."""
     inner = a[:, :-1] if pad[0] else a[:, 1:]
     return jnp.pad(inner, ((0, 0), pad), constant_values=fill)

@@ -44,7 +44,7 @@ def poisson_exposed_rate(r: jax.Array, o: jax.Array, k: jax.Array) -> jax.Array:
 @rule(poisson_exposed_rate)
 def _poisson_exposed_rate_jvp(primals, tangents):
     r, o, k = primals
-    return poisson_exposed_rate(r, o, k), _along(r, o, k, lambda: -_log_if_any(r, o, k), tangents)
+    return poisson_exposed_rate(r, o, k), _along(r, o, k, lambda: -_log_exposed_if_any(r, o, k), tangents)
 
 
 @jax.custom_jvp
@@ -62,7 +62,7 @@ def poisson_exact_exposed_rate(r: jax.Array, o: jax.Array, k: jax.Array) -> jax.
 @rule(poisson_exact_exposed_rate)
 def _poisson_exact_exposed_rate_jvp(primals, tangents):
     r, o, k = primals
-    in_k = lambda: digamma(k + 1) - _log_if_any(r, o, k)  # noqa: E731
+    in_k = lambda: digamma(k + 1) - _log_exposed_if_any(r, o, k)  # noqa: E731
     return poisson_exact_exposed_rate(r, o, k), _along(r, o, k, in_k, tangents)
 
 
@@ -109,7 +109,7 @@ def _log_slope_jvp(primals, tangents):
     )
 
 
-def _log_if_any(r: jax.Array, o: jax.Array, k: jax.Array) -> jax.Array:
+def _log_exposed_if_any(r: jax.Array, o: jax.Array, k: jax.Array) -> jax.Array:
     """The logarithm of the law's rate, but 0 where it and the count are 0."""
     absent = (k == 0) & ((r == 0) | (o == -jnp.inf))
     return jnp.log(jnp.where(absent, jnp.ones_like(r), r)) + jnp.where(absent, jnp.zeros_like(o), o)

@@ -9,17 +9,17 @@ from jaxloss.numerics.standard_times import Pair
 
 
 @jax.custom_jvp
-def difference(a: jax.Array, b: jax.Array) -> Pair:
+def difference_as_pair(a: jax.Array, b: jax.Array) -> Pair:
     """$a - b$; the derivatives are those of the rounded difference, and the rest has none."""
     finite, zero = jnp.isfinite(a) & jnp.isfinite(b), jnp.zeros_like(a)
     _, rest = two_sum(jnp.where(finite, a, zero), -jnp.where(finite, b, zero))
     return a - b, jnp.where(jnp.isfinite(rest), rest, zero)
 
 
-@rule(difference)
-def _difference_jvp(primals, tangents):
+@rule(difference_as_pair)
+def _difference_as_pair_jvp(primals, tangents):
     a, b = primals
-    high, low = difference(a, b)
+    high, low = difference_as_pair(a, b)
     one = jnp.ones_like(a)
     moved = tangent(high, (lambda: one, tangents[0]), (lambda: -one, tangents[1]))
     return (high, low), (moved, jnp.zeros_like(low))

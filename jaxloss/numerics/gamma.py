@@ -39,7 +39,7 @@ def _normal(t: jax.Array) -> jax.Array:
 def _excess(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> jax.Array:
     r"""$k (t / m - 1 - \log(t / m))$."""
     if not log_input:
-        return k * _less_log(*_relative_error(mean, t, log_input), t)
+        return k * _less_log(*_error_over_mean(mean, t, log_input), t)
     rate = (k * t) * jnp.exp(-mean)
     return deviance_of_gap(k, _gap(mean, t), rate, jnp.ones_like(t, bool))
 
@@ -60,7 +60,7 @@ def _less_log(r: jax.Array, inverse: jax.Array, t: jax.Array) -> jax.Array:
     return jnp.where(close, near, r - jnp.log(jnp.where(close, jnp.ones_like(t), ratio)))
 
 
-def _relative_error(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax.Array, jax.Array]:
+def _error_over_mean(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax.Array, jax.Array]:
     """r and 1 / m. For values, not for slopes."""
     if log_input:
         return excess_of_gap(_gap(mean, t), mean, t)
@@ -79,7 +79,7 @@ def _gamma_nll_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _mean_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> jax.Array:
     r"""$-k r$ in the logarithm of the mean, $-k r / m$ in the mean."""
-    r, inverse = _relative_error(mean, again(t, mean), log_input)
+    r, inverse = _error_over_mean(mean, again(t, mean), log_input)
     return -(k * r) if log_input else -(k * r) * inverse
 
 
@@ -87,7 +87,7 @@ def _mean_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) ->
 def _mean_slope_jvp(log_input, primals, tangents):
     mean, t, k = primals
     value = _mean_slope(mean, t, k, log_input)
-    r, inverse = _relative_error(mean, t, log_input)
+    r, inverse = _error_over_mean(mean, t, log_input)
     chain = jnp.ones_like(r) if log_input else inverse  # the slope of log m
 
     def in_mean():
@@ -101,7 +101,7 @@ def _mean_slope_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _target_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> jax.Array:
     r"""$(1 + k r) / t$."""
-    r, _ = _relative_error(mean, t, log_input)
+    r, _ = _error_over_mean(mean, t, log_input)
     return (1 + k * r) / t
 
 
@@ -109,7 +109,7 @@ def _target_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) 
 def _target_slope_jvp(log_input, primals, tangents):
     mean, t, k = primals
     value = _target_slope(mean, t, k, log_input)
-    r, inverse = _relative_error(mean, t, log_input)
+    r, inverse = _error_over_mean(mean, t, log_input)
     chain, one_over_t = jnp.ones_like(r) if log_input else inverse, 1 / t
     return value, tangent(
         value,
@@ -129,7 +129,7 @@ def _k_slope(mean: jax.Array, t: jax.Array, k: jax.Array, log_input: bool) -> ja
 def _k_slope_jvp(log_input, primals, tangents):
     mean, t, k = primals
     value = _k_slope(mean, t, k, log_input)
-    r, inverse = _relative_error(mean, t, log_input)
+    r, inverse = _error_over_mean(mean, t, log_input)
     chain = jnp.ones_like(r) if log_input else inverse
     terms = (lambda: -r * chain, tangents[0]), (lambda: r / t, tangents[1]), (lambda: trigamma_gap(k), tangents[2])
     return value, tangent(value, *terms)

@@ -109,7 +109,7 @@ def _absolute_jvp(primals, tangents):
     return absolute(x), jnp.sign(x) * tangents[0]
 
 
-def difference(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def difference_factors(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Two factors of a - b, of which the second is 1; or half of it and 2 where the difference of floats overflows.
 
     A weight below 1 may take it back to a float: it is multiplied by the second factor first. For values, not slopes.

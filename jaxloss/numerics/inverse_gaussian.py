@@ -24,14 +24,14 @@ from jaxloss.numerics.guarded import largest
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def inverse_gaussian_nll(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool) -> jax.Array:
     """The negative log-likelihood of a target t above 0, under a law of a mean and a shape above 0."""
-    positive, r, _ = _relative_error(mean, t, log_input)
+    positive, r, _ = _error_over_mean(mean, t, log_input)
     logarithms = 3 * jnp.log(positive) - jnp.log(shape)
     # The product in this order: where r is 0, shape / t may be infinite. Not r / t: XLA would compute r again for it.
     losses = 0.5 * (logarithms + math.log(2 * math.pi) + (shape * r) * (r * (1 / positive)))
     return jnp.where(t == jnp.inf, t, losses)
 
 
-def _relative_error(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _error_over_mean(mean: jax.Array, t: jax.Array, log_input: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The target as a finite normal number, its error relative to the mean m, and 1 / m. For values, not for slopes."""
     t = lax.clamp(filled(t, jnp.finfo(t.dtype).tiny), t, filled(t, largest(t)))
     if log_input:
@@ -58,7 +58,7 @@ def _inverse_gaussian_nll_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _mean_slope(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool) -> jax.Array:
     r"""$-\lambda r / m$ in the logarithm of the mean, $-\lambda r / m^2$ in the mean."""
-    _, r, inverse = _relative_error(mean, again(t, mean), log_input)
+    _, r, inverse = _error_over_mean(mean, again(t, mean), log_input)
     slope = -(r * inverse) * shape
     return slope if log_input else slope * inverse
 
@@ -66,7 +66,7 @@ def _mean_slope(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool
 @rule(_mean_slope)
 def _mean_slope_jvp(log_input, primals, tangents):
     mean, t, shape = primals
-    _, r, inverse = _relative_error(mean, t, log_input)
+    _, r, inverse = _error_over_mean(mean, t, log_input)
     chain = jnp.ones_like(r) if log_input else inverse  # the slope of log m
 
     def in_mean():
@@ -83,14 +83,14 @@ def _mean_slope_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _target_slope(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool) -> jax.Array:
     r"""$(3 + \lambda (1 / m^2 - 1 / t^2) t) / 2 t$."""
-    t, r, _ = _relative_error(mean, t, log_input)
+    t, r, _ = _error_over_mean(mean, t, log_input)
     return (3 + shape * ((r / t) * (r + 2))) / (2 * t)
 
 
 @rule(_target_slope)
 def _target_slope_jvp(log_input, primals, tangents):
     mean, given, shape = primals
-    t, r, inverse = _relative_error(mean, given, log_input)
+    t, r, inverse = _error_over_mean(mean, given, log_input)
     chain = jnp.ones_like(r) if log_input else inverse
     one_over_t = 1 / t
     value = _target_slope(mean, given, shape, log_input)
@@ -105,14 +105,14 @@ def _target_slope_jvp(log_input, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _shape_slope(mean: jax.Array, t: jax.Array, shape: jax.Array, log_input: bool) -> jax.Array:
     r"""$(r^2 / t - 1 / \lambda) / 2$."""
-    t, r, _ = _relative_error(mean, t, log_input)
+    t, r, _ = _error_over_mean(mean, t, log_input)
     return 0.5 * (r * (r / t) - 1 / shape)
 
 
 @rule(_shape_slope)
 def _shape_slope_jvp(log_input, primals, tangents):
     mean, given, shape = primals
-    t, r, inverse = _relative_error(mean, given, log_input)
+    t, r, inverse = _error_over_mean(mean, given, log_input)
     chain = jnp.ones_like(r) if log_input else inverse
     one_over_t, one_over_shape = 1 / t, 1 / shape
     value = _shape_slope(mean, given, shape, log_input)

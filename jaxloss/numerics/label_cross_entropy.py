@@ -91,10 +91,10 @@ def label_nll(
         axis: The class axis.
         shards: The mesh axes of the classes.
     """
-    return _label_losses(*_label_sums(x, labels, factors, axis, shards), where, axis)
+    return _label_losses(*_numbers_of_rows(x, labels, factors, axis, shards), where, axis)
 
 
-def _label_sums(x, labels, factors, axis, shards):
+def _numbers_of_rows(x, labels, factors, axis, shards):
     r"""The numbers of each row, and with factors b $\sum_k b_k$ and $\sum_k b_k (top - x_k) / 2$."""
     top, rest, logit, *linear = label_sums(x, labels, factors, axis)
     if shards is not None:
@@ -130,7 +130,7 @@ def _label_losses_and_shares(x, labels, where, factors, axis, shards):
 
 
 def _exponentials_and_sums(x, labels, factors, axis, shards):
-    """exp(x - base), 0 at the label, and `_label_sums`; stored on CPUs, and computed again on accelerators."""
+    """exp(x - base), 0 at the label, and `_numbers_of_rows`; stored on CPUs, and computed again on accelerators."""
 
     def stored(x, labels, factors=None):
         top, base = top_and_base(x, axis)
@@ -139,7 +139,7 @@ def _exponentials_and_sums(x, labels, factors, axis, shards):
         return e, label, linear_sums(x, factors, top, axis)
 
     def again(x, labels, factors=None):
-        label, of_factors = _label_sums(x, labels, factors, axis, shards)
+        label, of_factors = _numbers_of_rows(x, labels, factors, axis, shards)
         return others_selected(jnp.exp(clip_positive_infinity(x) - label.base), labels, axis), label, of_factors
 
     given = (x, labels) if factors is None else (x, labels, factors)

@@ -28,7 +28,7 @@ def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
 
     def step(_: None, label: jax.Array) -> tuple[None, jax.Array]:
         score = label_value(x, label, x.ndim - 1)
-        term = jnp.sum(jnp.maximum(_lacking(score, others), 0), LAST, keepdims=True)
+        term = jnp.sum(jnp.maximum(_pair_margins(score, others), 0), LAST, keepdims=True)
         infinite = jnp.where(highest > -jnp.inf, filled(term, jnp.inf), jnp.zeros_like(term))
         return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(score == -jnp.inf, infinite, term))
 
@@ -52,7 +52,7 @@ def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(is_label, filled(x, -jnp.inf), x)
 
 
-def _lacking(score: jax.Array, others: jax.Array) -> jax.Array:
+def _pair_margins(score: jax.Array, others: jax.Array) -> jax.Array:
     """`1 - score + others`, with 0 for a label of score minus infinity."""
     return (1 - jnp.where(score == -jnp.inf, jnp.zeros_like(score), score)) + others
 
@@ -63,7 +63,7 @@ def _slope(x: jax.Array, labels: jax.Array) -> jax.Array:
     others, indices = _others(x, labels), _indices(x)
 
     def step(slope: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:
-        short = (_lacking(label_value(x, label, x.ndim - 1), others) > 0) & (label >= 0)
+        short = (_pair_margins(label_value(x, label, x.ndim - 1), others) > 0) & (label >= 0)
         of_others = short.astype(x.dtype)
         of_label = jnp.sum(of_others, LAST, keepdims=True)
         return slope + jnp.where(indices == label, -of_label, of_others), None

@@ -42,12 +42,12 @@ def _xlog1py_jvp(primals, tangents):
     value = xlog1py(x, y)
     return value, tangent(
         value,
-        (lambda: _log1p(x, y), tangents[0]),
+        (lambda: _log1p_if_any(x, y), tangents[0]),
         (lambda: divide(x, 1 + y), tangents[1]),
     )
 
 
-def _log1p(x: jax.Array, y: jax.Array) -> jax.Array:
+def _log1p_if_any(x: jax.Array, y: jax.Array) -> jax.Array:
     absent = (x == 0) & (y == -1)
     return log1p(jnp.where(absent, jnp.zeros_like(y), y))
 

@@ -23,8 +23,8 @@ from jaxloss.numerics.guarded import clip_positive_infinity, one_if_zero
 @jax.custom_jvp
 def log_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$\log(a / b)$ for positive a and b, and its limits where one of them is 0 or infinite."""
-    (normal_a, raised_a), (normal_b, raised_b) = _raised(a), _raised(b)
-    n, u, v = _scaled(normal_a, normal_b)
+    (normal_a, raised_a), (normal_b, raised_b) = _made_normal(a), _made_normal(b)
+    n, u, v = _split_ratio(normal_a, normal_b)
     difference = u - v
     log = _log(n - raised_a + raised_b, difference, v + 0.5 * difference, jnp.zeros_like(a))
     return _ended(normal_a, normal_b, log)
@@ -44,7 +44,7 @@ def log1p_gap(x: jax.Array, t: jax.Array) -> jax.Array:
     high_x, high_t = clip_positive_infinity(x), clip_positive_infinity(t)
     one = jnp.ones_like(x)
     (a, lost_of_a), (b, lost_of_b) = two_sum(one, high_x), two_sum(one, high_t)
-    n, u, v = _scaled(a, b)
+    n, u, v = _split_ratio(a, b)
     # Where they are close, the difference of x and t is exact, but not that of the rounded sums; elsewhere the
     # logarithms of the rounded sums are off by what the sums have lost.
     close = n == 0
@@ -64,7 +64,7 @@ def _log1p_gap_jvp(primals, tangents):
     return gap, tangent(gap, (lambda: slope(x), tangents[0]), (lambda: -slope(t), tangents[1]))
 
 
-def _raised(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _made_normal(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """`x` as a normal number, and the power of two that a subnormal number was raised by, where the device has any."""
     limits = jnp.finfo(x.dtype)
     small = x < float(limits.tiny)
@@ -72,7 +72,7 @@ def _raised(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.where(small, x * 2.0**power, x), jnp.where(small, float(power), jnp.zeros_like(x))
 
 
-def _scaled(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _split_ratio(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """n, u and v with a / b = 2^n u / v, for normal numbers: v from 1 to 2, and u / v from 2/3 to 3/2."""
     limits = jnp.finfo(a.dtype)
     digits, one = limits.nmant, (1 - limits.minexp) << limits.nmant

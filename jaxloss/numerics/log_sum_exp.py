@@ -115,14 +115,14 @@ def softmax(x: jax.Array, axes: Axes = -1) -> jax.Array:
     return likely - small
 
 
-def _stored_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
+def _plain_exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
     if shards is None:
         return stored_exponentials(x, axes)
     sums = row_sums(x, axes, shards)
     return jnp.exp(clip_positive_infinity(x) - sums.base), sums
 
 
-@form(_stored_exponentials)
+@form(_plain_exponentials)
 def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[jax.Array, RowSums]:
     """exp(x - base) and the sums of its rows; over many classes they are computed again wherever they are used.
 

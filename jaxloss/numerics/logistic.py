@@ -106,7 +106,7 @@ def _sigmoid_nll(x: jax.Array, y: jax.Array) -> jax.Array:
 def _sigmoid_nll_jvp(primals, tangents):
     x, y = primals
     in_x = lambda: (1 - y) * sigmoid(x) - y * miss(x)  # noqa: E731
-    return _sigmoid_nll(x, y), tangent(x, (in_x, tangents[0]), (lambda: -_unsettled(x, y), tangents[1]))
+    return _sigmoid_nll(x, y), tangent(x, (in_x, tangents[0]), (lambda: -_logit_unless_certain(x, y), tangents[1]))
 
 
 @jax.custom_jvp
@@ -122,7 +122,7 @@ def _weighted_sigmoid_nll_jvp(primals, tangents):
         return (1 - y) * sigmoid(x) - positive * y * miss(x)
 
     def in_y():
-        z = _unsettled(x, y)
+        z = _logit_unless_certain(x, y)
         return times(positive, softplus_minus(z)) - softplus(z)
 
     def in_positive():
@@ -132,7 +132,7 @@ def _weighted_sigmoid_nll_jvp(primals, tangents):
     return value, tangent(value, (in_x, tangents[0]), (in_y, tangents[1]), (in_positive, tangents[2]))
 
 
-def _unsettled(x: jax.Array, y: jax.Array) -> jax.Array:
+def _logit_unless_certain(x: jax.Array, y: jax.Array) -> jax.Array:
     """`x`, but 0 where it is infinite and agrees with the label: the slope in the label is then finite."""
     return jnp.where(((x == jnp.inf) & (y == 1)) | ((x == -jnp.inf) & (y == 0)), jnp.zeros_like(x), x)
 

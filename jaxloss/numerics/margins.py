@@ -95,7 +95,7 @@ def _label_gap_jvp(axis, primals, tangents):
     return gap, jnp.sum(slope * tangents[0], axis, keepdims=True)
 
 
-def lacking(x: jax.Array, labels: jax.Array, score: jax.Array, margin: jax.Array, axis: int) -> jax.Array:
+def hinge_terms(x: jax.Array, labels: jax.Array, score: jax.Array, margin: jax.Array, axis: int) -> jax.Array:
     r"""$\max(0, m - x_t + x_j)$ for every class j, and 0 for the label t, whose finite score $x_t$ is given."""
     gaps = score - jnp.maximum(x, -largest(x))
     return _zero_at_label(hinge(gaps, jnp.ones_like(gaps), margin), labels, axis)

@@ -51,10 +51,10 @@ def _negative_binomial_log_mean_jvp(primals, tangents):
 
     def in_k():
         certain = (k == 0) & (x == -jnp.inf)
-        return count_slope(jnp.where(certain, jnp.zeros_like(x), near), jnp.exp(near), k, r)
+        return negative_binomial_count_slope(jnp.where(certain, jnp.zeros_like(x), near), jnp.exp(near), k, r)
 
     def in_r():
-        return concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - HIGH, 0)
+        return negative_binomial_concentration_slope(jnp.exp(near), k, r) + jnp.maximum(x - HIGH, 0)
 
     in_x = lambda: _excess_slope(jnp.exp(near), k, r)  # noqa: E731
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
@@ -76,8 +76,8 @@ def _negative_binomial_mean_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _mean_slope(finite, k, r), tangents[0]),
-        (lambda: count_slope(log_if_any(k, finite), finite, k, r), tangents[1]),
-        (lambda: concentration_slope(finite, k, r), tangents[2]),
+        (lambda: negative_binomial_count_slope(log_if_any(k, finite), finite, k, r), tangents[1]),
+        (lambda: negative_binomial_concentration_slope(finite, k, r), tangents[2]),
     )
 
 
@@ -90,17 +90,17 @@ def negative_binomial_exposed(p: jax.Array, offset: jax.Array, k: jax.Array, r: 
 @rule(negative_binomial_exposed)
 def _negative_binomial_exposed_jvp(primals, tangents):
     p, offset, k, r = primals
-    value, mean = negative_binomial_exposed(p, offset, k, r), _exposed(p, offset)
+    value, mean = negative_binomial_exposed(p, offset, k, r), _bounded_mean(p, offset)
     return value, tangent(
         value,
         (lambda: _unit_slope(p, offset, k, r), tangents[0]),
         (lambda: _excess_slope(mean, k, r), tangents[1]),
-        (lambda: count_slope(_log_of_exposed(k, p, offset), mean, k, r), tangents[2]),
-        (lambda: concentration_slope(mean, k, r), tangents[3]),
+        (lambda: negative_binomial_count_slope(_log_of_exposed(k, p, offset), mean, k, r), tangents[2]),
+        (lambda: negative_binomial_concentration_slope(mean, k, r), tangents[3]),
     )
 
 
-def _exposed(p: jax.Array, offset: jax.Array) -> jax.Array:
+def _bounded_mean(p: jax.Array, offset: jax.Array) -> jax.Array:
     """The mean, as far as its slopes have finite terms."""
     return jnp.minimum(times(p, jnp.exp(offset)), 1e30)
 
@@ -113,13 +113,13 @@ def _log_of_exposed(k: jax.Array, p: jax.Array, offset: jax.Array) -> jax.Array:
 @jax.custom_jvp
 def _unit_slope(p: jax.Array, offset: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     """The slope in the mean of a unit of exposure."""
-    return jnp.exp(offset) * _mean_slope(_exposed(p, offset), k, r)
+    return jnp.exp(offset) * _mean_slope(_bounded_mean(p, offset), k, r)
 
 
 @rule(_unit_slope)
 def _unit_slope_jvp(primals, tangents):
     p, offset, k, r = primals
-    exposure, mean, value = jnp.exp(offset), _exposed(p, offset), _unit_slope(p, offset, k, r)
+    exposure, mean, value = jnp.exp(offset), _bounded_mean(p, offset), _unit_slope(p, offset, k, r)
     # The slope in the offset is that of the offset's slope in p: by the product rule its terms would cancel.
     _, in_p = jax.jvp(lambda mean: _mean_slope(mean, k, r), (mean,), (jnp.ones_like(p),))
     _, in_offset = jax.jvp(lambda mean: _excess_slope(mean, k, r), (mean,), (jnp.ones_like(p),))
@@ -190,7 +190,7 @@ def _mean_slope_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def count_slope(log_mean: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+def negative_binomial_count_slope(log_mean: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""The slope in the count: $\log(r + \mu) - \log \mu - \psi(r + k) + \psi(k + 1)$."""
     whole, counts = r + mean, r + k
     # Where the mean is all of the sum, the first two terms are nothing, but their rounding errors would not be.
@@ -198,11 +198,11 @@ def count_slope(log_mean: jax.Array, mean: jax.Array, k: jax.Array, r: jax.Array
     return log + digamma_gap(counts) + digamma(k + 1)
 
 
-@rule(count_slope)
-def _count_slope_jvp(primals, tangents):
+@rule(negative_binomial_count_slope)
+def _negative_binomial_count_slope_jvp(primals, tangents):
     log_mean, mean, k, r = primals
     inverse, counts = 1 / (r + mean), r + k
-    value = count_slope(log_mean, mean, k, r)
+    value = negative_binomial_count_slope(log_mean, mean, k, r)
     return value, tangent(
         value,
         (lambda: -jnp.ones_like(value), tangents[0]),
@@ -213,18 +213,18 @@ def _count_slope_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def concentration_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
+def negative_binomial_concentration_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""$\phi((k - \mu) / (r + \mu)) - (g(r) - g(r + k))$ with the digamma gap $g(x) = \log x - \psi(x)$."""
     whole = r + mean
     return log_growth_excess(k - mean, whole, r + k) / whole - digamma_gap_drop(r, k)
 
 
-@rule(concentration_slope)
-def _concentration_slope_jvp(primals, tangents):
+@rule(negative_binomial_concentration_slope)
+def _negative_binomial_concentration_slope_jvp(primals, tangents):
     mean, k, r = primals
     inverse, counts = 1 / (r + mean), r + k
     gap = (k - mean) * inverse
-    return concentration_slope(mean, k, r), tangent(
+    return negative_binomial_concentration_slope(mean, k, r), tangent(
         mean,
         (lambda: -gap * inverse, tangents[0]),
         (lambda: gap / counts - trigamma_gap(counts), tangents[1]),

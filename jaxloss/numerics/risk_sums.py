@@ -125,7 +125,7 @@ def _earlier(a: Any, b: Any) -> Any:
 
 def _later_and_own(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrder) -> tuple[Sum, Sum]:
     """At each place, the sum of what is at risk beside its block, and that of its block."""
-    later = _beyond(values, empty, add, order) if order.entries is None else _entered(values, empty, add, order)
+    later = _later(values, empty, add, order) if order.entries is None else _entered(values, empty, add, order)
 
     def both(a: Any, b: Any) -> Any:
         return add(a[0], b[0]), a[1]
@@ -135,13 +135,13 @@ def _later_and_own(values: Sum, empty: tuple[float, float], add: Join, order: Ri
     return later, running(_earlier, own, order.first)
 
 
-def _beyond(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrder) -> Sum:
+def _later(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrder) -> Sum:
     """The sum of what comes after a place in its stratum."""
     sums = running(add, values, order.ends, reverse=True)
-    return _shifted(sums, empty, order.ends, 1)
+    return _of_neighbour(sums, empty, order.ends, 1)
 
 
-def _shifted(sums: Any, empty: tuple[float, float], bounds: jax.Array, step: int) -> Any:
+def _of_neighbour(sums: Any, empty: tuple[float, float], bounds: jax.Array, step: int) -> Any:
     """What the place after has, or with a step of -1 the place before; nothing at bounds."""
     return tuple(jnp.where(bounds, e, jnp.roll(s, -step, -1)) for s, e in zip(sums, empty, strict=True))
 
@@ -170,7 +170,7 @@ def _entered(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrde
         own = tuple(jnp.where(level == k, v, e) for v, e in zip(items, empty, strict=True))
         starts = position & inner == 0
         sums = running(add, tuple(map(turned, own)), starts)
-        return add(total, tuple(map(turned, _shifted(sums, empty, starts, -1)))), None
+        return add(total, tuple(map(turned, _of_neighbour(sums, empty, starts, -1)))), None
 
     levels = jnp.arange(int(math.log2(owner.shape[-1])), dtype=jnp.int32)
     total, _ = lax.scan(one_level, nothing, levels)

@@ -59,7 +59,7 @@ def _parts(error: jax.Array, nu: jax.Array, scale: jax.Array) -> _Parts:
     )
 
 
-def _log_ratio(q: jax.Array) -> jax.Array:
+def _log1p_quotient(q: jax.Array) -> jax.Array:
     r"""$\log(1 + q) / q$ for q from 0 to 1."""
     s = as_minimum(q / (2 + q), 1)
     return (1 - s) * (1 + s * s * atanh_tail(s * s, 1 / 9))
@@ -69,7 +69,7 @@ def _log_ratio(q: jax.Array) -> jax.Array:
 def student_t_nll(error: jax.Array, nu: jax.Array, scale: jax.Array) -> jax.Array:
     """The negative log-likelihood of an error under degrees of freedom and a scale above 0."""
     near, z, q, *_ = _parts(error, nu, scale)
-    ratio = _log_ratio(q)
+    ratio = _log1p_quotient(q)
     # (nu + 1) log(1 + q) = (z^2 + q) log(1 + q) / q, in which nothing is infinite at infinite nu.
     light = 0.5 * (z * (z * ratio) + q * ratio)
     heavy = (jnp.where(near, jnp.zeros_like(nu), nu) + 1) * (_half_log(z, nu, near) + 0.5 * q * ratio)
@@ -121,7 +121,7 @@ def _nu_slope(error: jax.Array, nu: jax.Array, scale: jax.Array) -> jax.Array:
     # log(1 + q) - q / (1 + q) in s = q / (2 + q), where q is small without cancellation.
     s = parts.q / (2 + parts.q)
     light = 2 * s * (s / (1 + s) + s * s * atanh_tail(s * s, 1 / 9))
-    heavy = 2 * _half_log(parts.z, nu, parts.near) + (parts.q * _log_ratio(parts.q) - parts.share)
+    heavy = 2 * _half_log(parts.z, nu, parts.near) + (parts.q * _log1p_quotient(parts.q) - parts.share)
     return 0.5 * (jnp.where(parts.near, light, heavy) - parts.share / nu) - half_step_fall(nu)
 
 

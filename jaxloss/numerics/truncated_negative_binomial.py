@@ -32,13 +32,13 @@ from jaxloss.numerics.log_products import log_if_any
 from jaxloss.numerics.logistic import log1mexp
 from jaxloss.numerics.negative_binomial import (
     HIGH,
-    concentration_slope,
-    count_slope,
+    negative_binomial_concentration_slope,
+    negative_binomial_count_slope,
     negative_binomial_log_mean,
     negative_binomial_mean,
 )
 from jaxloss.numerics.polygamma import trigamma_gap
-from jaxloss.numerics.truncated_poisson import log_rate_if_any
+from jaxloss.numerics.truncated_poisson import log_rate_unless_certain
 
 
 class _Parts(NamedTuple):
@@ -83,7 +83,7 @@ def _truncated_negative_binomial_log_mean_jvp(primals, tangents):
 
     def in_k():
         near = jnp.minimum(x, HIGH)
-        return count_slope(log_rate_if_any(near, k), jnp.exp(near), k, r)
+        return negative_binomial_count_slope(log_rate_unless_certain(near, k), jnp.exp(near), k, r)
 
     in_x, in_r = lambda: _log_mean_slope(x, k, r), lambda: _concentration_slope_of_log(x, k, r)
     return value, tangent(value, (in_x, tangents[0]), (in_k, tangents[1]), (in_r, tangents[2]))
@@ -105,7 +105,7 @@ def _truncated_negative_binomial_mean_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: _mean_slope(finite, k, r), tangents[0]),
-        (lambda: count_slope(log_if_any(k - 1, finite), finite, k, r), tangents[1]),
+        (lambda: negative_binomial_count_slope(log_if_any(k - 1, finite), finite, k, r), tangents[1]),
         (lambda: _concentration_slope_of_mean(finite, k, r), tangents[2]),
     )
 
@@ -215,7 +215,7 @@ def _concentration_slope(p: _Parts, k: jax.Array, r: jax.Array, further: jax.Arr
     """By the first form from means of 1 on, and by the second below."""
     near = slope_of_mean(p.of_zero) * p.rise - lack_of_mean(p.y) * (p.rest / r)
     near = near + ((k - 1) * p.inverse - digamma_difference(r + 1, k - 1))
-    far = (concentration_slope(p.mean, k, r) + further) + p.rise * _beyond(p)
+    far = (negative_binomial_concentration_slope(p.mean, k, r) + further) + p.rise * _beyond(p)
     return jnp.where(p.mean < 1, near, far)
 
 

@@ -32,7 +32,7 @@ def truncated_poisson_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
 @rule(truncated_poisson_log_rate)
 def _truncated_poisson_log_rate_jvp(primals, tangents):
     x, k = primals
-    in_k = lambda: digamma(k + 1) - log_rate_if_any(x, k)  # noqa: E731
+    in_k = lambda: digamma(k + 1) - log_rate_unless_certain(x, k)  # noqa: E731
     return truncated_poisson_log_rate(x, k), tangent(x, (lambda: _excess(x, k), tangents[0]), (in_k, tangents[1]))
 
 
@@ -53,7 +53,7 @@ def _truncated_poisson_rate_jvp(primals, tangents):
     return truncated_poisson_rate(r, k), tangent(r, (lambda: _excess_of_rate(r, k), tangents[0]), (in_k, tangents[1]))
 
 
-def log_rate_if_any(x: jax.Array, k: jax.Array) -> jax.Array:
+def log_rate_unless_certain(x: jax.Array, k: jax.Array) -> jax.Array:
     """The log-rate x, but 0 where a count of 1 is certain, as in `log_if_any`."""
     return jnp.where((k == 1) & (x == -jnp.inf), jnp.zeros_like(x), x)
 

@@ -106,7 +106,7 @@ def _in_power(logs: bool, x: jax.Array, y: jax.Array, p: jax.Array) -> jax.Array
 def _in_power_jvp(logs, primals, tangents):
     x, y, p = primals
     pair = _pair(logs, x, y, p)
-    settled = pair.plain | _absent(logs, x, pair)
+    settled = pair.plain | _both_zero(logs, x, pair)
     some = lambda value: jnp.where(settled, jnp.zeros_like(x), value)  # noqa: E731
     return _in_power(logs, x, y, p), tangent(
         x,
@@ -122,10 +122,10 @@ def _in_target(logs: bool, x: jax.Array, y: jax.Array, p: jax.Array) -> jax.Arra
     pair = _pair(logs, x, y, p)
     reach = power_integral(0, 1 - p, pair.d, pair.mean, pair.target)
     mean = jnp.exp(x) if logs else x
-    return jnp.where(pair.plain, mean - y, jnp.where(_absent(logs, x, pair), jnp.zeros_like(x), reach))
+    return jnp.where(pair.plain, mean - y, jnp.where(_both_zero(logs, x, pair), jnp.zeros_like(x), reach))
 
 
-def _absent(logs: bool, x: jax.Array, pair: _Pair) -> jax.Array:
+def _both_zero(logs: bool, x: jax.Array, pair: _Pair) -> jax.Array:
     """Where mean and target are both 0, and their distance is one of no float."""
     return ~pair.positive & (x == (-jnp.inf if logs else 0))
 
@@ -134,7 +134,7 @@ def _absent(logs: bool, x: jax.Array, pair: _Pair) -> jax.Array:
 def _in_target_jvp(logs, primals, tangents):
     x, y, p = primals
     pair = _pair(logs, x, y, p)
-    settled = pair.plain | _absent(logs, x, pair)
+    settled = pair.plain | _both_zero(logs, x, pair)
     in_y = lambda: -jnp.where(pair.positive | pair.plain, from_tiny(y) ** -p, jnp.zeros_like(y))  # noqa: E731
     in_p = lambda: -power_integral(1, 1 - p, pair.d, pair.mean, pair.target)  # noqa: E731
     return _in_target(logs, x, y, p), tangent(

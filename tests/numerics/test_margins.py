@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.numerics.margins import categorical_gap, hinge, label_gap, lacking, soft_margin
+from jaxloss.numerics.margins import categorical_gap, hinge, hinge_terms, label_gap, soft_margin
 from tests.compiling import quick
 from tests.numerics.primitives import End
 
@@ -29,7 +29,7 @@ def test_the_gap_to_the_highest_other_class_whose_slope_ties_share():
 
 def test_the_terms_of_a_margin_are_zero_at_the_label():
     own = jnp.float32([[1.0], [2.0], [4.0]])
-    terms = lacking(jnp.asarray(X), LABELS, own, jnp.float32(1), 1)
+    terms = hinge_terms(jnp.asarray(X), LABELS, own, jnp.float32(1), 1)
     np.testing.assert_array_equal(terms, [[0, 3, 3], [0, 0, 0], [0, 0, 0]])
 
 

@@ -1,5 +1,6 @@
-"""Every file of numerics has its test file, and every name that it exports is used."""
+"""The files of numerics: each has its test file, and what they name is used, has one name and is one thing."""
 
+import ast
 import pathlib
 import re
 
@@ -26,3 +27,18 @@ def test_a_name_that_is_exported_is_used_by_a_loss_or_a_drop_in():
     ]
     unused = [n for n in numerics.__all__ if n not in imported and not any(f"numerics.{n}" in text for text in users)]
     assert not unused, f"jaxloss/numerics/__init__.py exports {unused}, which nothing uses"
+
+
+def test_no_two_files_have_functions_whose_names_differ_only_by_an_underscore():
+    """A private function may have the name of another file's private one: neither is read beside the other."""
+    found = {}
+    for file in sorted((ROOT / "numerics").glob("*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault(node.name.lstrip("_"), []).append((file.name, node.name))
+    confusing = [
+        places
+        for places in found.values()
+        if len({file for file, _ in places}) > 1 and not all(name.startswith("_") for _, name in places)
+    ]
+    assert not confusing, f"one name should have one meaning: rename one of each of {confusing}"

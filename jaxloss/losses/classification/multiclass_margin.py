@@ -154,7 +154,7 @@ def multi_margin_loss(
     own = numerics.label_value(x, labels, class_axis)
     impossible = own == -jnp.inf
     own = jnp.where(impossible, jnp.zeros_like(own), own)
-    terms = numerics.lacking(x, labels, own, number(name, "margin", margin, x.dtype), class_axis)
+    terms = numerics.hinge_terms(x, labels, own, number(name, "margin", margin, x.dtype), class_axis)
     if power == 2:  # whose slopes are 2 times the terms, and may not be infinite where a row does not count
         terms = jnp.square(numerics.keep(rows.slopes, terms))
     losses = jnp.sum(terms, class_axis, keepdims=True) / classes(x, (class_axis,), rows.elements)

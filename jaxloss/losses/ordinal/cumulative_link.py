@@ -81,7 +81,7 @@ def cumulative_link_nll(
     # An infinite cutpoint is none: the class has one side alone, as the first and the last have.
     above, below = (y < c.shape[-1]) & (upper < jnp.inf), (y > 0) & (lower > -jnp.inf)
     both = above & below & inside
-    end, start = numerics.difference(upper, x), numerics.difference(lower, x)
+    end, start = numerics.difference_as_pair(upper, x), numerics.difference_as_pair(lower, x)
     spread = numerics.keep(both, upper - lower, 1.0)
     # Each piece is computed where it is asked for, and elsewhere at harmless numbers.
     of = lambda where, z, fill: (numerics.keep(where, z[0], fill), numerics.keep(where, z[1]))  # noqa: E731
