@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.numerics._forms import by_platform
+from jaxloss.numerics._forms import by_platform, form
 
 
 class Entries(NamedTuple):
@@ -97,21 +97,28 @@ def _entries(strata: jax.Array, times: jax.Array, entry: jax.Array) -> Entries:
     return Entries(jnp.pad(owner, pad), jnp.pad(own_level, pad, constant_values=-1), exits)
 
 
-def _inverse_permutation(permutation: jax.Array) -> jax.Array:
-    """At each number its place: on CPUs as they are stored one by one, which takes a fiftieth of a sort."""
+def _sorted_places(permutation: jax.Array) -> jax.Array:
     n = permutation.ndim - 1
     index = lax.broadcasted_iota(jnp.int32, permutation.shape, n)
+    return lax.sort((permutation, index), dimension=n, num_keys=1)[1]
 
-    def sort(permutation: jax.Array, index: jax.Array) -> jax.Array:
-        return lax.sort((permutation, index), dimension=n, num_keys=1)[1]
 
-    def store(permutation: jax.Array, index: jax.Array) -> jax.Array:
+@form(_sorted_places)
+def _inverse_permutation(permutation: jax.Array) -> jax.Array:
+    """The place of each number in a permutation of 0, 1, ... along the last axis; on CPUs by a scatter, not by a sort.
+
+    Measured: jaxlib 0.10.2, value and gradient of cox_partial_likelihood of 1e6 samples, the twin takes 1.3 times the
+    CPU time; the permutation by itself, 69 times.
+    """
+
+    def scattered(permutation: jax.Array) -> jax.Array:
+        index = lax.broadcasted_iota(jnp.int32, permutation.shape, permutation.ndim - 1)
         one = lambda p, i: i.at[p].set(i, mode="promise_in_bounds", unique_indices=True)  # noqa: E731
-        for _ in range(n):
+        for _ in range(permutation.ndim - 1):
             one = jax.vmap(one)
         return one(permutation, index)
 
-    return by_platform(permutation, index, cpu=store, default=sort)
+    return by_platform(permutation, cpu=scattered, default=_sorted_places)
 
 
 def _before(x: jax.Array, fill: int) -> jax.Array:

@@ -130,10 +130,10 @@ def _exponentials(x: jax.Array, axes: Axes, shards: AxisName = None) -> tuple[ja
     MB, as much as the logits, and the form nothing of that size.
     """
 
-    def again(x: jax.Array) -> tuple[jax.Array, RowSums]:
+    def recomputed(x: jax.Array) -> tuple[jax.Array, RowSums]:
         sums = row_sums(x, axes, shards)
         return jnp.exp(below_top(x, sums.top, 1)), sums
 
     if many_classes(x, axes) or shards is not None:
-        return again(x)
-    return by_platform(x, cpu=lambda x: stored_exponentials(x, axes), default=again)
+        return recomputed(x)
+    return by_platform(x, cpu=lambda x: stored_exponentials(x, axes), default=recomputed)

@@ -63,6 +63,10 @@ def _columns_and_labels(classes):
     return np.int32(columns)[None], np.int32([5, 3 + classes - 1, 4, 3 + classes, ABSENT])
 
 
+def _permutations(rng, n):
+    return np.int32([rng.permutation(n) for _ in range(3)])
+
+
 def _lesser(rng):
     """Shares of the lesser of two terms, of either sign: frames, batch, counts of labels."""
     return tuple(rng.uniform(0.1, 0.5, (6, 2, 4)).astype(np.float32) * rng.choice([-1, 1], (6, 2, 4)) for _ in range(2))
@@ -102,6 +106,9 @@ EXAMPLES = {
     "masked_logits": lambda rng, n: ((_logits(rng, n),), (np.arange(n) % 3 > 0,)),
     "gap_if_steep": lambda rng, n: ((np.exp(_normal(rng, 5, n)), np.exp(_normal(rng, 5, n))), ()),
     "sum_of_rest": lambda rng, n: ((_exponentials(rng, n),), _columns_and_labels(n)),
+    "exponentials_with_label": lambda rng, n: ((_logits(rng, n),), (_labels(n), _shares(rng, n), 1)),
+    "exponentials_with_targets": lambda rng, n: ((_logits(rng, n), _shares(rng, n)), (-1,)),
+    "inverse_permutation": lambda rng, n: ((), (_permutations(rng, n),)),
     "label_logit": lambda rng, n: ((_logits(rng, n),), _columns_and_labels(n)),
 }
 
@@ -109,6 +116,8 @@ EXAMPLES = {
 def _answers(f, arrays, others, tangents):
     """The value, its derivative along a tangent, its gradient, and the derivative of that along the tangent."""
     call = lambda *arrays: f(*arrays, *others)
+    if not arrays:  # Integers alone have no derivatives.
+        return call(), (), (), ()
     value, along = jax.jvp(call, arrays, tangents)
     gradient = lambda *arrays: jax.vjp(call, *arrays)[1](
         jax.tree.map(lambda v: jnp.cos(jnp.arange(v.size)).reshape(v.shape).astype(v.dtype), value)
