@@ -37,13 +37,13 @@ from jaxloss.numerics.ctc import ctc_nll
 from jaxloss.numerics.ctc_sums import ctc_forward
 from jaxloss.numerics.divergence import generalized_relative_entropy, kl_rows, relative_entropy, relative_entropy_log
 from jaxloss.numerics.elementary import expm1
-from jaxloss.numerics.exponential import expm1_minus
 from jaxloss.numerics.exponential_law import (
     exponential_event,
     exponential_event_by_scale,
     exponential_survival,
     exponential_survival_by_scale,
 )
+from jaxloss.numerics.exponential_remainder import expm1_minus
 from jaxloss.numerics.exposure import poisson_above, poisson_exact_exposed_rate, poisson_exposed_rate
 from jaxloss.numerics.float_pairs import difference_as_pair
 from jaxloss.numerics.focal import focal_nll

@@ -96,9 +96,10 @@ def _each_sum(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array, ...]:
 def joint_sums(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array, ...]:
     """The sums of arrays of one shape, the axes kept with length 1, in one reduction of as many operands.
 
-    XLA adds the terms of such a reduction one after the other. For its rounding errors to stay small, a longer axis is
-    reduced in blocks of at most `MANY` terms. Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy 65536x10, the
-    twin takes 2.4 times the CPU time; of softmax_cross_entropy 8192x1000 it stores 33 MB and the form 0.6 MB.
+    XLA adds the terms of such a reduction one after the other. For its rounding errors to stay small, an axis of `MANY`
+    terms or more is reduced in blocks of at most `BLOCK` terms. Measured: jaxlib 0.10.2, gradient of
+    softmax_cross_entropy 65536x10, the twin takes 2.4 times the CPU time; of softmax_cross_entropy 8192x1000 it stores
+    33 MB and the form 0.6 MB.
     """
     return _one_reduction(tuple(arrays), axes)
 
@@ -130,7 +131,10 @@ def sums_of_regions(arrays: Sequence[jax.Array], axes: Axes) -> tuple[jax.Array,
 
 
 def _with_split_axis(x: jax.Array, axis: int) -> jax.Array:
-    """`x` with an axis split in two, the second of which has at most `MANY` terms; zeros fill the last block."""
+    """`x` with an axis split in two, into blocks: one of fewer than `MANY` terms, or several of at most `BLOCK`.
+
+    Zeros fill the last block.
+    """
     n = x.shape[axis]
     blocks = 1 if n < MANY else -(-n // BLOCK)
     size = -(-n // blocks)

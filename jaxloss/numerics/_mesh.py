@@ -97,7 +97,7 @@ def keep(mask: jax.Array | None, x: jax.Array, fill: float = 0.0) -> jax.Array:
 
 
 def varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays that all vary over the axes of a `shard_map` over which one of them does, as loops and rules require."""
+    """The arrays, each varying over all axes of a `shard_map` over which one does, as loops and rules require."""
     varying = [varying_axes(x) for x in arrays]
     union = frozenset[str]().union(*varying)
     missing = [tuple(sorted(union - axes)) for axes in varying]

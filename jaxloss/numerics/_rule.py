@@ -1,4 +1,9 @@
-"""The helpers with which the derivative rules of this folder are written."""
+"""The helpers with which the derivative rules of this folder are written.
+
+A slope is a partial derivative: the slope in x of a function of x and y is its derivative in x at a fixed y. "For
+values, not for slopes" in a docstring says that JAX's derivative of the function may be inexact, or nan: the function
+is not to be differentiated, and its callers have derivative rules of their own.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial, reduce

@@ -3,6 +3,9 @@
 On CPU it stores a result that is costly to repeat, a quotient, a logarithm or an exponential, where two expressions use
 it, or one expression twice. It computes again, in each use, the sums, products, minima and selects between such
 results. On TPUs it stores what two kernels share.
+
+Figures are given in floors where a program is bound by memory traffic. A floor is the number of bytes that it must
+move: every input read once, and the result written once.
 """
 
 from collections.abc import Callable
@@ -21,7 +24,7 @@ def _first(x: jax.Array, other: jax.Array | float) -> jax.Array:
 
 @form(_first)
 def as_minimum(x: jax.Array, bound: float | int) -> jax.Array:
-    """`x`, which is less than the bound, or infinite where that makes no difference, as a minimum of both.
+    """`x`, as the minimum of x and a bound that a finite x does not reach; an infinite x becomes the bound.
 
     XLA on CPU stores a quotient, a logarithm or an exponential that is used twice, but not a minimum of one, and
     computes a function of a minimum beside the same function of x. Measured: jaxlib 0.10.2, value and gradient of

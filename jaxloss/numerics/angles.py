@@ -41,7 +41,7 @@ def _reduced(x: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     q = jnp.round(difference * (2 / math.pi))
     small, small_lost = two_sum(q * third, -lost)
     rho = (((difference - q * first) - q * second) - small) - (small_lost + q * rest)
-    # Beyond the turns for which the products are exact, the polynomials still get what they are for.
+    # Beyond 2000 turns the products are not exact. The bound keeps the remainder where the polynomials are accurate.
     bound = filled(x, math.pi / 4 * (1 + 1e-6))
     return lax.clamp(-bound, rho, bound), q - 4 * jnp.floor(q / 4)
 

@@ -23,7 +23,8 @@ def log_scaled_i0(k: jax.Array) -> jax.Array:
     r"""$\log(e^{-k} I_0(k))$ for $k \ge 0$; near $-\tfrac12 \log 2 \pi k$ for large k."""
     if k.dtype != jnp.float32:
         return _Points(k).log_total()
-    # (log(1 + 2 k)) / 2 has the same slope at 0 and the same growth; what is left has its sign.
+    # -log(1 + 2 k) / 2 has the same slope at 0 and the same leading term at infinity. The remainder is negative too, so
+    # that the sum does not cancel.
     share = k * (1 / (k + 3))
     return share * share * half_line_series(k, 3, _OF_LOG) - 0.5 * log1p(2 * k)
 

@@ -5,7 +5,8 @@ With $q = 1 - p$, $\alpha = p c$, $\beta = q c$ and $P(k) = \log k! - k \log k +
 $$c \left(p \log \frac{p}{t} + q \log \frac{q}{1 - t}\right) + \log t + \log(1 - t) + P(\alpha) + P(\beta) - P(c),$$
 
 in which no term is much larger than the loss. The derivatives are made of $k (\log k - \psi(k))$, which goes from 1 at
-0 to 1/2 at infinity, and $k^2 \psi'(k) - k$, which does too; what they lack of 1 is computed.
+0 to 1/2 at infinity, and $k^2 \psi'(k) - k$, which goes from 1 to 1/2 too. The functions below compute their
+differences from 1, which keep their digits near 0.
 """
 
 from functools import partial
@@ -47,7 +48,7 @@ def _shares(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _inside(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """A target, but 1/2 at the ends, and what it lacks of 1."""
+    """A target, but 1/2 at the ends, and its complement to 1."""
     inner = jnp.where((t == 0) | (t == 1), filled(t, 0.5), t)
     return inner, 1 - inner
 
@@ -66,9 +67,9 @@ def _beta_nll_jvp(primals, tangents):
     return value, tangent(value, *((partial(f, *primals), t) for f, t in zip(slopes, tangents, strict=True)))
 
 
-def _gap(k: jax.Array) -> jax.Array:
+def _digamma_term(k: jax.Array) -> jax.Array:
     r"""$k (\log k - \psi(k)) - 1$, from 0 to -1/2."""
-    # Below 1 by the digamma function at 1 + k: what is left of 1 at 0 keeps its digits.
+    # Below 1 by the digamma function at 1 + k: the difference from 1 keeps its digits near 0.
     small = k < 1
     if k.dtype != jnp.float32:
         low, high = jnp.where(small, from_tiny(k), jnp.ones_like(k)), jnp.maximum(k, 1)
@@ -79,7 +80,7 @@ def _gap(k: jax.Array) -> jax.Array:
     return jnp.where(small, k * (logarithm + u * series), series - 1)
 
 
-def _bend(k: jax.Array) -> jax.Array:
+def _trigamma_term(k: jax.Array) -> jax.Array:
     r"""$k^2 \psi'(k) - k - 1$, from 0 to -1/2."""
     small = k < 1
     low, high = jnp.minimum(k, 1), jnp.maximum(k, 1)
@@ -89,13 +90,13 @@ def _bend(k: jax.Array) -> jax.Array:
 def _logit_terms(x: jax.Array, t: jax.Array, c: jax.Array) -> jax.Array:
     """The slope in the logit less p - q."""
     p, q = _shares(x)
-    return times((c * p) * q, _distance(x, t)) + (p * _gap(q * c) - q * _gap(p * c))
+    return times((c * p) * q, _distance(x, t)) + (p * _digamma_term(q * c) - q * _digamma_term(p * c))
 
 
 def _logit_and_c(x: jax.Array, t: jax.Array, c: jax.Array) -> jax.Array:
     """The second derivative in the logit and the concentration."""
     p, q = _shares(x)
-    return divide(_logit_terms(x, t, c) + (q * _bend(p * c) - p * _bend(q * c)), c)
+    return divide(_logit_terms(x, t, c) + (q * _trigamma_term(p * c) - p * _trigamma_term(q * c)), c)
 
 
 @jax.custom_jvp
@@ -106,7 +107,7 @@ def _logit_slope(x: jax.Array, t: jax.Array, c: jax.Array) -> jax.Array:
 
 
 def _error(x: jax.Array, t: jax.Array) -> jax.Array:
-    """$t - p$, near 1 as the difference of what they lack of it."""
+    """$t - p$, near 1 as the difference of the complements to 1."""
     return jnp.where(t < 0.5, t - sigmoid(x), miss(x) - (1 - t))
 
 
@@ -126,7 +127,11 @@ def _logit_slope_jvp(primals, tangents):
 
     def in_x():
         a, b = p * c, q * c
-        return 2 * p * q + (q - p) * _logit_terms(x, t, c) + (q * q * (a + _bend(a)) + p * p * (b + _bend(b)))
+        return (
+            2 * p * q
+            + (q - p) * _logit_terms(x, t, c)
+            + (q * q * (a + _trigamma_term(a)) + p * p * (b + _trigamma_term(b)))
+        )
 
     def in_t():
         return -divide((c * p) * q, t * (1 - t))
@@ -159,7 +164,7 @@ def _concentration_slope(x: jax.Array, t: jax.Array, c: jax.Array) -> jax.Array:
     r"""The divergence of the mean from the target, less $p$ and $q$ times the digamma gaps, plus that of c."""
     p, q = _shares(x)
     divergence = half_deviance_rate(t, p) + half_deviance_rate(1 - t, q)
-    return divergence - (1 + ((_gap(p * c) + _gap(q * c)) - _gap(c))) / c
+    return divergence - (1 + ((_digamma_term(p * c) + _digamma_term(q * c)) - _digamma_term(c))) / c
 
 
 @rule(_concentration_slope)
@@ -171,5 +176,5 @@ def _concentration_slope_jvp(primals, tangents):
         value,
         (lambda: _logit_and_c(x, t, c), tangents[0]),
         (lambda: divide(_error(x, t), t * (1 - t)), tangents[1]),
-        (lambda: ((1 + (_bend(a) + _bend(b) - _bend(c))) * inverse) * inverse, tangents[2]),
+        (lambda: ((1 + (_trigamma_term(a) + _trigamma_term(b) - _trigamma_term(c))) * inverse) * inverse, tangents[2]),
     )

@@ -51,7 +51,7 @@ def _excess_of(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     close = (jnp.abs(d) <= 0.5) & (y > 0) & (y < n)
     share = jnp.where(close, y, jnp.zeros_like(y)) / one_if_zero(n)
     growth = share * expm1(jnp.where(close, d, jnp.zeros_like(d)))
-    # The number of trials comes between two roots of the exponential, which alone may be too small for a float.
+    # n e^(-|x|) as (n e^(-|x| / 2)) e^(-|x| / 2): e^(-|x|) may underflow where its product with n does not.
     root = jnp.exp(-0.5 * jnp.abs(x))
     rarer = (n * root) * (root / (1 + root * root))
     return jnp.where(close, ((n - y) * growth) / (1 + growth), jnp.where(x > 0, (n - y) - rarer, rarer - y))
@@ -102,7 +102,7 @@ def _excess_jvp(primals, tangents):
 
 
 def _is_certain(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
-    """Where what is certain came about each time, so that no slope is infinite."""
+    """Where the logit is infinite and all outcomes are the certain one; the slopes in the counts are 0 there."""
     return ((x == jnp.inf) & (y == n)) | ((x == -jnp.inf) & (y == 0))
 
 

@@ -113,5 +113,5 @@ def _balance(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
 
 
 def log_odds_unless_certain(x: jax.Array, k: jax.Array, m: jax.Array) -> jax.Array:
-    """The log-odds, but 0 where they are infinite and only the certain outcome was counted."""
+    """The log-odds, but 0 where they are infinite and every count is of the outcome that they make certain."""
     return jnp.where(((x == -jnp.inf) & (k == 0)) | ((x == jnp.inf) & (m == 0)), jnp.zeros_like(x), x)

@@ -85,7 +85,10 @@ def _expm1_jvp(primals, tangents):
 
 
 def product_parts(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The product of finite numbers cut by one bit, and what is lost; 0 where it overflows. For values, not slopes."""
+    """The product of finite numbers, cut by one bit, and its remainder, meaningless where the product overflows.
+
+    For values, not for slopes.
+    """
     # The rounding error of the product is computed from factors of half the digits, whose products are exact. The last
     # bit of the rounded product is cut by a mask: XLA could otherwise simplify the error to 0.
     product = leading(a * b, _digits(b) - 1)

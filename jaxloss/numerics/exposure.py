@@ -52,11 +52,11 @@ def poisson_exact_exposed_rate(r: jax.Array, o: jax.Array, k: jax.Array) -> jax.
     r"""$m - k \log m + \log k!$."""
     tiny = float(jnp.finfo(r.dtype).tiny)
     m = exposed(r, o)
-    # Where the product underflows, the smallest normal number stands for it, and what its logarithm lacks is added.
+    # Where the product underflows, the smallest normal number replaces it, and their logarithms' difference is added.
     lost = (m < tiny) & (r > 0) & (o > -jnp.inf) & (k != 0)
     zero, one = jnp.zeros_like(r), jnp.ones_like(r)
-    lacking = math.log(tiny) - (jnp.log(jnp.where(lost, r, one)) + jnp.where(lost, o, zero))
-    return poisson_exact_rate(jnp.where(lost, tiny * one, m), k) + jnp.where(lost, k * lacking, zero)
+    difference = math.log(tiny) - (jnp.log(jnp.where(lost, r, one)) + jnp.where(lost, o, zero))
+    return poisson_exact_rate(jnp.where(lost, tiny * one, m), k) + jnp.where(lost, k * difference, zero)
 
 
 @rule(poisson_exact_exposed_rate)

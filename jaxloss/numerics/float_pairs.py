@@ -1,4 +1,7 @@
-"""Differences as pairs: the rounded one, and the rest that it lacks, which functions that grow fast must know."""
+"""The difference of two floats as a double-float: its rounded value, and the rounding error.
+
+Functions that grow fast, such as those of a tail, are corrected by the rounding error.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,7 @@ from jaxloss.numerics.standard_times import Pair
 
 @jax.custom_jvp
 def difference_as_pair(a: jax.Array, b: jax.Array) -> Pair:
-    """$a - b$; the derivatives are those of the rounded difference, and the rest has none."""
+    """$a - b$ and its rounding error; the derivatives are those of the rounded value, and the error has none."""
     finite, zero = jnp.isfinite(a) & jnp.isfinite(b), jnp.zeros_like(a)
     _, rest = two_sum(jnp.where(finite, a, zero), -jnp.where(finite, b, zero))
     return a - b, jnp.where(jnp.isfinite(rest), rest, zero)

@@ -3,6 +3,14 @@ r"""Differences of the gamma function's logarithm and of its derivatives between
 Nothing cancels, neither where b is small against a, nor where a is small against b. For b much smaller than a they are
 b times a derivative. With $u = 1 / a$ and $v = 1 / (a + b)$, u - v is b u v, and the difference of two values of a
 polynomial is u - v times its divided difference, which is summed beside its value.
+
+In the names, of a function f:
+
+- a *rise* is $f(a + b) - f(a)$, and a *fall* or *drop* is $f(a) - f(a + b)$;
+- a *growth* is the number b by which a grows, and the *log growth* is $\log(1 + b / a)$;
+- the *excess* of the log growth is $b - a \log(1 + b / a)$ (`growth.py`);
+- a *gap* is the difference of a function from its leading term: the digamma gap is $\log x - \psi(x)$, the trigamma gap
+  $\psi'(x) - 1 / x$.
 """
 
 from collections.abc import Callable
@@ -40,7 +48,7 @@ def _log_gamma_difference_jvp(primals, tangents):
 
 
 def log_gamma_rise(a: jax.Array, b: jax.Array, c: jax.Array) -> jax.Array:
-    r"""$\log \frac{\Gamma(a + b)}{\Gamma(a)} - b \log c$. For values, not for slopes."""
+    r"""A rise of log-gamma: $\log \frac{\Gamma(a + b)}{\Gamma(a)} - b \log c$. For values, not for slopes."""
     return _rise(a, b, lambda end: log_ratio(end, c))
 
 
@@ -95,7 +103,8 @@ def _weighted_rise_jvp(primals, tangents):
 
 def rise_slope(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""The slope of `weighted_rise` in a, $\psi(a + b) - \psi(a) + a (\psi'(a + b) - \psi'(a))$, uncancelled."""
-    # From a = 1 by the logarithms and the gaps, log(1 + b / a) - b / (a + b) and what is left; below without 1 / a.
+    # From a = 1 on it is log(1 + b / a) - b / (a + b) and the drops of the gaps. Below, the recurrence leads to a + 1,
+    # and its terms 1 / a cancel: they are left out, and -b / (a + b)^2 remains.
     end, above, below = a + b, jnp.maximum(a, 1), jnp.minimum(a, 1)
     leading = log_growth_excess(-b, above + b, above) * (1 / (above + b))
     high = leading + (digamma_gap_drop(above, b) - above * trigamma_gap_drop(above, b))

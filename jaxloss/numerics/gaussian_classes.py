@@ -15,10 +15,10 @@ from jaxloss.numerics.standard_times import Pair, negative
 
 
 def gaussian_between(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    r"""$-\log(\Phi(z) - \Phi(a))$ for the spread $d = z - a$, of what `gaussian_within` has after survival to a."""
+    r"""$-\log(\Phi(z) - \Phi(a))$ for the spread $d = z - a$; `gaussian_within` is the same given survival to a."""
     around = (start[0] <= 0) & (z[0] >= 0) & (spread > 0.8)
     one, zero = jnp.ones_like(spread), jnp.zeros_like(spread)
-    # Each is computed where it is asked for, and elsewhere between numbers of its own kind.
+    # Each formula gets the numbers where it is selected, and elsewhere numbers at which it is finite.
     at = lambda where, pair, fill: (jnp.where(where, pair[0], fill), jnp.where(where, pair[1], zero))  # noqa: E731
     low, high = at(~around, start, zero), at(~around, z, one)
     apart = gaussian_survival(low) + gaussian_within(high, low, jnp.where(around, one, spread))

@@ -1,4 +1,4 @@
-r"""Probabilities of the Gaussian law between two numbers, and after survival to a number, free of cancellation.
+r"""Probabilities of the Gaussian law between two numbers, and given survival to a number, free of cancellation.
 
 The numbers are pairs as those of `standard_times`; their spread is given apart, since their difference would cancel.
 Probabilities are negative logarithms throughout.
@@ -14,7 +14,7 @@ from jaxloss.numerics.gaussian_tail import (
     gaussian_event,
     gaussian_excess,
     gaussian_hazard,
-    gaussian_hazard_bend,
+    gaussian_hazard_curvature,
     gaussian_hazard_slope,
     gaussian_survival,
 )
@@ -61,10 +61,10 @@ def _hazard_gain(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
     narrow = spread * jnp.maximum(-start[0], 1) < (0.05 if spread.dtype == jnp.float32 else 5e-4)
     d = jnp.where(narrow, spread, jnp.zeros_like(spread))
     slopes = gaussian_hazard_slope(z) + gaussian_hazard_slope(start)
-    bends = gaussian_hazard_bend(z) - gaussian_hazard_bend(start)
+    curvatures = gaussian_hazard_curvature(z) - gaussian_hazard_curvature(start)
     infinite = start[0] == jnp.inf
     far = gaussian_hazard(z) - jnp.where(infinite, jnp.zeros_like(d), gaussian_hazard(start))
-    return jnp.where(infinite, spread, jnp.where(narrow, d * (0.5 * slopes - d * bends / 12), far))
+    return jnp.where(infinite, spread, jnp.where(narrow, d * (0.5 * slopes - d * curvatures / 12), far))
 
 
 @rule(_hazard_gain)
@@ -78,7 +78,7 @@ def _hazard_gain_jvp(primals, tangents):
 
 @jax.custom_jvp
 def gaussian_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    """Minus the log of the density of z, after survival to the start."""
+    """Minus the log of the density of z, given survival to the entry time, whose number is the start."""
     late, since = start[0] > 0, gaussian_since(z, start, spread)
     infinite = since == jnp.inf
     hazard = jnp.where(late & ~infinite, gaussian_hazard(z), jnp.ones_like(since))
@@ -102,7 +102,7 @@ def _gaussian_event_since_jvp(primals, tangents):
 
 
 def gaussian_within(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    r"""$-\log(1 - Q(z) / Q(a))$ for the spread $d = z - a$: the event is before z, after survival to a."""
+    r"""$-\log(1 - Q(z) / Q(a))$ for the spread $d = z - a$: the event is before z, given survival to a."""
     # An interval below 0 is taken on the other side, where its probability does not underflow.
     flipped = start[0] + z[0] < 0
     first = tuple(jnp.where(flipped, -b, a) for a, b in zip(start, z, strict=True))

@@ -59,11 +59,11 @@ def gaussian_hazard_slope(z: Pair) -> jax.Array:
 def _gaussian_hazard_slope_jvp(primals, tangents):
     (z,), ((dz, _),) = primals, tangents
     value = gaussian_hazard_slope(z)
-    return value, tangent(value, (lambda: gaussian_hazard_bend(z), dz))
+    return value, tangent(value, (lambda: gaussian_hazard_curvature(z), dz))
 
 
-def gaussian_hazard_bend(z: Pair) -> jax.Array:
-    """$h''(z)$; it cancels for large z, where it is near 0."""
+def gaussian_hazard_curvature(z: Pair) -> jax.Array:
+    """The second derivative $h''(z)$; it cancels for large z, where it is near 0."""
     hazard, excess = gaussian_hazard(z), gaussian_excess(z)
     slope = either_zero(hazard, excess)
     return either_zero(slope, excess) + either_zero(hazard, slope - 1)

@@ -36,7 +36,7 @@ def _slope(x: jax.Array, k: jax.Array) -> jax.Array:
 def _slope_jvp(primals, tangents):
     x, k = primals
     value = _slope(x, k)
-    # The count comes between two roots of the exponential, which alone may be too small for a float.
+    # k e^(-|x|) as (k e^(-|x| / 2)) e^(-|x| / 2): e^(-|x|) may underflow where its product with k does not.
     root = jnp.exp(-0.5 * jnp.abs(x))
     half = root / (1 + root * root)
     return value, tangent(value, (lambda: ((k + 1) * half) * half, tangents[0]), (lambda: sigmoid(x), tangents[1]))

@@ -1,6 +1,7 @@
-r"""$\varphi(t) = \log \frac{e^t - 1}{t}$ for $t \ge 0$, the logarithm of a mean growth, its slope F and its curvature.
+r"""$\varphi(t) = \log \frac{e^t - 1}{t}$ for $t \ge 0$, the logarithm of a mean growth, with two derivatives.
 
-They are summed by their series in Bernoulli numbers up to t = 1, where the closed forms cancel.
+The first derivative is F. All three are summed by their series in Bernoulli numbers up to t = 1, where the closed forms
+cancel.
 """
 
 import math
@@ -32,29 +33,29 @@ def near_slope(t: jax.Array) -> jax.Array:
     return 0.5 + t * bernoulli_series(t * t, lambda _: 1)
 
 
-def near_curve(t: jax.Array) -> jax.Array:
-    """The slope of F for t up to 1."""
+def near_curvature(t: jax.Array) -> jax.Array:
+    r"""$F'(t) = \varphi''(t)$ for t up to 1."""
     return bernoulli_series(t * t, lambda m: m - 1)
 
 
 def slope_of_mean(t: jax.Array) -> jax.Array:
-    """F, from 1/2 to 1."""
+    """F, from 1/2 at 0 to 1 at infinity."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, near_slope(near), 1 - _lack(far))
+    return jnp.where(t < 1, near_slope(near), 1 - _one_minus_slope(far))
 
 
-def lack_of_mean(t: jax.Array) -> jax.Array:
+def one_minus_slope_of_mean(t: jax.Array) -> jax.Array:
     """$1 - F(t)$."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _lack(far))
+    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _one_minus_slope(far))
 
 
-def _lack(far: jax.Array) -> jax.Array:
+def _one_minus_slope(far: jax.Array) -> jax.Array:
     return 1 / far - 1 / expm1(far)
 
 
-def curve_of_mean(t: jax.Array) -> jax.Array:
-    """The slope of F, from 1/12 to 0."""
+def curvature_of_mean(t: jax.Array) -> jax.Array:
+    r"""$F'(t) = \varphi''(t)$, from 1/12 at 0 to 0 at infinity."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
     inverse, steep = 1 / far, 1 / expm1(far)
-    return jnp.where(t < 1, near_curve(near), inverse * inverse - steep * (1 + steep))
+    return jnp.where(t < 1, near_curvature(near), inverse * inverse - steep * (1 + steep))

@@ -39,11 +39,11 @@ def half_step_fall(nu: jax.Array) -> jax.Array:
 @rule(half_step_fall)
 def _half_step_fall_jvp(primals, tangents):
     (nu,) = primals
-    return half_step_fall(nu), -half_step_bend(nu) * tangents[0]
+    return half_step_fall(nu), -half_step_curvature(nu) * tangents[0]
 
 
-def half_step_bend(nu: jax.Array) -> jax.Array:
-    r"""$g''(\nu)$, from $1 / 2 \nu^2$ near 0 to $1 / 2 \nu^3$ at infinity."""
+def half_step_curvature(nu: jax.Array) -> jax.Array:
+    r"""The second derivative $g''(\nu)$, from $1 / 2 \nu^2$ near 0 to $1 / 2 \nu^3$ at infinity."""
     inverse = 1 / nu
     return ((half_line_series(nu, 2, _OF_CURVATURE) * (0.5 * inverse)) * inverse) * (1 / (1 + nu))
 

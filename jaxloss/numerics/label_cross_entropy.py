@@ -140,9 +140,8 @@ def _exponentials_with_label(x, labels, factors, axis, shards=None):
     """exp(x - base), 0 at the label, and `_numbers_of_rows`; on CPUs the sums are those of stored exponentials.
 
     Accelerators compute the exponentials again, since there a row is read once for all its sums; GPUs store them too
-    where `by_steps_on_gpus`. Measured: jaxlib 0.10.2, gradient of
-    softmax_cross_entropy_with_integer_labels 65536x10, the twin takes 1.5 times the CPU time; with smoothing 8192x1000,
-    1.2 times.
+    where `by_steps_on_gpus`. Measured: jaxlib 0.10.2, gradient of softmax_cross_entropy_with_integer_labels 65536x10,
+    the twin takes 1.5 times the CPU time; with smoothing 8192x1000, 1.2 times.
     """
     if shards is not None:
         return _recomputed_with_label(x, labels, factors, axis, shards)

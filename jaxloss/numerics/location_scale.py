@@ -1,7 +1,7 @@
 r"""The continuous ranked probability score of laws of a location and a scale: Gaussian, logistic and Laplace.
 
 With the error e and the scale s it is $s G(e / s)$, where G is even and $G' = 2 F - 1$ for the law's distribution
-function F. Up to a = 1, G(a) is summed as G(0) and what it rises by. Beyond, it is $a - c + T(a)$ with a constant c and
+function F. Up to a = 1, G(a) is summed as G(0) plus a series. Beyond, it is $a - c + T(a)$ with a constant c and
 a tail T, so that $s G = |e| - s (c - T)$, which does not overflow. The slope in the scale is $T(a) - a T'(a) - c$.
 Second derivatives are $2 f(z) / s$ times 1, -z or $z^2$, with the density f at z = e / s.
 """
@@ -38,7 +38,7 @@ class _Law(NamedTuple):
     near: Curve | None  # G(a) for a from 0 to 1; None where a - c + T(a) is exact there too
     tail: Curve  # T(a) for a of at least 1, or of at least 0
     mass: Curve  # 2 F(z) - 1
-    bend: Curve  # T(a) - a T'(a) for a of at least 0
+    tail_term: Curve  # T(a) - a T'(a) for a of at least 0, in the slope in the scale
     root_density: Curve  # the root of 2 f(a), to its own digits
     falling: Curve  # -f'(a) / f(a), which needs few digits
 
@@ -110,7 +110,7 @@ def _error_slope_jvp(law, primals, tangents):
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _scale_slope(error: jax.Array, scale: jax.Array, law: _Law) -> jax.Array:
-    return law.bend(jnp.abs(_distance(error, scale))) - law.constant
+    return law.tail_term(jnp.abs(_distance(error, scale))) - law.constant
 
 
 @rule(_scale_slope)
@@ -125,9 +125,11 @@ def _scale_slope_jvp(law, primals, tangents):
 
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _curvature(error: jax.Array, scale: jax.Array, law: _Law, degree: int) -> jax.Array:
-    r"""$2 (-z)^n f(z) / s$ for a degree n of 0, 1 or 2, at the quotient e / s itself: far out the rounding counts.
+    r"""$2 (-z)^n f(z) / s$ for a degree n of 0, 1 or 2, with z the exact quotient e / s.
 
-    The density is taken as the square of its root, which does not underflow where the product does not.
+    Where |z| is large, the rounding error of the quotient changes the density by many units in the last place: it is
+    corrected to first order. The density is taken as the square of its root, which does not underflow where the product
+    does not.
     """
     z = _distance(error, scale)
     # The remainder of the quotient from factors of half the digits, whose products are exact.
@@ -178,7 +180,7 @@ _GAUSSIAN = _Law(
     near=lambda a: near_mass_integral(a) + (math.sqrt(2) - 1) / math.sqrt(math.pi),
     tail=line_gap,
     mass=_gaussian_mass,
-    bend=double_density,
+    tail_term=double_density,
     root_density=root_double_density,
     falling=lambda a: a,
 )
@@ -187,7 +189,7 @@ _LOGISTIC = _Law(
     near=lambda a: 2 * log_cosh(0.5 * a) + (2 * math.log(2) - 1),
     tail=lambda a: 2 * softplus(-a),
     mass=lambda z: tanh(0.5 * z),
-    bend=lambda a: 2 * (softplus(-a) + a * sigmoid(-a)),
+    tail_term=lambda a: 2 * (softplus(-a) + a * sigmoid(-a)),
     root_density=lambda a: math.sqrt(2) * (jnp.exp(-0.5 * a) * sigmoid(a)),
     falling=lambda a: tanh(0.5 * a),
 )
@@ -196,7 +198,7 @@ _LAPLACE = _Law(
     near=None,
     tail=lambda a: jnp.exp(-jnp.abs(a)),  # as the mass has it, so that XLA computes one exponential for both
     mass=_laplace_mass,
-    bend=lambda a: (1 + a) * jnp.exp(-a),
+    tail_term=lambda a: (1 + a) * jnp.exp(-a),
     root_density=lambda a: jnp.exp(-0.5 * a),
     falling=jnp.ones_like,
 )

@@ -150,9 +150,9 @@ def _bernoulli_nll_jvp(primals, tangents):
 
     def in_y():
         # A certain outcome that agrees with its label gets the slope 0, as in `xlogy`.
-        settled = ((p == 0) & (y == 0)) | ((p == 1) & (y == 1))
-        z = jnp.where(settled, filled(p, 0.5), p)
-        return jnp.where(settled, jnp.zeros_like(p), log1p(-z) - times(positive, jnp.log(z)))
+        certain = ((p == 0) & (y == 0)) | ((p == 1) & (y == 1))
+        z = jnp.where(certain, filled(p, 0.5), p)
+        return jnp.where(certain, jnp.zeros_like(p), log1p(-z) - times(positive, jnp.log(z)))
 
     def in_positive():
         return times(y, -jnp.log(p))

@@ -74,7 +74,7 @@ def _half_tanh_jvp(primals, tangents):
 
 
 def logistic_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    """`logistic_event` after survival to the start."""
+    """`logistic_event` given survival to the entry time."""
     return logistic_since(z, start, spread) + logistic_before(z)
 
 

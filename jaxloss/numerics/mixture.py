@@ -23,9 +23,9 @@ def mixture_nll(losses: jax.Array, logits: jax.Array, axes: Axes) -> jax.Array:
     absent = logits == -jnp.inf
     present = jnp.where(absent, filled(losses, jnp.inf), losses)
     least = clip_infinite(jnp.min(present, axes, keepdims=True))
-    lacking = jnp.sum(softmax(logits, axes) * -expm1(least - present), axes)
-    close = lacking <= 0.5
-    near = jnp.squeeze(least, axes) - log1p(-jnp.where(close, lacking, jnp.zeros_like(lacking)))
+    shortfall = jnp.sum(softmax(logits, axes) * -expm1(least - present), axes)
+    close = shortfall <= 0.5
+    near = jnp.squeeze(least, axes) - log1p(-jnp.where(close, shortfall, jnp.zeros_like(shortfall)))
     far = -logsumexp(jnp.where(absent, filled(losses, -jnp.inf), log_softmax(logits, axes) - present), axes)
     return jnp.where(close & jnp.isfinite(far), near, far)
 

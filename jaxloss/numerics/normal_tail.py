@@ -1,10 +1,10 @@
-r"""The Gaussian law in units of its deviation: its central mass, and what its score lacks of a straight line.
+r"""The standard Gaussian law: its central mass, and the distance of its score from the asymptote, a straight line.
 
 With the density $\varphi$ and the tail $Q(a) = \int_a^\infty \varphi$, the central mass is $1 - 2 Q(a)$. Its integral
 from 0 is $a - 2 \varphi(0) + 2 (\varphi(a) - a Q(a))$. Up to a = 1 both are summed by their Taylor series, of which the
-leading term is the only one that is not small. Beyond, they are near 1 and near a line, and what they lack is the
-density times Mills' ratio $Q / \varphi$, a polynomial in $1 / (1 + a)$. XLA's erf and erfc are off by 5 and 65 units in
-the last place of float32, and exact in float64.
+leading term is the only one that is not small. Beyond, the mass is near 1 and the integral near a line; the small
+differences are computed from the density and Mills' ratio $Q / \varphi$, a polynomial in $1 / (1 + a)$. XLA's erf and
+erfc are off by 5 and 65 units in the last place of float32, and exact in float64.
 """
 
 import math

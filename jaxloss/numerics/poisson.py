@@ -67,7 +67,8 @@ def half_deviance_log_rate(x: jax.Array, k: jax.Array) -> jax.Array:
     counted = k > 0
     count = jnp.where(counted, k, jnp.ones_like(k))
     d = minus_log(x, count)
-    # At infinity the rate less its counterpart may be finite: a contracted product of the exponential is not rounded.
+    # The select, because XLA may contract the last product of the exponential with the subtraction of the logarithmic
+    # term: that product is not rounded then, and at x = inf the difference may be finite.
     return jnp.where(x == jnp.inf, x, deviance_of_gap(count, d, jnp.exp(as_minimum(x, 1e4)), counted))
 
 

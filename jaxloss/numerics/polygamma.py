@@ -52,9 +52,10 @@ def of_inverse(name: str, x: jax.Array) -> list[float]:
 
 
 def shifted(x: jax.Array) -> tuple[jax.Array, list[jax.Array], jax.Array]:
-    """Whether x is below where the series hold, x and what follows it up to there, and the number that is in reach.
+    """Whether x is below the range of the series, the numbers of the recurrence, and where the series is evaluated.
 
-    A sum over the numbers counts where the first is True; elsewhere the last is x itself.
+    The numbers x, x + 1 ... lead to x + n, which is in the range. Their terms count where the first result is True;
+    elsewhere the series is evaluated at x itself.
     """
     steps = 1 if x.dtype == jnp.float32 else 10
     small = x < steps

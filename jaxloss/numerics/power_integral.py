@@ -35,7 +35,7 @@ def power_integral(j: int, c: jax.Array, d: jax.Array, x: End, y: End) -> jax.Ar
         x: The upper end of the integral.
         y: The lower end of the integral.
     """
-    # From the end at which the power is larger, inward by v, it is an exponential that falls: e^(-|c| v).
+    # At a distance v of logarithms from the end with the larger power, the power is that end's times e^(-|c| v).
     down = c >= 0
     from_x = (d >= 0) == down
     start = jnp.where(from_x, x.log, y.log)

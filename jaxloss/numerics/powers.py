@@ -8,7 +8,7 @@ from jaxloss.numerics._rule import rule, tangent
 
 @jax.custom_jvp
 def power(x: jax.Array, r: jax.Array) -> jax.Array:
-    """$|x|^r$; 0 to a power below 0 is 0, since it is a slope there, the mean of those of both sides."""
+    """$|x|^r$, but 0 at x = 0 for r below 0 too: there it is a factor of slopes, which are chosen to be 0."""
     some = x != 0
     of_zero = jnp.where(r == 0, jnp.ones_like(x), jnp.zeros_like(x))
     return jnp.where(some, jnp.power(jnp.where(some, jnp.abs(x), jnp.ones_like(x)), r), of_zero)

@@ -142,7 +142,7 @@ def _later(values: Sum, empty: tuple[float, float], add: Join, order: RiskOrder)
 
 
 def _of_neighbour(sums: Any, empty: tuple[float, float], bounds: jax.Array, step: int) -> Any:
-    """What the place after has, or with a step of -1 the place before; nothing at bounds."""
+    """The sums of the next place, or with a step of -1 of the previous one; the empty sum where `bounds` is True."""
     return tuple(jnp.where(bounds, e, jnp.roll(s, -step, -1)) for s, e in zip(sums, empty, strict=True))
 
 

@@ -22,12 +22,12 @@ def sparsemax(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
 
     A row of minus infinities has p = 0.
     """
-    top = _top(x, axis)
+    top = _base(x, axis)
     tau = _threshold(x, top, axis)
     return jnp.maximum(_less(x, top) - tau, 0), tau
 
 
-def _top(x: jax.Array, axis: int) -> jax.Array:
+def _base(x: jax.Array, axis: int) -> jax.Array:
     """The maximum of each row, made finite."""
     return top_and_base(x, axis)[1]
 
@@ -81,7 +81,7 @@ def sparsemax_nll(x: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
 def _nll(x: jax.Array, labels: jax.Array, p: jax.Array, tau: jax.Array, axis: int) -> jax.Array:
     others = without_label(p, labels, axis)
     missing, squares = (jnp.sum(s, axis, keepdims=True) for s in (others, jnp.square(others)))
-    below = tau - _less(label_value(x, labels, axis), _top(x, axis))
+    below = tau - _less(label_value(x, labels, axis), _base(x, axis))
     outside = jnp.where(below <= 0, jnp.zeros_like(below), below)
     return 0.5 * (jnp.square(missing) + squares) + outside
 

@@ -1,8 +1,11 @@
 r"""Logarithms of times in units of a law of lifetimes, $z = k (\log t - x)$, to more digits than a float holds.
 
 A probability that is an exponential of z loses as many units in the last place as z is large, if z is rounded. So z is
-a pair: a float, and the small rest that it lacks, by which a function of z is corrected to first order. The derivatives
-of a pair are those of its float; the rest has none.
+a pair, a double-float: the rounded number and its rounding error, the rest, by which a function of z is corrected to
+first order. The derivatives of a pair are those of its float; the rest has none.
+
+The spread of two times $a \le t$ is the difference of their z, $k \log(t / a)$. It is computed from the times, since the
+difference of two rounded z would cancel.
 """
 
 from typing import TypeAlias
@@ -53,7 +56,7 @@ def standardized_over(x: jax.Array, t: jax.Array, s: jax.Array) -> Pair:
     r"""$(\log t - x) / s$ for $t \ge 0$; minus infinity, with no slope, at t = 0."""
     high, low = _gap(x, t)
     quotient = -high / s
-    # The rest is what the product of quotient and divisor lacks, which product_parts knows for finite numbers.
+    # The rest is the remainder of the division, by the product of quotient and divisor, which must be finite.
     finite = jnp.isfinite(quotient)
     part, lost = product_parts(jnp.where(finite, quotient, jnp.zeros_like(s)), s)
     finite = finite & jnp.isfinite(part)

@@ -19,7 +19,7 @@ from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import as_minimum
 from jaxloss.numerics.elementary import atanh_tail
 from jaxloss.numerics.guarded import largest, one_if_zero
-from jaxloss.numerics.half_step import half_step, half_step_bend, half_step_fall
+from jaxloss.numerics.half_step import half_step, half_step_curvature, half_step_fall
 
 
 class _Parts(NamedTuple):
@@ -131,7 +131,7 @@ def _nu_slope_jvp(primals, tangents):
     half = 0.5 * (parts.share * inverse)
 
     def in_nu():
-        return half_step_bend(primals[1]) + half * (inverse * (1 + parts.rest) - parts.share)
+        return half_step_curvature(primals[1]) + half * (inverse * (1 + parts.rest) - parts.share)
 
     return value, tangent(
         value,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import expm1
 from jaxloss.numerics.factorial import log_factorial
-from jaxloss.numerics.growth_mean import bernoulli_series, log_growth_mean, near_curve, near_slope
+from jaxloss.numerics.growth_mean import bernoulli_series, log_growth_mean, near_curvature, near_slope
 from jaxloss.numerics.guarded import clip_positive_infinity, divide, times
 from jaxloss.numerics.log_products import log_if_any, xlogy
 from jaxloss.numerics.logistic import log1mexp
@@ -100,7 +100,7 @@ def _excess_of_rate_jvp(primals, tangents):
     def in_r():
         low, high = jnp.minimum(r, 1), jnp.maximum(r, 1)
         own = times(k - 1, inverse) * jnp.where(k == 1, 0, inverse)
-        near = near_curve(low) + own
+        near = near_curvature(low) + own
         return jnp.where(r < 1, near, times(k, inverse) * inverse + (1 / expm1(high)) / expm1(-high))
 
     in_k = lambda: -jnp.where((k == 1) & (r == 0), 0, inverse)  # noqa: E731

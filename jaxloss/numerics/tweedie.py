@@ -106,8 +106,8 @@ def _in_power(logs: bool, x: jax.Array, y: jax.Array, p: jax.Array) -> jax.Array
 def _in_power_jvp(logs, primals, tangents):
     x, y, p = primals
     pair = _pair(logs, x, y, p)
-    settled = pair.plain | _both_zero(logs, x, pair)
-    some = lambda value: jnp.where(settled, jnp.zeros_like(x), value)  # noqa: E731
+    excluded = pair.plain | _both_zero(logs, x, pair)
+    some = lambda value: jnp.where(excluded, jnp.zeros_like(x), value)  # noqa: E731
     return _in_power(logs, x, y, p), tangent(
         x,
         (lambda: some(times(_in_mean(logs, x, y, p), pair.mean.log)), tangents[0]),
@@ -126,7 +126,7 @@ def _in_target(logs: bool, x: jax.Array, y: jax.Array, p: jax.Array) -> jax.Arra
 
 
 def _both_zero(logs: bool, x: jax.Array, pair: _Pair) -> jax.Array:
-    """Where mean and target are both 0, and their distance is one of no float."""
+    """Where the mean is 0 and the target is below the smallest normal number, and counts as 0: slopes are 0 there."""
     return ~pair.positive & (x == (-jnp.inf if logs else 0))
 
 
@@ -134,14 +134,14 @@ def _both_zero(logs: bool, x: jax.Array, pair: _Pair) -> jax.Array:
 def _in_target_jvp(logs, primals, tangents):
     x, y, p = primals
     pair = _pair(logs, x, y, p)
-    settled = pair.plain | _both_zero(logs, x, pair)
+    excluded = pair.plain | _both_zero(logs, x, pair)
     in_y = lambda: -jnp.where(pair.positive | pair.plain, from_tiny(y) ** -p, jnp.zeros_like(y))  # noqa: E731
     in_p = lambda: -power_integral(1, 1 - p, pair.d, pair.mean, pair.target)  # noqa: E731
     return _in_target(logs, x, y, p), tangent(
         x,
-        (lambda: jnp.where(settled & ~pair.plain, jnp.zeros_like(x), _mean_power(logs, x, p)), tangents[0]),
+        (lambda: jnp.where(excluded & ~pair.plain, jnp.zeros_like(x), _mean_power(logs, x, p)), tangents[0]),
         (in_y, tangents[1]),
-        (lambda: jnp.where(settled, jnp.zeros_like(x), in_p()), tangents[2]),
+        (lambda: jnp.where(excluded, jnp.zeros_like(x), in_p()), tangents[2]),
     )
 
 

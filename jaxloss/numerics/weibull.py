@@ -51,7 +51,7 @@ def weibull_event(z: Pair) -> jax.Array:
 
 
 def weibull_event_since(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    """`weibull_event` after survival to the start."""
+    """`weibull_event` given survival to the entry time."""
     return _less(weibull_since(z, start, spread), z)
 
 
@@ -67,7 +67,7 @@ def weibull_before(z: Pair) -> jax.Array:
 
 @jax.custom_jvp
 def weibull_within(z: Pair, start: Pair, spread: jax.Array) -> jax.Array:
-    r"""$-\log(1 - S(z) / S(a))$ for the spread $d = z - a$: the event is before z, after survival to a."""
+    r"""$-\log(1 - S(z) / S(a))$ for the spread $d = z - a$: the event is before z, given survival to a."""
     return _minus_log_complement(z[0] + log1mexp(spread), weibull_since(z, start, spread))
 
 

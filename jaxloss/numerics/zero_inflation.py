@@ -1,9 +1,12 @@
-r"""The likelihood of a zero that is either structural, of log-odds g, or one of a law, where its negative log is r.
+r"""The negative log-likelihood of a count of 0 under a zero-inflated law.
+
+A zero is structural with the log-odds g. Otherwise the count is drawn from a law, under which 0 has the negative
+log-probability r:
 
 $$\ell_0 = -\log \left(\sigma(g) + \sigma(-g) e^{-r}\right)$$
 
-Given a zero, it is of the law with the probability $w = \sigma(-(g + r))$, the share of the law. For a Poisson law r is
-its rate.
+The probability that a zero was drawn from the law is $w = \sigma(-(g + r))$, the share of the law. For a Poisson law r
+is its rate.
 """
 
 import jax
@@ -46,8 +49,8 @@ def _zero_nll_log_rate_jvp(primals, tangents):
 
 
 def _nll(r: jax.Array, g: jax.Array) -> jax.Array:
-    # With q the probability of a positive count, the loss is -log(1 - q); where q is above 1/2, and so g below 0, it is
-    # computed from the logarithms of both kinds of zeros, which may be as improbable as they like.
+    # With q the probability of a positive count, the loss is -log(1 - q). Where q is above 1/2, and so g below 0, it is
+    # computed from the log-probabilities of both kinds of zeros: the probabilities may underflow.
     q = miss(g) * -expm1(-r)
     likely = q < 0.5
     low = jnp.minimum(g, 0)
@@ -59,7 +62,7 @@ def _nll(r: jax.Array, g: jax.Array) -> jax.Array:
 
 
 def _rounding(x: jax.Array, r: jax.Array) -> jax.Array:
-    """What the rounded exponential r of x lacks, which a share would multiply by r; 0 where that is too little."""
+    """$e^x$ less its rounded value r, by which a share would be off r times as much; 0 where that is negligible."""
     some = (x > 0) & (x < 20)
     one = jnp.ones_like(r)
     d = minus_log(jnp.where(some, x, jnp.zeros_like(x)), jnp.where(some, r, one))

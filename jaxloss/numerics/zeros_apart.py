@@ -1,7 +1,8 @@
-r"""Likelihoods of counts whose zeros are told apart by a gate of log-odds g: inflated zeros, and hurdles.
+r"""Negative log-likelihoods of counts whose zeros have a gate of log-odds g: zero-inflated laws and hurdle laws.
 
-Where the count is 0 the formula of the positive counts is computed at a count of 1 and a rate of 1, and the other way
-round, so that no slope of the one is nan and multiplied by 0 where the other is taken.
+Where the count is 0, the formula for positive counts is computed at a count of 1 and a rate of 1 (`fill` is that rate
+or its logarithm), and the other way round: slopes of the formula that is not selected are multiplied by 0, and stay
+finite.
 """
 
 from collections.abc import Callable
@@ -95,24 +96,24 @@ def _inflated_by(
     k: jax.Array,
     r: jax.Array,
     g: jax.Array,
-    harmless: jax.Array,
+    fill: jax.Array,
 ) -> jax.Array:
     absent, finite = k == 0, x < jnp.inf
     # Of an infinite mean every zero is structural, and the law's slopes, which are infinite, have no part in it.
-    own = zero(jnp.where(absent & finite, x, harmless), r)
+    own = zero(jnp.where(absent & finite, x, fill), r)
     of_zero = jnp.where(finite, zero_nll(own, g), softplus_minus(g))
-    counted = law(jnp.where(absent, harmless, x), jnp.where(absent, jnp.ones_like(k), k), r)
+    counted = law(jnp.where(absent, fill, x), jnp.where(absent, jnp.ones_like(k), k), r)
     return jnp.where(absent, of_zero, softplus(g) + counted)
 
 
-def _inflated(zero: Nll, law: Nll, x: jax.Array, k: jax.Array, g: jax.Array, harmless: jax.Array) -> jax.Array:
+def _inflated(zero: Nll, law: Nll, x: jax.Array, k: jax.Array, g: jax.Array, fill: jax.Array) -> jax.Array:
     absent = k == 0
-    of_zero = zero(jnp.where(absent, x, harmless), g)
-    counted = law(jnp.where(absent, harmless, x), jnp.where(absent, jnp.ones_like(k), k))
+    of_zero = zero(jnp.where(absent, x, fill), g)
+    counted = law(jnp.where(absent, fill, x), jnp.where(absent, jnp.ones_like(k), k))
     return jnp.where(absent, of_zero, softplus(g) + counted)
 
 
-def _hurdle(truncated: Nll, x: jax.Array, k: jax.Array, g: jax.Array, harmless: jax.Array) -> jax.Array:
+def _hurdle(truncated: Nll, x: jax.Array, k: jax.Array, g: jax.Array, fill: jax.Array) -> jax.Array:
     absent = k == 0
-    counted = truncated(jnp.where(absent, harmless, x), jnp.where(absent, jnp.ones_like(k), k))
+    counted = truncated(jnp.where(absent, fill, x), jnp.where(absent, jnp.ones_like(k), k))
     return jnp.where(absent, softplus_minus(g), softplus(g) + counted)

@@ -3,7 +3,7 @@
 import mpmath as mp
 import numpy as np
 
-from jaxloss.numerics.growth_mean import curve_of_mean, lack_of_mean, log_growth_mean, slope_of_mean
+from jaxloss.numerics.growth_mean import curvature_of_mean, log_growth_mean, one_minus_slope_of_mean, slope_of_mean
 from tests import ulp
 from tests.numerics.primitives import Row, worst
 
@@ -22,12 +22,12 @@ def _curve(t):
 TRUTHS = [
     Row(log_growth_mean, lambda t: mp.log(mp.expm1(t) / t), UP_TO_1, 2, 2),
     Row(slope_of_mean, _slope, POINTS, 2, None),
-    Row(lack_of_mean, lambda t: 1 - _slope(t), POINTS, 4, None),
+    Row(one_minus_slope_of_mean, lambda t: 1 - _slope(t), POINTS, 4, None),
 ]
 
 
 def test_the_curvature():
     """From 1 on it is a difference, and exact to the digits of its terms."""
     mp.mp.dps = ulp.DIGITS
-    found = worst(curve_of_mean, _curve, lambda t: 1 / t**2 if t >= 1 else 0, POINTS)
+    found = worst(curvature_of_mean, _curve, lambda t: 1 / t**2 if t >= 1 else 0, POINTS)
     assert all(error <= 4 for error, *_ in found.values()), found

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxloss.numerics import half_step as module
-from jaxloss.numerics.half_step import half_step, half_step_bend, half_step_fall
+from jaxloss.numerics.half_step import half_step, half_step_curvature, half_step_fall
 from tests import ulp
 from tests.numerics.primitives import POSITIVE, End, Row
 
@@ -27,7 +27,7 @@ def _bend(nu):
 TRUTHS = [
     Row(half_step, _step, POINTS, 4, 5),
     Row(half_step_fall, _fall, POINTS, 5, 6),
-    Row(half_step_bend, _bend, POINTS, 6, None),
+    Row(half_step_curvature, _bend, POINTS, 6, None),
 ]
 ENDS = [
     End(half_step, (np.inf,), 0, (0,)),

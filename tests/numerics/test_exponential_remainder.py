@@ -3,7 +3,7 @@
 import mpmath as mp
 import numpy as np
 
-from jaxloss.numerics.exponential import expm1_minus
+from jaxloss.numerics.exponential_remainder import expm1_minus
 from tests.numerics.primitives import REALS, End, Row
 
 TRUTHS = [Row(expm1_minus, lambda x: mp.expm1(x) - x, REALS, 4, 4)]
