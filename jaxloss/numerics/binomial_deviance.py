@@ -15,9 +15,9 @@ from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import again
 from jaxloss.numerics.elementary import (
     atanh_tail,
+    division_remainder,
     expm1,
     from_tiny,
-    leading_half,
     log1p,
     minus_log,
     two_sum,
@@ -64,10 +64,7 @@ def _logit_difference(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     ratio = y / m
     held = (ratio > 1e-30) & (ratio < 1e30)
     ratio, one = jnp.where(held, ratio, jnp.ones_like(y)), jnp.ones_like(y)
-    # What the rounded quotient lacks, from products of halves, which are exact.
-    high, of_m = leading_half(ratio), leading_half(m)
-    low, rest = ratio - high, m - of_m
-    lost = ((y - high * of_m) - (high * rest + low * of_m)) - low * rest
+    lost = division_remainder(y, m, ratio)
     return jnp.where(
         held, minus_log(x, ratio) - jnp.where(held, lost / y - of_sum / m, 0 * one), x - (jnp.log(y) - jnp.log(m))
     )

@@ -100,6 +100,16 @@ def product_parts(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return product, lost + a_low * b_low
 
 
+def division_remainder(a: jax.Array, b: jax.Array, quotient: jax.Array) -> jax.Array:
+    """`a - b * quotient` for the rounded quotient of a and b, from products of half the digits, which are exact.
+
+    For values, not for slopes.
+    """
+    high, b_high = leading_half(quotient), leading_half(b)
+    low, b_low = quotient - high, b - b_high
+    return ((a - high * b_high) - (high * b_low + low * b_high)) - low * b_low
+
+
 def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
     r"""$e^{a b}$ for $b \le 0$, with 1 for $0 \cdot -\infty$: not the rounded product. For values, not for slopes."""
     finite = jnp.where(jnp.isfinite(b), b, jnp.zeros_like(b))

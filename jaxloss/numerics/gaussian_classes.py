@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics.elementary import exp_of_product, log1p
 from jaxloss.numerics.gaussian_spans import gaussian_within
-from jaxloss.numerics.gaussian_tail import gaussian_hazard, gaussian_survival
+from jaxloss.numerics.gaussian_tail import INVERSE_ROOT_2PI, gaussian_hazard, gaussian_survival
 from jaxloss.numerics.guarded import either_zero
 from jaxloss.numerics.standard_times import Pair, negative
 
@@ -49,7 +49,7 @@ def gaussian_density(z: Pair) -> jax.Array:
     r"""$\phi(z) = e^{-z^2 / 2} / \sqrt{2 \pi}$."""
     high, low = z
     size = jnp.minimum(jnp.abs(high), 1e3)  # beyond which the density is 0
-    density = exp_of_product(size, -0.5 * size) * 0.3989422804014327
+    density = exp_of_product(size, -0.5 * size) * INVERSE_ROOT_2PI
     return density * (1 - either_zero(jnp.clip(high, -1e3, 1e3), low))
 
 

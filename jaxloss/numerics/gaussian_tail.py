@@ -112,13 +112,13 @@ def _pieces(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     outer_excess = polynomial(y, _EXCESS if z.dtype == jnp.float32 else _EXCESS_64) * inverse
     outer = size + outer_excess
     finite = jnp.minimum(size, 1e3)  # beyond which the density is 0
-    density = exp_of_product(finite, -0.5 * finite) * _INVERSE_ROOT_2PI
+    density = exp_of_product(finite, -0.5 * finite) * INVERSE_ROOT_2PI
     small = density / outer
     hazard = jnp.where(z < 0, density / (1 - small), outer)
     return small, hazard, jnp.where(z < 0, hazard + size, outer_excess)
 
 
-_INVERSE_ROOT_2PI = 0.3989422804014327
+INVERSE_ROOT_2PI = 0.3989422804014327
 # The polynomials of y through Chebyshev points for (z + 3) (h(z) - z), exact to 6e-9 and 7e-17.
 _EXCESS = [
     1.69859192, -0.84153878628, 0.017164090263, 0.18569875497, -0.025450280288, -0.05462530004, 0.0077982864319,

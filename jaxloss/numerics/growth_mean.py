@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.numerics.elementary import expm1, polynomial
+from jaxloss.numerics.polygamma import BERNOULLI
 
-_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
 # B_2n / (2n)!, n = 1, 2 ...; the series below have the radius 2 pi, and are summed for rates up to 1.
-_SERIES = [b / math.factorial(2 * n + 2) for n, b in enumerate(_BERNOULLI)]
+_SERIES = [b / math.factorial(2 * n + 2) for n, b in enumerate(BERNOULLI)]
 
 
 def bernoulli_series(w: jax.Array, factor: Callable[[int], float]) -> jax.Array:

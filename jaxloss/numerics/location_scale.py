@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.numerics._rule import pushed, rule, tangent
-from jaxloss.numerics.elementary import expm1, leading_half
+from jaxloss.numerics.elementary import division_remainder, expm1
 from jaxloss.numerics.hyperbolic import log_cosh, tanh
 from jaxloss.numerics.logistic import sigmoid, softplus
 from jaxloss.numerics.normal_tail import (
@@ -132,10 +132,7 @@ def _curvature(error: jax.Array, scale: jax.Array, law: _Law, degree: int) -> ja
     does not.
     """
     z = _distance(error, scale)
-    # The remainder of the quotient from factors of half the digits, whose products are exact.
-    z_high, scale_high = leading_half(z), leading_half(scale)
-    z_low, scale_low = z - z_high, scale - scale_high
-    lost = ((error - z_high * scale_high) - (z_high * scale_low + z_low * scale_high)) - z_low * scale_low
+    lost = division_remainder(error, scale, z)
     lost = jnp.where(jnp.abs(z) < _FAR, lost, jnp.zeros_like(z)) / scale
     a = jnp.abs(z)
     root = law.root_density(a) * (1 - 0.5 * jnp.sign(z) * lost * law.falling(a))

@@ -26,7 +26,8 @@ TRIGAMMA_OF_INVERSE = [
     0.499999992764, 0.166668123821, -4.97345148079e-5, -0.0326581385787, -0.00475396231975, 0.0432201923079,
     -0.046999229341, 0.0265120823001, -0.0080242594355, 0.0010189987973,
 ]  # fmt: skip
-_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
+# Bernoulli's numbers B_2n, n = 1, 2 ...
+BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
 
 
 def _interleaved(coefficients: list[float]) -> list[float]:
@@ -35,9 +36,9 @@ def _interleaved(coefficients: list[float]) -> list[float]:
 
 
 _SERIES = {
-    "stirling": _interleaved([b / ((2 * n + 1) * (2 * n + 2)) for n, b in enumerate(_BERNOULLI)]),
-    "digamma": [0.5, *_interleaved([b / (2 * n + 2) for n, b in enumerate(_BERNOULLI)])],
-    "trigamma": [0.5, *_interleaved(_BERNOULLI)],
+    "stirling": _interleaved([b / ((2 * n + 1) * (2 * n + 2)) for n, b in enumerate(BERNOULLI)]),
+    "digamma": [0.5, *_interleaved([b / (2 * n + 2) for n, b in enumerate(BERNOULLI)])],
+    "trigamma": [0.5, *_interleaved(BERNOULLI)],
 }
 _POLYNOMIALS = {
     "stirling": STIRLING_OF_INVERSE,

@@ -4,8 +4,8 @@ A probability that is an exponential of z loses as many units in the last place 
 a pair, a double-float: the rounded number and its rounding error, the rest, by which a function of z is corrected to
 first order. The derivatives of a pair are those of its float; the rest has none.
 
-The spread of two times $a \le t$ is the difference of their z, $k \log(t / a)$. It is computed from the times, since the
-difference of two rounded z would cancel.
+The spread of two times $a \le t$ is the difference of their z, $k \log(t / a)$. It is computed from the times, since
+the difference of two rounded z would cancel.
 """
 
 from typing import TypeAlias
