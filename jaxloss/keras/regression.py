@@ -78,8 +78,9 @@ def huber(y_true: Numbers, y_pred: Floats, delta: Scalar = 1.0) -> Array:
         >>> print(huber([[0.0, 0.0]], [[1.0, 3.0]]))
         [1.5]
     """
-    t, p, dtype = pair("huber", y_true, y_pred, broadcast=True)
-    return mean("huber", jaxloss.huber_loss(p, t, delta=delta), dtype)
+    name = "huber"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
+    return mean(name, jaxloss.huber_loss(p, t, delta=delta), dtype)
 
 
 def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
@@ -99,8 +100,9 @@ def log_cosh(y_true: Numbers, y_pred: Floats) -> Array:
         >>> print("{:.4f}".format(*log_cosh([[0.0, 1.0]], [[1.0, 1.0]])))
         0.2169
     """
-    t, p, dtype = pair("log_cosh", y_true, y_pred, broadcast=True)
-    return mean("log_cosh", jaxloss.log_cosh(p, t), dtype)
+    name = "log_cosh"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
+    return mean(name, jaxloss.log_cosh(p, t), dtype)
 
 
 def poisson(y_true: Numbers, y_pred: Floats) -> Array:
@@ -120,10 +122,11 @@ def poisson(y_true: Numbers, y_pred: Floats) -> Array:
         >>> print("{:.4f}".format(*poisson([[2, 0]], [[1.0, 1.0]])))
         1.0000
     """
-    t, p, dtype = pair("poisson", y_true, y_pred, broadcast=True)
-    p = checked_only("poisson", p, lambda: p >= 0, "y_pred must be rates of at least 0")
-    t = checked_only("poisson", t, lambda: t >= 0, "y_true must be counts of at least 0")
-    return mean("poisson", jaxloss.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
+    name = "poisson"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
+    p = checked_only(name, p, lambda: p >= 0, "y_pred must be rates of at least 0")
+    t = checked_only(name, t, lambda: t >= 0, "y_true must be counts of at least 0")
+    return mean(name, jaxloss.poisson_nll(p, t, log_input=False, eps=EPSILON), dtype)
 
 
 def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
@@ -143,10 +146,11 @@ def kl_divergence(y_true: Numbers, y_pred: Floats) -> Array:
         >>> print("{:.4f}".format(*kl_divergence([[1.0, 0.0]], [[0.5, 0.5]])))
         0.6931
     """
-    t, p, dtype = pair("kl_divergence", y_true, y_pred, broadcast=True)
+    name = "kl_divergence"
+    t, p, dtype = pair(name, y_true, y_pred, broadcast=True)
     t, p = jnp.clip(t, EPSILON, 1), jnp.clip(p, EPSILON, 1)
     axis = -1 if p.ndim else None
-    class_axes("kl_divergence", "y_pred", p, axis)
+    class_axes(name, "y_pred", p, axis)
     return jaxloss.kl_divergence_from_probabilities(p, t, axis).astype(dtype)
 
 

@@ -19,6 +19,7 @@ from jaxloss.keras._pairs import indices
 from jaxloss.keras._reduction import ReductionName
 
 _BLANK = 0
+_NAME = "ctc"
 
 
 def ctc(y_true: Labels, y_pred: Floats) -> Array:
@@ -43,14 +44,14 @@ def ctc(y_true: Labels, y_pred: Floats) -> Array:
         >>> print(jnp.exp(-ctc([[1]], logits)).round(4))
         [0.82]
     """
-    return _ctc(real("ctc", "y_true", y_true), floats("ctc", "y_pred", y_pred), None)
+    return _ctc(real(_NAME, "y_true", y_true), floats(_NAME, "y_pred", y_pred), None)
 
 
 @one_program()
 def _ctc(t: Array, p: Array, live: Array | None) -> Array:
     if t.ndim != 2 or p.ndim != 3 or t.shape[0] != p.shape[0]:
         raise ValueError(
-            f"ctc: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
+            f"{_NAME}: y_true {t.shape} and y_pred {p.shape} must be [batch, length] and [batch, frames, classes]: "
             "for other ranks use jaxloss.ctc_loss."
         )
     t = indices(t)
@@ -62,7 +63,7 @@ def _ctc(t: Array, p: Array, live: Array | None) -> Array:
     values = numerics.ctc_nll(p, t, live, lengths, jnp.asarray(_BLANK, jnp.int32))
     rule = f"y_true must be from 0 to {p.shape[-1] - 1}"
     beyond = lax.broadcasted_iota(jnp.int32, t.shape, 1) >= lengths[:, None]
-    return outside_is_nan("ctc", values, lambda: jnp.all(valid | beyond, -1), rule)
+    return outside_is_nan(_NAME, values, lambda: jnp.all(valid | beyond, -1), rule)
 
 
 @dataclass(eq=False)
@@ -82,7 +83,7 @@ class CTC(Form):
             kept = where[..., 0] if where.ndim == 3 and where.shape[-1] == 1 else where
             kept = jnp.broadcast_to(fitted(type(self).__name__, "mask", kept, steps, "frames"), steps)
             y_pred, live = without(kept, y_pred), live & kept
-        return _ctc(y_true, floats("ctc", "y_pred", y_pred), live)
+        return _ctc(y_true, floats(_NAME, "y_pred", y_pred), live)
 
 
 __all__ = ["CTC", "ctc"]

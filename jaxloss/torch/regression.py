@@ -46,9 +46,10 @@ def l1_loss(
         >>> print(l1_loss(jnp.array([1.0, 5.0]), jnp.array([0.0, 2.0])))
         2.0
     """
-    reduction = chosen("l1_loss", reduction, size_average, reduce)
-    x, y, dtype = _pair("l1_loss", input, target)
-    return _over_weights("l1_loss", jaxloss.absolute_error(x, y), input, weight, reduction, dtype)
+    name = "l1_loss"
+    reduction = chosen(name, reduction, size_average, reduce)
+    x, y, dtype = _pair(name, input, target)
+    return _over_weights(name, jaxloss.absolute_error(x, y), input, weight, reduction, dtype)
 
 
 def mse_loss(
@@ -82,9 +83,10 @@ def mse_loss(
         >>> print(mse_loss(jnp.array([1.0, 5.0]), jnp.array([0.0, 2.0]), weight=jnp.array([3.0, 1.0])))
         3.0
     """
-    reduction = chosen("mse_loss", reduction, size_average, reduce)
-    x, y, dtype = _pair("mse_loss", input, target)
-    return _over_weights("mse_loss", jaxloss.squared_error(x, y), input, weight, reduction, dtype)
+    name = "mse_loss"
+    reduction = chosen(name, reduction, size_average, reduce)
+    x, y, dtype = _pair(name, input, target)
+    return _over_weights(name, jaxloss.squared_error(x, y), input, weight, reduction, dtype)
 
 
 def smooth_l1_loss(
