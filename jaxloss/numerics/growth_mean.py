@@ -41,16 +41,16 @@ def near_curvature(t: jax.Array) -> jax.Array:
 def slope_of_mean(t: jax.Array) -> jax.Array:
     """F, from 1/2 at 0 to 1 at infinity."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, near_slope(near), 1 - _one_minus_slope(far))
+    return jnp.where(t < 1, near_slope(near), 1 - _far_complement(far))
 
 
-def one_minus_slope_of_mean(t: jax.Array) -> jax.Array:
-    """$1 - F(t)$."""
+def slope_complement(t: jax.Array) -> jax.Array:
+    """$1 - F(t)$, the complement of the slope."""
     near, far = jnp.minimum(t, 1), jnp.maximum(t, 1)
-    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _one_minus_slope(far))
+    return jnp.where(t < 1, 0.5 - near * bernoulli_series(near * near, lambda _: 1), _far_complement(far))
 
 
-def _one_minus_slope(far: jax.Array) -> jax.Array:
+def _far_complement(far: jax.Array) -> jax.Array:
     return 1 / far - 1 / expm1(far)
 
 

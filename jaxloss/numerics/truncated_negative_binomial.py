@@ -26,7 +26,7 @@ from jaxloss.numerics.gamma_ratio import (
     trigamma_gap_drop,
 )
 from jaxloss.numerics.growth import log_growth, log_growth_excess, weighted_log_growth
-from jaxloss.numerics.growth_mean import curvature_of_mean, log_growth_mean, one_minus_slope_of_mean, slope_of_mean
+from jaxloss.numerics.growth_mean import curvature_of_mean, log_growth_mean, slope_complement, slope_of_mean
 from jaxloss.numerics.guarded import clip_positive_infinity, divide, times
 from jaxloss.numerics.log_products import log_if_any
 from jaxloss.numerics.logistic import log1mexp
@@ -131,7 +131,7 @@ def _far(law: jax.Array, parts: _Parts, small: jax.Array) -> jax.Array:
 def _log_mean_slope(x: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     r"""$\mu \frac{r}{r + \mu} F(\rho) + \frac{\mu}{r + \mu} (1 - F(y)) - (k - 1) \frac{r}{r + \mu}$."""
     p = _of_log_mean(x, r)
-    return (_own(p, r) * slope_of_mean(p.of_zero) + p.rest * one_minus_slope_of_mean(p.y)) - (k - 1) * p.share
+    return (_own(p, r) * slope_of_mean(p.of_zero) + p.rest * slope_complement(p.y)) - (k - 1) * p.share
 
 
 @rule(_log_mean_slope)
@@ -140,10 +140,8 @@ def _log_mean_slope_jvp(primals, tangents):
     p = _of_log_mean(x, r)
 
     def in_x():
-        own, moved = (
-            _own(p, r),
-            p.rest * (p.share * (one_minus_slope_of_mean(p.y) + (k - 1)) - p.rest * curvature_of_mean(p.y)),
-        )
+        own = _own(p, r)
+        moved = p.rest * (p.share * (slope_complement(p.y) + (k - 1)) - p.rest * curvature_of_mean(p.y))
         return own * (p.share * slope_of_mean(p.of_zero) + own * curvature_of_mean(p.of_zero)) + moved
 
     slopes = (in_x, tangents[0]), (lambda: -p.share, tangents[1]), (lambda: _mixed_of_log(p, k, r), tangents[2])
@@ -157,19 +155,16 @@ def _own(p: _Parts, r: jax.Array) -> jax.Array:
 
 def _mixed_of_log(p: _Parts, k: jax.Array, r: jax.Array) -> jax.Array:
     """The second derivative in log-mean and concentration."""
-    of_first = p.rest * ((p.rest / r) * curvature_of_mean(p.y) - p.inverse * (one_minus_slope_of_mean(p.y) + (k - 1)))
-    return (
-        p.rest * p.rest * slope_of_mean(p.of_zero) + _own(p, r) * (curvature_of_mean(p.of_zero) * p.rise)
-    ) + of_first
+    of_first = p.rest * ((p.rest / r) * curvature_of_mean(p.y) - p.inverse * (slope_complement(p.y) + (k - 1)))
+    own = p.rest * p.rest * slope_of_mean(p.of_zero) + _own(p, r) * (curvature_of_mean(p.of_zero) * p.rise)
+    return own + of_first
 
 
 @jax.custom_jvp
 def _mean_slope(mean: jax.Array, k: jax.Array, r: jax.Array) -> jax.Array:
     """The slope in the log-mean over the mean."""
     p = _of_mean(mean, r)
-    return (p.share * slope_of_mean(p.of_zero) + p.inverse * one_minus_slope_of_mean(p.y)) - divide(
-        k - 1, mean
-    ) * p.share
+    return (p.share * slope_of_mean(p.of_zero) + p.inverse * slope_complement(p.y)) - divide(k - 1, mean) * p.share
 
 
 @rule(_mean_slope)
@@ -180,14 +175,12 @@ def _mean_slope_jvp(primals, tangents):
 
     def in_mean():
         own = p.share * (p.share * curvature_of_mean(p.of_zero) - p.inverse * slope_of_mean(p.of_zero))
-        of_first = p.inverse * (p.inverse * (one_minus_slope_of_mean(p.y) + curvature_of_mean(p.y)))
+        of_first = p.inverse * (p.inverse * (slope_complement(p.y) + curvature_of_mean(p.y)))
         return (own - of_first) + (times(k - 1, per_mean) * p.share) * (p.inverse + per_mean)
 
     def in_r():
         own = p.rest * p.inverse * slope_of_mean(p.of_zero) + p.share * (curvature_of_mean(p.of_zero) * p.rise)
-        return own + p.inverse * (
-            (p.rest / r) * curvature_of_mean(p.y) - p.inverse * (one_minus_slope_of_mean(p.y) + (k - 1))
-        )
+        return own + p.inverse * ((p.rest / r) * curvature_of_mean(p.y) - p.inverse * (slope_complement(p.y) + (k - 1)))
 
     slopes = (in_mean, tangents[0]), (lambda: -per_mean * p.share, tangents[1]), (in_r, tangents[2])
     return _mean_slope(mean, k, r), tangent(mean, *slopes)
@@ -222,7 +215,7 @@ def _concentration_slope_of_mean_jvp(primals, tangents):
 
 def _concentration_slope(p: _Parts, k: jax.Array, r: jax.Array, further: jax.Array | float) -> jax.Array:
     """By the first form from means of 1 on, and by the second below."""
-    near = slope_of_mean(p.of_zero) * p.rise - one_minus_slope_of_mean(p.y) * (p.rest / r)
+    near = slope_of_mean(p.of_zero) * p.rise - slope_complement(p.y) * (p.rest / r)
     near = near + ((k - 1) * p.inverse - digamma_difference(r + 1, k - 1))
     far = (negative_binomial_concentration_slope(p.mean, k, r) + further) + p.rise * _beyond(p)
     return jnp.where(p.mean < 1, near, far)
@@ -243,7 +236,7 @@ def _with_others(value, p, k, r, of_mean, tangents):
     def in_r():
         per, gap, beyond = p.rest / r, (k - p.mean) * p.inverse, _beyond(p)
         near = curvature_of_mean(p.of_zero) * (p.rise * p.rise) - slope_of_mean(p.of_zero) * (p.rest * per)
-        near = near + per * (one_minus_slope_of_mean(p.y) * (1 / r + p.inverse) - per * curvature_of_mean(p.y))
+        near = near + per * (slope_complement(p.y) * (1 / r + p.inverse) - per * curvature_of_mean(p.y))
         near = near - ((k - 1) * p.inverse * p.inverse + trigamma_difference(r + 1, k - 1))
         far = trigamma_gap_drop(r, k) - (gap * gap) / counts
         return jnp.where(p.mean < 1, near, far - beyond * (p.rest * per + (p.rise * p.rise) * (1 + beyond)))

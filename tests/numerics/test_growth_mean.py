@@ -3,7 +3,7 @@
 import mpmath as mp
 import numpy as np
 
-from jaxloss.numerics.growth_mean import curvature_of_mean, log_growth_mean, one_minus_slope_of_mean, slope_of_mean
+from jaxloss.numerics.growth_mean import curvature_of_mean, log_growth_mean, slope_complement, slope_of_mean
 from tests import ulp
 from tests.numerics.primitives import Row, worst
 
@@ -22,7 +22,7 @@ def _curve(t):
 TRUTHS = [
     Row(log_growth_mean, lambda t: mp.log(mp.expm1(t) / t), UP_TO_1, 2, 2),
     Row(slope_of_mean, _slope, POINTS, 2, None),
-    Row(one_minus_slope_of_mean, lambda t: 1 - _slope(t), POINTS, 4, None),
+    Row(slope_complement, lambda t: 1 - _slope(t), POINTS, 4, None),
 ]
 
 
