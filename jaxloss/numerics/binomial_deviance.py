@@ -51,7 +51,8 @@ def _excess_of(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     close = (jnp.abs(d) <= 0.5) & (y > 0) & (y < n)
     share = jnp.where(close, y, jnp.zeros_like(y)) / one_if_zero(n)
     growth = share * expm1(jnp.where(close, d, jnp.zeros_like(d)))
-    # n e^(-|x|) as (n e^(-|x| / 2)) e^(-|x| / 2): e^(-|x|) may underflow where its product with n does not.
+    # The exponential e^(-|x|) as the square of its root, one factor of which is multiplied by n first: by itself it may
+    # underflow where the product does not.
     root = jnp.exp(-0.5 * jnp.abs(x))
     rarer = (n * root) * (root / (1 + root * root))
     return jnp.where(close, ((n - y) * growth) / (1 + growth), jnp.where(x > 0, (n - y) - rarer, rarer - y))
@@ -127,10 +128,10 @@ def _inverse_if_normal(k: jax.Array) -> jax.Array:
 def _in_trials(x: jax.Array, y: jax.Array, n: jax.Array) -> jax.Array:
     r"""$\log \frac{n - y}{n} - \log \sigma(-x)$."""
     m = n - y
-    lack = _excess_of(x, y, n) / one_if_zero(m)
-    close = (m > 0) & (jnp.abs(lack) <= 0.5)
+    ratio = _excess_of(x, y, n) / one_if_zero(m)
+    close = (m > 0) & (jnp.abs(ratio) <= 0.5)
     far = log_ratio(from_tiny(m), from_tiny(n)) + softplus(x)
-    near = -log1p(-jnp.where(close, lack, jnp.zeros_like(lack)))
+    near = -log1p(-jnp.where(close, ratio, jnp.zeros_like(ratio)))
     return jnp.where(_is_certain(x, y, n), jnp.zeros_like(x), jnp.where(close, near, far))
 
 

@@ -21,8 +21,8 @@ from jaxloss.numerics.ratios import fraction
 def exposed(r: jax.Array, o: jax.Array) -> jax.Array:
     r"""$r e^o$, also where $e^o$ overflows or underflows; 0 and infinity stay what they are."""
     root = jnp.exp(0.5 * o)
-    settled = (r == 0) | (r == jnp.inf)
-    return jnp.where(settled, r, (jnp.where(settled, jnp.ones_like(r), r) * root) * root)
+    limit = (r == 0) | (r == jnp.inf)
+    return jnp.where(limit, r, (jnp.where(limit, jnp.ones_like(r), r) * root) * root)
 
 
 @rule(exposed)

@@ -36,7 +36,8 @@ def _slope(x: jax.Array, k: jax.Array) -> jax.Array:
 def _slope_jvp(primals, tangents):
     x, k = primals
     value = _slope(x, k)
-    # k e^(-|x|) as (k e^(-|x| / 2)) e^(-|x| / 2): e^(-|x|) may underflow where its product with k does not.
+    # The exponential e^(-|x|) as the square of its root, one factor of which is multiplied by k + 1 first: by itself it
+    # may underflow where the product does not.
     root = jnp.exp(-0.5 * jnp.abs(x))
     half = root / (1 + root * root)
     return value, tangent(value, (lambda: ((k + 1) * half) * half, tangents[0]), (lambda: sigmoid(x), tangents[1]))

@@ -30,7 +30,7 @@ def _half_step_jvp(primals, tangents):
 
 @jax.custom_jvp
 def half_step_fall(nu: jax.Array) -> jax.Array:
-    r"""$-g'(\nu)$, from $1 / 2 \nu$ near 0 to $1 / 4 \nu^2$ at infinity."""
+    r"""Minus the first derivative, $-g'(\nu)$, from $1 / 2 \nu$ near 0 to $1 / 4 \nu^2$ at infinity."""
     # Two quotients: the product of the denominators would overflow.
     inverse = 1 / nu
     return (half_line_series(nu, 2, _OF_SLOPE) * (0.5 * inverse)) * (1 / (1 + 2 * nu))

@@ -62,7 +62,7 @@ def _nll(r: jax.Array, g: jax.Array) -> jax.Array:
 
 
 def _rounding(x: jax.Array, r: jax.Array) -> jax.Array:
-    """$e^x$ less its rounded value r, by which a share would be off r times as much; 0 where that is negligible."""
+    """$e^x$ less its rounded value r, the relative error that it would give a share; 0 where that is negligible."""
     some = (x > 0) & (x < 20)
     one = jnp.ones_like(r)
     d = minus_log(jnp.where(some, x, jnp.zeros_like(x)), jnp.where(some, r, one))
