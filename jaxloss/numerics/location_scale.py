@@ -3,8 +3,8 @@ r"""The continuous ranked probability score of laws of a location and a scale: G
 With the error e and the scale s it is $s G(e / s)$, where G is even and $G' = 2 F - 1$ for the law's distribution
 function F. Up to a = 1, G(a) is the sum of G(0) and the increase from there, which is computed by itself. Beyond, it is
 $a - c + T(a)$ with a constant c and a tail T, so that $s G = |e| - s (c - T)$, which does not overflow. The slope in
-the scale is $T(a) - a T'(a) - c$. Second derivatives are $2 f(z) / s$ times 1, -z or $z^2$, with the density f at z = e
-/ s.
+the scale is $T(a) - a T'(a) - c$. Second derivatives are $2 f(z) / s$ times 1, -z or $z^2$, with the density f and
+z = e / s.
 """
 
 import math
