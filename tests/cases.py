@@ -65,7 +65,8 @@ class Domain:
     alone: tuple[float, ...] = ()
     """Ends that only one array of a sample may be at, such as an infinity that another's would be subtracted from."""
     extremes: tuple[float, ...] = ()
-    """Floats near the ends of their range, and their logarithms; asked of the rows whose arrays name some."""
+    """Floats near the ends of their range, or their logarithms. Real numbers, log-odds, logits and scales have some; a
+    row without them says why beside its arrays."""
 
     def over(self, axes: str) -> "Domain":
         return replace(self, axes=axes)
@@ -344,9 +345,17 @@ def hard_distribution(rng, shape, sizes):
 
 
 INF = np.inf
-REALS = Domain(normal, hard=choice(lambda: reals()), ends=(0.0, 1e-30, -1e15), alone=(INF, -INF))
-VAST = replace(REALS, extremes=(2.4e19, -1e25, 2e30, -1e35, 1e38, -3e38, 3.4e38))
-LOG_ODDS = Domain(normal, hard=choice(lambda: [*logits(), 100, -100]), ends=(0.0, 17.0, 100.0, -100.0, 1e30, INF, -INF))
+EXTREMES = (2.4e19, -1e25, 2e30, -1e35, 1e38, -3e38, 3.4e38)
+REALS = Domain(normal, hard=choice(lambda: reals()), ends=(0.0, 1e-30, -1e15), alone=(INF, -INF), extremes=EXTREMES)
+NEAR = replace(REALS, extremes=tuple(v for v in EXTREMES if abs(v) < 1.7e38))
+"""Real numbers whose differences are floats: for losses of a difference that are infinite where it is, whatever it is
+divided by. To halve it there would take a selection for each element."""
+LOG_ODDS = Domain(
+    normal,
+    hard=choice(lambda: [*logits(), 100, -100]),
+    ends=(0.0, 17.0, 100.0, -100.0, 1e30, INF, -INF),
+    extremes=EXTREMES,
+)
 LOG_RATES = Domain(
     normal, hard=choice(lambda: [-80, -20, -3, 0, 1e-4, 0.7, 3, 18, 40]), ends=(0.0, -100, 80, -INF, INF)
 )
@@ -357,7 +366,13 @@ RATES = Domain(
     outside=(-0.5,),
 )
 COUNTS = Domain(counts, hard=choice(lambda: [0, 1, 2, 3, 10, 1000, 1e6]), ends=(0.0, 1.0, 0.25, 1e8), outside=(-1.0,))
-SCALES = Domain(positive, hard=choice(lambda: [1e-3, 0.1, 1, 40, 1e3]), ends=(1e-10, 1e10), outside=(0.0, -1.0))
+SCALES = Domain(
+    positive,
+    hard=choice(lambda: [1e-3, 0.1, 1, 40, 1e3]),
+    ends=(1e-10, 1e10),
+    outside=(0.0, -1.0),
+    extremes=(1e-36, 1e-30, 1e-20, 1e18, 1e30, 1e36),
+)
 PROBABILITIES = Domain(
     probability,
     hard=choice(lambda: unit()[unit() > 1e-15]),
@@ -367,7 +382,7 @@ PROBABILITIES = Domain(
 BITS = Domain(bits, ends=(0.0, 0.5, 1.0), outside=(-1.0, 1.5, 255.0))
 SIGNS = Domain(signs, ends=(-1.0, 1.0), outside=(0.0, 0.5, -2.0))
 SOFT_BITS = replace(BITS, draw=probability)
-LOGITS = Domain(normal, "...c", hard=hard_rows, ends=(0.0, 17.0, 100.0, -100.0, 1e18, -1e30, -INF))
+LOGITS = Domain(normal, "...c", hard=hard_rows, ends=(0.0, 17.0, 100.0, -100.0, 1e18, -1e30, -INF), extremes=EXTREMES)
 DISTRIBUTIONS = Domain(
     distribution, "...c", hard=hard_distribution, ends=(0.0, 1.0), impossible=0.0, outside=(-0.1, 1.2)
 )

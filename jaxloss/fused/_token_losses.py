@@ -61,7 +61,7 @@ def token_losses(sums: Sums, label_weight: Array | None, options: Options) -> Ar
         finite = jnp.where(lse == -jnp.inf, jnp.zeros_like(lse), lse)  # sums.weighted_sum is infinite then
         smoothed = numerics.times(options.mass, finite) - sums.weighted_sum
         losses = numerics.times(1 - options.smoothing, losses) + numerics.times(options.share, smoothed)
-    return losses if options.z_loss is None else losses + numerics.times(options.z_loss, jnp.square(lse))
+    return losses if options.z_loss is None else losses + numerics.times(numerics.times(options.z_loss, lse), lse)
 
 
 def weighted_sum(

@@ -128,7 +128,7 @@ def logsumexp_and_target(name: str, given: Inputs, sums: Sums) -> tuple[Array, A
 
 def aux_of(name: str, given: Inputs, sums: Sums, z_loss: Array | None, axis_name: AxisName) -> LinearAux:
     lse, target = logsumexp_and_target(name, given, sums)
-    z_terms = jnp.zeros_like(lse) if z_loss is None else z_loss * jnp.square(lse)
+    z_terms = jnp.zeros_like(lse) if z_loss is None else (z_loss * lse) * lse
     n_valid = reduced(name, jnp.ones_like(lse), None, given.kept, "sum", None, axis_name)
     return LinearAux(lse, target, z_terms, n_valid)
 

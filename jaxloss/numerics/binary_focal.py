@@ -156,7 +156,8 @@ def _in_x_jvp(primals, tangents):
 def _in_y(x: jax.Array, y: jax.Array, gamma: jax.Array) -> jax.Array:
     r"""$q^\gamma (\gamma (m - p) r - x)$."""
     t = _terms(x, y)
-    return times(_far_power(x, y, gamma), times(gamma, t.q_in_y * t.r) - t.x)
+    # Halves: gamma times r may overflow where the slope does not.
+    return 2 * times(_far_power(x, y, gamma), times(0.5 * gamma, t.q_in_y * t.r) - 0.5 * t.x)
 
 
 @rule(_in_y)

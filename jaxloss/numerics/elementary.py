@@ -115,7 +115,8 @@ def exp_of_product(a: jax.Array, b: jax.Array) -> jax.Array:
     finite = jnp.where(jnp.isfinite(b), b, jnp.zeros_like(b))
     product, lost = product_parts(a, finite)
     product = jnp.where((a == 0) | jnp.isfinite(b), product, a * b)
-    return jnp.exp(product) * (1 + lost)
+    # Far below, where the exponential is 0, the parts of the product may overflow.
+    return jnp.exp(product) * (1 + jnp.where(product > -1e4, lost, jnp.zeros_like(lost)))
 
 
 @jax.custom_jvp

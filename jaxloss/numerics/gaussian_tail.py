@@ -13,7 +13,7 @@ from jaxloss.numerics._rule import rule, tangent
 from jaxloss.numerics._storing import stored
 from jaxloss.numerics.elementary import exp_of_product, log1p, polynomial
 from jaxloss.numerics.factorial import HALF_LOG_2PI
-from jaxloss.numerics.guarded import either_zero
+from jaxloss.numerics.guarded import either_zero, half_square
 from jaxloss.numerics.standard_times import Pair
 
 
@@ -23,7 +23,7 @@ def gaussian_survival(z: Pair) -> jax.Array:
     high, low = z
     small, hazard, _ = _pieces(high)
     left = high < 0
-    right = 0.5 * (high * high) + (HALF_LOG_2PI + jnp.log(jnp.where(left, jnp.ones_like(hazard), hazard)))
+    right = half_square(high) + (HALF_LOG_2PI + jnp.log(jnp.where(left, jnp.ones_like(hazard), hazard)))
     return _corrected(jnp.where(left, -log1p(-small), right), hazard, low)
 
 
@@ -89,7 +89,7 @@ def gaussian_event(z: Pair) -> jax.Array:
     r"""$z^2 / 2 + \tfrac12 \log 2 \pi$, minus the log of the density of z."""
     # A square doubles the relative error of its root, so that the rest of z would be half a unit of it.
     high = stored(z[0])
-    return 0.5 * (high * high) + HALF_LOG_2PI
+    return half_square(high) + HALF_LOG_2PI
 
 
 @rule(gaussian_event)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import compiled, rule, tangent
 from jaxloss.numerics._shapes import Axes
 from jaxloss.numerics.powers import power, power_log, signed_power
@@ -24,7 +25,9 @@ def minkowski(x: jax.Array, p: jax.Array, eps: jax.Array, axes: Axes) -> jax.Arr
     limits = jnp.finfo(x.dtype)
     scale = jnp.where(scale >= float(limits.tiny), scale, jnp.ones_like(scale))
     shrunk = jnp.minimum(power(scale, -p), float(limits.max))
-    return scale * _root(x / scale, p, eps * shrunk, axes)
+    # XLA may multiply by the reciprocal, which is flushed to 0 where it is below the smallest normal number.
+    part = jnp.where(scale > 0.125 * float(limits.max), filled(scale, 0.25), jnp.ones_like(scale))
+    return scale * _root((part * x) / (part * scale), p, eps * shrunk, axes)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))

@@ -23,7 +23,7 @@ from jaxloss.numerics.half_step import half_step, half_step_curvature, half_step
 
 
 class _Parts(NamedTuple):
-    """What value and slopes are made of; finite for finite errors, where their squares overflow too."""
+    """What value and slopes are made of; finite for finite errors, where z or its square overflow too."""
 
     near: jax.Array
     r"""Whether $q \le 1$."""
@@ -37,7 +37,9 @@ class _Parts(NamedTuple):
     square: jax.Array
     """$z^2 p$"""
     pull: Callable[[], jax.Array]
-    """$z p$"""
+    """$z p / s$"""
+    half_log: Callable[[], jax.Array]
+    r"""$\tfrac12 \log q$ where q is above 1, else 0."""
 
 
 def _parts(error: jax.Array, nu: jax.Array, scale: jax.Array) -> _Parts:
@@ -55,7 +57,8 @@ def _parts(error: jax.Array, nu: jax.Array, scale: jax.Array) -> _Parts:
         rest=jnp.where(near, whole, q * whole),
         share=jnp.where(near, q * whole, whole),
         square=jnp.minimum(square, nu) * whole,
-        pull=lambda: jnp.where(near, z, jnp.where(near, jnp.zeros_like(nu), nu) / one_if_zero(z)) * whole,
+        pull=lambda: jnp.where(near, z / scale, jnp.where(near, jnp.zeros_like(nu), nu) / one_if_zero(error)) * whole,
+        half_log=lambda: _half_log(error, nu, scale, z, near),
     )
 
 
@@ -68,19 +71,23 @@ def _log1p_quotient(q: jax.Array) -> jax.Array:
 @jax.custom_jvp
 def student_t_nll(error: jax.Array, nu: jax.Array, scale: jax.Array) -> jax.Array:
     """The negative log-likelihood of an error under degrees of freedom and a scale above 0."""
-    near, z, q, *_ = _parts(error, nu, scale)
+    parts = _parts(error, nu, scale)
+    near, z, q = parts.near, parts.z, parts.q
     ratio = _log1p_quotient(q)
     # (nu + 1) log(1 + q) = (z^2 + q) log(1 + q) / q, in which nothing is infinite at infinite nu.
     light = 0.5 * (z * (z * ratio) + q * ratio)
-    heavy = (jnp.where(near, jnp.zeros_like(nu), nu) + 1) * (_half_log(z, nu, near) + 0.5 * q * ratio)
+    heavy = (jnp.where(near, jnp.zeros_like(nu), nu) + 1) * (parts.half_log() + 0.5 * q * ratio)
     losses = (jnp.log(scale) + 0.5 * math.log(2 * math.pi)) + (half_step(nu) + jnp.where(near, light, heavy))
     return jnp.where(jnp.isinf(error), jnp.abs(error), losses)
 
 
-def _half_log(z: jax.Array, nu: jax.Array, near: jax.Array) -> jax.Array:
-    r"""$\tfrac12 \log q$ where q is above 1, else 0; q may overflow."""
-    one = jnp.ones_like(z)
-    return jnp.log(jnp.where(near, one, jnp.abs(z)) / jnp.sqrt(jnp.where(near, one, nu)))
+def _half_log(error: jax.Array, nu: jax.Array, scale: jax.Array, z: jax.Array, near: jax.Array) -> jax.Array:
+    r"""$\tfrac12 \log q$ where q is above 1, else 0; q may overflow, and z, which is taken in another unit then."""
+    one, unit = jnp.ones_like(z), 2.0**64
+    beyond = ~near & (jnp.abs(z) > 1e30)
+    size = jnp.where(beyond, (jnp.abs(error) * (1 / unit)) / (scale * unit), jnp.abs(z))
+    log = jnp.log(jnp.where(near, one, size) / jnp.sqrt(jnp.where(near, one, nu)))
+    return log + jnp.where(beyond, 2 * math.log(unit) * one, 0 * one)
 
 
 @rule(student_t_nll)
@@ -93,7 +100,7 @@ def _student_t_nll_jvp(primals, tangents):
 def _error_slope(error: jax.Array, nu: jax.Array, scale: jax.Array) -> jax.Array:
     r"""$(1 + 1 / \nu) z p / s$."""
     parts = _parts(error, nu, scale)
-    return (1 + 1 / nu) * (parts.pull() / scale)
+    return (1 + 1 / nu) * parts.pull()
 
 
 @rule(_error_slope)
@@ -103,15 +110,15 @@ def _error_slope_jvp(primals, tangents):
     return value, tangent(
         value,
         (lambda: ((parts.rest - parts.share) * parts.rest * more * one_over_scale) * one_over_scale, tangents[0]),
-        (lambda: _error_and_nu(parts, inverse, one_over_scale), tangents[1]),
-        (lambda: -2 * (parts.pull() * parts.rest * more * one_over_scale) * one_over_scale, tangents[2]),
+        (lambda: _error_and_nu(parts, inverse), tangents[1]),
+        (lambda: -2 * (parts.pull() * parts.rest * more) * one_over_scale, tangents[2]),
     )
 
 
-def _error_and_nu(parts: _Parts, inverse: jax.Array, one_over_scale: jax.Array) -> jax.Array:
+def _error_and_nu(parts: _Parts, inverse: jax.Array) -> jax.Array:
     r"""$z (z^2 - 1) p^2 / \nu^2 s$."""
     # In this order: 1 / nu^2 may overflow where z is 0.
-    return ((parts.pull() * inverse) * (parts.square - parts.rest)) * inverse * one_over_scale
+    return ((parts.pull() * inverse) * (parts.square - parts.rest)) * inverse
 
 
 @jax.custom_jvp
@@ -121,7 +128,7 @@ def _nu_slope(error: jax.Array, nu: jax.Array, scale: jax.Array) -> jax.Array:
     # log(1 + q) - q / (1 + q) in s = q / (2 + q), where q is small without cancellation.
     s = parts.q / (2 + parts.q)
     light = 2 * s * (s / (1 + s) + s * s * atanh_tail(s * s, 1 / 9))
-    heavy = 2 * _half_log(parts.z, nu, parts.near) + (parts.q * _log1p_quotient(parts.q) - parts.share)
+    heavy = 2 * parts.half_log() + (parts.q * _log1p_quotient(parts.q) - parts.share)
     return 0.5 * (jnp.where(parts.near, light, heavy) - parts.share / nu) - half_step_fall(nu)
 
 
@@ -135,7 +142,7 @@ def _nu_slope_jvp(primals, tangents):
 
     return value, tangent(
         value,
-        (lambda: _error_and_nu(parts, inverse, one_over_scale), tangents[0]),
+        (lambda: _error_and_nu(parts, inverse), tangents[0]),
         (in_nu, tangents[1]),
         (lambda: 2 * half * (parts.rest - parts.square) * one_over_scale, tangents[2]),
     )
@@ -158,7 +165,7 @@ def _scale_slope_jvp(primals, tangents):
 
     return value, tangent(
         value,
-        (lambda: -2 * (parts.pull() * p * (1 + inverse) * one_over_scale) * one_over_scale, tangents[0]),
+        (lambda: -2 * (parts.pull() * p * (1 + inverse)) * one_over_scale, tangents[0]),
         (lambda: (parts.share * inverse) * (p - square) * one_over_scale, tangents[1]),
         (in_scale, tangents[2]),
     )

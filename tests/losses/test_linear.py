@@ -51,7 +51,8 @@ BAD = {
     "chunk_size": (0, -8, 0.5, "some"),
 }
 # Infinite features or weights are logits of infinity less infinity.
-FEATURES = replace(REALS, hard=None, ends=(0.0, 1e-30), alone=())
+# Without extremes: a product with the kernel is a logit, which overflows.
+FEATURES = replace(REALS, hard=None, ends=(0.0, 1e-30), alone=(), extremes=())
 LAYER = {"kernel": FEATURES.over("dc"), "bias": FEATURES.over("c")}
 TIED = {"kernel": FEATURES.over("cd"), "bias": FEATURES.over("c")}
 ALL = {

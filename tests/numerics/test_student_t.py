@@ -12,4 +12,11 @@ ENDS = [
     End(
         student_t_nll, (1e20, 1.0, 1.0), np.log(np.pi) + 40 * np.log(10), (2e-20, 20 * np.log(10) - 0.5 - np.log(2), -1)
     ),
+    # The error in scales is 1e40.
+    End(
+        student_t_nll,
+        (1e30, 1.0, 1e-10),
+        np.log(np.pi) + 70 * np.log(10),
+        (2e-30, 40 * np.log(10) - 0.5 - np.log(2), -1e10),
+    ),
 ]

@@ -97,7 +97,7 @@ def largest_term(terms, name, sample, options):
     """The size of the largest term of a formula at one sample, which is the unit of its errors; 0 without terms."""
     found = terms(*sample, **options) if terms else ()
     found = found.get(name, ()) if isinstance(found, dict) else found
-    return max((abs(mp.mpf(x)) for x in found), default=mp.mpf(0))
+    return max((abs(mp.mpmathify(x)) for x in found), default=mp.mpf(0))
 
 
 def _check(limit: Limit, got, truth, unit, where, worst):

@@ -31,4 +31,5 @@ def z_term_of(name: str, lse: Array, z_loss: Scalar) -> Array | None:
     if is_zero(z_loss):
         return None
     factor = number(name, "z_loss", z_loss, lse.dtype)
-    return factor * jnp.square(numerics.absent(factor, lse))
+    finite = numerics.absent(factor, lse)
+    return (factor * finite) * finite  # the square may overflow where the term does not

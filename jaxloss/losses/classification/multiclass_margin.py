@@ -157,7 +157,8 @@ def multi_margin_loss(
     terms = numerics.hinge_terms(x, labels, own, number(name, "margin", margin, x.dtype), class_axis)
     if power == 2:  # whose slopes are 2 times the terms, and may not be infinite where a row does not count
         terms = jnp.square(numerics.keep(rows.slopes, terms))
-    losses = jnp.sum(terms, class_axis, keepdims=True) / classes(x, (class_axis,), rows.elements)
+    # Divided before they are added: a sum may overflow where the mean does not.
+    losses = jnp.sum(terms / classes(x, (class_axis,), rows.elements), class_axis, keepdims=True)
     losses = jnp.where(impossible, numerics.filled(losses, jnp.inf), losses)
     if class_weights is not None:
         losses = numerics.weighed(rows.per_class(name, "class_weights", class_weights)[1], losses)

@@ -64,12 +64,13 @@ def multilabel_soft_margin_loss(
     x, y = inert(keep, (x, 0.0), (y, 0.5))
     inside = probable(y, axes)
     terms = numerics.sigmoid_nll(numerics.gated(x, inside), numerics.gated(y, inside))
+    # Divided before they are weighed and added: a sum may overflow where the mean does not.
+    terms = terms / classes(x, axes, elements)
     if class_weights is not None:
         weights = numerics.sharded_like(x, per_class(name, "class_weights", class_weights, x.shape, axes, x.dtype))
         own = numerics.gated(masked(jnp.broadcast_to(weights, x.shape), keep), inside)
         terms = numerics.weighed(own, terms)
-    # Divided before they are added: a sum may overflow where the mean does not.
-    losses = jnp.sum(masked(terms, keep) / classes(x, axes, elements), axes, keepdims=True)
+    losses = jnp.sum(masked(terms, keep), axes, keepdims=True)
     losses = jnp.squeeze(outside_is_nan(name, losses, lambda: inside, "labels must be in [0, 1]"), axes)
     return rows_of(losses, rows, axes)
 

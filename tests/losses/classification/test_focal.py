@@ -11,6 +11,7 @@ from tests import cases
 from tests.cases import BITS, CLASS_WEIGHTS, CLASSES, LABELS, LOG_ODDS, LOGITS, MASSES, SOFT_BITS, Case, Limit
 from tests.compiling import optimized, quick
 from tests.losses.classification.test_cross_entropy import label_grid, log_softmax, one_hot
+from tests.ulp import exact
 
 
 def sigmoid_focal(x, y, alpha=None, gamma=2, label_smoothing=0):
@@ -24,7 +25,7 @@ def sigmoid_focal(x, y, alpha=None, gamma=2, label_smoothing=0):
 def softmax_focal(x, t, alpha=None, gamma=2, label_smoothing=0, ignore_index=None):
     y = one_hot(t, len(x)) if not isinstance(t, list) else t
     y = [(1 - mp.mpf(label_smoothing)) * v + mp.mpf(label_smoothing) / len(x) for v in y]
-    alphas = alpha if isinstance(alpha, list) else [mp.mpf(1) if alpha is None else alpha] * len(x)
+    alphas = map(exact, np.broadcast_to(1 if alpha is None else alpha, len(x)))
     total = mp.mpf(0)
     for a, v, lp in zip(alphas, y, log_softmax(x), strict=True):
         total += a * v * (-mp.expm1(lp)) ** gamma * -lp if v else 0
@@ -68,6 +69,7 @@ def _sigmoid(gamma, value, gradient, second, labels=BITS, **options):
         gradient=Limit(strict=gradient),
         second=Limit(strict=second) if gamma == 0 else Limit(scaled=second),
         gradient_terms=slope_terms,
+        extreme_terms=1e-6,  # what the oracle's steps in a label leave of the square of the miss
         second_terms=lambda x, y, **_: (sigmoid_focal(x, y, **{"gamma": gamma, **options}),),
     )
 

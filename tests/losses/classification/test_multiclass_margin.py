@@ -139,7 +139,8 @@ CASES = [
         jaxloss.CategoricalHingeLoss,
         categorical_hinge,
         all_categorical,
-        {"scores": SCORES, "labels": ONE_HOT},
+        # Beyond, the oracle's steps in a label would cross the kink.
+        {"scores": replace(SCORES, extremes=(2.4e19, -1e20)), "labels": ONE_HOT},
         distributed,
         cases.BAD_AXES,
     ),

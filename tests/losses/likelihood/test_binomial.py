@@ -18,7 +18,10 @@ TRIALS = Domain(
     outside=(-1.0, 0.0, INF),
 )
 """At least as many as the successes; 0 is outside of the domain of the counts that are drawn."""
-CONCENTRATIONS = replace(SCALES, hard=choice(lambda: [1e-4, 0.3, 1, 2.5, 1e3, 1e8]), outside=(0.0, -1.0, INF))
+# Without extremes: near both ends of the floats the slopes are differences of terms that agree to all digits.
+CONCENTRATIONS = replace(
+    SCALES, hard=choice(lambda: [1e-4, 0.3, 1, 2.5, 1e3, 1e8]), outside=(0.0, -1.0, INF), extremes=()
+)
 OF = [(n, k) for n in (1, 2, 10, 100, 12345, 1e6, 1e8) for k in sorted({0, 1, n // 3, n - 1, n})]
 GAPS = [0, 1e-6, -1e-3, 1e-2, -0.3, 0.7, -0.9, 1.5]
 

@@ -124,6 +124,7 @@ def _case(log_input=True, logarithm=False):
         second=dict.fromkeys(ARRAYS, Limit(scaled=8)),
         terms=terms,
         gradient_terms=gradient_terms,
+        extreme_terms=1.0 if logarithm else 0.0,  # a slope in the logarithm is a difference of shares
         second_terms=second_terms,
     )
 

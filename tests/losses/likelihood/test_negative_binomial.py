@@ -14,7 +14,8 @@ CONCENTRATIONS = replace(SCALES, hard=choice(lambda: R), outside=(0.0, -1.0, INF
 LOG_CONCENTRATIONS = Domain(
     normal, hard=choice(lambda: np.log(R)), ends=(0.0, -23.0, 23.0, 40.0, -40.0), outside=(-41.0, INF)
 )
-OFFSETS = replace(REALS, hard=choice(lambda: [-20, -3, 0, 1e-3, 0.7, 10]), ends=(0.0, 1e-30, 20.0))
+# Logarithms of exposures, which are infinite at the extremes.
+OFFSETS = replace(REALS, hard=choice(lambda: [-20, -3, 0, 1e-3, 0.7, 10]), ends=(0.0, 1e-30, 20.0), extremes=())
 FINITE_OFFSETS = replace(OFFSETS, alone=())
 K = [0, 1, 2, 7, 100, 12345, 1e6, 1e8]
 R = [1e-4, 0.3, 1, 2.5, 1e3, 1e6, 1e10]

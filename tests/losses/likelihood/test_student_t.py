@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import jaxloss
-from tests.cases import INF, REALS, SCALES, Case, Limit, choice
+from tests.cases import INF, NEAR, SCALES, Case, Limit, choice
 from tests.compiling import quick
 
-FREEDOM = replace(SCALES, hard=choice(lambda: [0.1, 1, 2.5, 30, 1e3, 1e5]), ends=(1e-10, 1e10, INF))
+# Without extremes: of degrees of freedom that are hardly any, the error over their root is beyond the floats.
+FREEDOM = replace(SCALES, hard=choice(lambda: [0.1, 1, 2.5, 30, 1e3, 1e5]), ends=(1e-10, 1e10, INF), extremes=())
 NUS = [1e-6, 1e-3, 0.1, 1, 2, 5, 30, 1e3, 1e6, 1e8, 1e12]
 ERRORS = [0, 1e-6, 1e-3, 0.1, 0.7, 1, 1.0001, 1.5, 4, 40, 1e3, 1e6]
 
@@ -77,7 +78,7 @@ CASES = [
         fn=jaxloss.student_t_nll,
         form=jaxloss.StudentTNLL,
         held=2,  # two quotients: the error in scales, and its square over the degrees of freedom
-        arrays={"predictions": REALS, "targets": REALS, "degrees_of_freedom": FREEDOM, "scale": SCALES},
+        arrays={"predictions": NEAR, "targets": NEAR, "degrees_of_freedom": FREEDOM, "scale": SCALES},
         oracle=nll,
         grid=grid,
         value=Limit(scaled=6),

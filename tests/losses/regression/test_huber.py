@@ -4,7 +4,7 @@ import numpy as np
 
 import jaxloss
 from tests import cases
-from tests.cases import REALS, Case, Limit
+from tests.cases import NEAR, Case, Limit
 
 
 def huber(p, t, delta=1):
@@ -16,7 +16,7 @@ CASES = [
     Case(
         fn=jaxloss.huber_loss,
         form=jaxloss.HuberLoss,
-        arrays={"predictions": REALS, "targets": REALS},
+        arrays={"predictions": NEAR, "targets": NEAR},
         oracle=huber,
         options={"delta": 0.75},
         bad_options={"delta": (0.0, -1.0, "wide", np.ones(3, np.float32))},

@@ -9,12 +9,12 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import VAST, Case, Limit
+from tests.cases import REALS, Case, Limit
 from tests.compiling import quick
 
 # There is no member that changes nothing.
-MEMBERS = replace(VAST.over("...c"), impossible=None)
-VECTORS = replace(VAST, ends=(0.0, 1e-30, -1e15), alone=(), outside=(np.inf, -np.inf))
+MEMBERS = replace(REALS.over("...c"), impossible=None)
+VECTORS = replace(REALS, ends=(0.0, 1e-30, -1e15), alone=(), outside=(np.inf, -np.inf))
 SIZES = {"m": 3}
 BAD = {"fair": (1, "yes", None)}
 
@@ -94,7 +94,7 @@ CASES = [
     Case(
         fn=jaxloss.crps_ensemble,
         form=jaxloss.CRPSEnsemble,
-        arrays={"ensemble": MEMBERS, "targets": VAST},
+        arrays={"ensemble": MEMBERS, "targets": REALS},
         oracle=crps,
         formula=formula,
         options=options,

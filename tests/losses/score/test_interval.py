@@ -6,7 +6,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import VAST, Case, Domain, Limit
+from tests.cases import REALS, Case, Domain, Limit
 from tests.compiling import quick
 from tests.losses.score.test_quantile import TARGETS, around, numbers
 
@@ -51,7 +51,7 @@ CASES = [
         fn=jaxloss.interval_score,
         form=jaxloss.IntervalScore,
         held=2,  # a sum of two terms, which XLA's library for CPUs is given as two arrays
-        arrays={"lower": VAST, "upper": VAST, "targets": TARGETS},
+        arrays={"lower": REALS, "upper": REALS, "targets": TARGETS},
         oracle=interval,
         options={"alpha": 0.3},
         bad_options={"alpha": (0.0, *LEVEL, np.ones(2, np.float32))},
@@ -63,7 +63,7 @@ CASES = [
     Case(
         fn=jaxloss.weighted_interval_score,
         form=jaxloss.WeightedIntervalScore,
-        arrays={"predictions": VAST.over("...q"), "targets": TARGETS},
+        arrays={"predictions": REALS.over("...q"), "targets": TARGETS},
         oracle=weighted,
         options={"alpha": ALPHAS},
         bad_options={"alpha": (*LEVEL, np.ones((2, 2), np.float32))},

@@ -8,7 +8,7 @@ import pytest
 
 import jaxloss
 from tests import cases
-from tests.cases import VAST, Case, Domain, Limit
+from tests.cases import REALS, Case, Domain, Limit
 
 QUANTILES = 3
 LEVELS = Domain(
@@ -55,8 +55,8 @@ def around(targets, count, rng):
 S3, M3 = Limit(scaled=3), Limit(strict=3)
 BOTH = {"predictions": M3, "targets": M3}
 # Where a prediction is the target there is no curvature.
-TARGETS = replace(VAST, hard=cases.choice(lambda: cases.reals() + np.float32(0.37)))
-ONE = {"predictions": VAST, "targets": TARGETS}
+TARGETS = replace(REALS, hard=cases.choice(lambda: cases.reals() + np.float32(0.37)))
+ONE = {"predictions": REALS, "targets": TARGETS}
 LEVEL = (-0.1, 1.5, "median", True)
 CASES = [
     Case(
@@ -74,7 +74,7 @@ CASES = [
     Case(
         fn=jaxloss.quantile_loss,
         form=jaxloss.QuantileLoss,
-        arrays={"predictions": VAST.over("...q"), "targets": TARGETS},
+        arrays={"predictions": REALS.over("...q"), "targets": TARGETS},
         oracle=of_several,
         options={"quantile": LEVELS},
         grid=rows,
