@@ -103,7 +103,13 @@ def slope_terms(x, t, *, apply_softmax=True, **options):
 # Targets between the ends agree with no prediction, where the loss has a kink.
 HOT = replace(DISTRIBUTIONS, draw=cases.one_hot, hard=cases.one_hot).over("...tc")
 SOFT = replace(DISTRIBUTIONS, hard=None, ends=(0.0, 1.0)).over("...tc")
-PIXELS = replace(LOGITS, hard=lambda rng, shape, sizes: 3 * cases.normal(rng, shape), ends=(0.0, 17.0, -100.0, -np.inf))
+# Without extremes: probabilities are exactly 0 and 1 there, where the slope in hard labels has a kink.
+PIXELS = replace(
+    LOGITS,
+    hard=lambda rng, shape, sizes: 3 * cases.normal(rng, shape),
+    ends=(0.0, 17.0, -100.0, -np.inf),
+    extremes=(),
+)
 SHARES = Domain(cases.distribution, "...tc", outside=(-0.1, 1.2), impossible=0.0)
 SCALARS = {k: (-0.5, "some", np.ones(2, np.float32)) for k in ("smooth", "alpha", "beta")}
 BAD = {
@@ -191,7 +197,7 @@ CASES = [
             **EXACT,
         )
         for x, t, grid, options in (
-            (replace(LOG_ODDS, hard=None), replace(BITS, ends=(0.0, 1.0)), flat, {"smooth": 0.25}),
+            (replace(LOG_ODDS, hard=None, extremes=()), replace(BITS, ends=(0.0, 1.0)), flat, {"smooth": 0.25}),
             (
                 replace(PROBABILITIES, hard=None, ends=(0.0, 1.0)),
                 replace(SOFT_BITS, hard=None),
