@@ -72,7 +72,7 @@ def _compared_entry(table: jax.Array, indices: jax.Array) -> jax.Array:
     entries = jnp.expand_dims(table, tuple(range(indices.ndim)))
     if table.dtype == jnp.bool_:
         return jnp.any(hit & entries, -1)
-    return jnp.sum(jnp.where(hit, entries, jnp.zeros_like(entries)), -1)
+    return jnp.sum(jnp.where(hit, entries, jnp.zeros_like(entries)), -1, dtype=table.dtype)
 
 
 @form(_compared_entry)

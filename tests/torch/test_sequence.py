@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxloss.torch import functional as F
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.dropins.rows import plainest
 from tests.torch.refusing import LABELS, LP, Y, bad_input_is_refused
 from tests.torch.rows import ROWS
@@ -52,6 +52,18 @@ def test_concatenated_targets_are_padded_ones():
     np.testing.assert_allclose(concatenated[1], padded[1], rtol=1e-5, atol=1e-6)
     assert np.isnan(answers).all(1).tolist() == [True, True, False]
     assert np.isfinite(answers[2]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32])
+def test_concatenated_targets_are_integers_of_any_width(dtype):
+    """A sum has the widest integers that there are."""
+    x, targets, frames, lengths = CTC.ordered(CTC.draw())
+    joined = np.concatenate([row[:n] for row, n in zip(targets, lengths, strict=True)])
+    with jax.enable_x64(True):
+        both = quick(lambda *joined: [F.ctc_loss(x, y, frames, lengths) for y in joined])(
+            joined.astype(np.int64), joined.astype(dtype)
+        )
+    assert both[0] == both[1]
 
 
 ERRORS = [
