@@ -95,6 +95,11 @@ def _triplet(of, size=1.0, **options):
     return float(of.triplet_margin_loss(*given, **options)[0])
 
 
+def _unseen(of):
+    """The distance of a vector whose every feature is masked."""
+    return lambda x: of.cosine_distance(x, x, where=np.zeros(2, bool))
+
+
 DIFFERENT = [
     # What differs: ours, optax's.
     ("a batch without a positive pair", lambda of: float(of.ntxent(jnp.eye(3), jnp.arange(3))), 0.0, np.nan),
@@ -107,6 +112,14 @@ DIFFERENT = [
         0.0,
         np.nan,
     ),
+    (
+        "an epsilon of vectors that are shorter",
+        lambda of: float(of.cosine_similarity(jnp.full(1, 0.3), jnp.full(1, 0.3), epsilon=0.5)),
+        0.36,
+        0.18,  # their square is clipped, which is no length
+    ),
+    ("the distance of no feature", lambda of: float(_unseen(of)(jnp.ones(2))), 0.0, 1.0),
+    ("and its slope", lambda of: float(jax.grad(_unseen(of))(jnp.ones(2))[0]), 0.0, np.nan),
 ]
 
 
