@@ -6,15 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jax.experimental import checkify
 
 import jaxloss
 import jaxloss.torch as ours
 from tests.cases import normal
-from tests.compiling import jit
+from tests.compiling import jit, quick
 from tests.dropins.collection import missing
+from tests.random_calls import NOT_SHRUNK, some
 from tests.refusing import refused
 
+few = some(4, 12, **NOT_SHRUNK)
 needs_torch = pytest.mark.skipif(missing("torch"), reason="torch is not installed")
 SIZES = {
     "plain": ((16, 20, [4, 9]), {}),
@@ -59,6 +63,50 @@ def test_answers_and_slopes_are_pytorchs(sizes, batch):
         every, best = jit(lambda x: (loss.log_prob(parameters, x), loss.predict(parameters, x)))(x)
         np.testing.assert_allclose(every, theirs.log_prob(leaf).detach().numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(best, theirs.predict(leaf).numpy())
+
+
+@needs_torch
+def test_random_calls_are_answered_as_pytorch_answers_them():
+    """Of either precision, with clusters, widths and parameters drawn; the slopes in the parameters too."""
+    import torch
+
+    @few
+    @given(
+        seed=st.integers(0, 2**31),
+        shape=st.sampled_from([(5, 8), (12, 16)]),
+        cutoffs=st.sampled_from([(3,), (2, 6), (1, 2, 9)]),
+        div_value=st.sampled_from([1.0, 1.5, 2.0]),
+        head_bias=st.booleans(),
+        dtype=st.sampled_from(["float32", "float64"]),
+    )
+    def check(seed, shape, cutoffs, div_value, head_bias, dtype):
+        rng, classes = np.random.default_rng(seed), cutoffs[-1] + 4
+        sizes = shape[-1], classes, list(cutoffs), div_value, head_bias
+        theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(*sizes, dtype=getattr(torch, dtype))
+        parameters = {name: rng.normal(0, 0.3, tuple(p.shape)).astype(dtype) for name, p in theirs.named_parameters()}
+        theirs.load_state_dict({name: torch.tensor(p) for name, p in parameters.items()})
+        x, target = rng.normal(size=shape).astype(dtype), rng.integers(0, classes, shape[0])
+        leaf = torch.tensor(x, requires_grad=True)
+        expected = theirs(leaf, torch.tensor(target))
+        (torch.cos(expected.output).sum() + 3 * expected.loss).backward()
+        slopes = {k: np.zeros(p.shape) if p.grad is None else p.grad.numpy() for k, p in theirs.named_parameters()}
+
+        def scored(parameters, x):
+            found = ours.AdaptiveLogSoftmaxWithLoss(*sizes)(parameters, x, target)
+            return jnp.cos(found.output).sum() + 3 * found.loss, found
+
+        with jax.enable_x64(dtype == "float64"):
+            run = quick(jax.value_and_grad(scored, (0, 1), has_aux=True))
+            (_, found), (of_parameters, of_x) = run(parameters, x)
+        close = {"rtol": 1e-4, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-10}
+        assert found.output.dtype == of_x.dtype == dtype
+        np.testing.assert_allclose(found.output, expected.output.detach().numpy(), **close)
+        np.testing.assert_allclose(found.loss, expected.loss.item(), **close)
+        np.testing.assert_allclose(of_x, leaf.grad.numpy(), **close)
+        for name, slope in slopes.items():
+            np.testing.assert_allclose(of_parameters[name], slope, **close, err_msg=name)
+
+    check()
 
 
 @needs_torch
