@@ -128,6 +128,12 @@ def _by_norm(name):
     return lambda *arrays, epsilon, **options: getattr(optax.losses, name)(*arrays, epsilon=epsilon**2, **options)
 
 
+def _unmasked(logits, labels, *, where=None, **options):
+    """The slope in a masked label is 0 here, nan in optax."""
+    labels = labels if where is None else jnp.where(where, labels, 0)
+    return optax.losses.softmax_cross_entropy(logits, labels, where=where, **options)
+
+
 def _smoothed(labels, alpha, *, where=None, **options):
     """What is masked is 0 here; optax has a share there too."""
     found = optax.losses.smooth_labels(labels, alpha, where=where, **options)
@@ -160,7 +166,7 @@ ROWS = [
     Row("cosine_distance", _vectors, LENGTHS, MASKS, theirs=_by_norm("cosine_distance")),
     Row("sigmoid_binary_cross_entropy", _outcomes),
     Row("sigmoid_focal_loss", _outcomes, {"alpha": [None, 0.25, 0.9], "gamma": [0.5, 1.0, 2.0, 3.5]}),
-    Row("softmax_cross_entropy", _distributed, OF_ROWS, MASKS),
+    Row("softmax_cross_entropy", _distributed, OF_ROWS, MASKS, theirs=_unmasked),
     Row("softmax_cross_entropy_with_integer_labels", _labelled, {"axis": [-1, 0, 1, (0, 1)]}, MASKS),
     Row("smooth_labels", _labels, {"alpha": [0.0, 0.1, 1.0]} | OF_ROWS, ("none", "elements"), theirs=_smoothed),
     Row("kl_divergence", _divergent, OF_ROWS, MASKS),
@@ -351,6 +357,12 @@ DIFFERENT = [
     ("in a generalized divergence too", lambda of: _loss(of.generalized_kl_divergence, NEVER, [1, 0]), 0.0, np.nan),
     ("and of logarithms", lambda of: _loss(of.kl_divergence_with_log_targets, [0, 0], NEVER), 0.0, np.nan),
     ("the slope at a negative target", lambda of: _slope(of.kl_divergence, [0, 0], np.float32([1, -1])), 0.0, [-1, 1]),
+    (
+        "the slope in a masked label",
+        lambda of: _slope(lambda y: of.softmax_cross_entropy(np.zeros(2, np.float32), y, where=CORNERS[0]), [1, 0])[1],
+        0.0,
+        np.nan,
+    ),
     ("a share of what is masked", lambda of: of.smooth_labels(jnp.eye(2), 0.5, where=CORNERS)[0], [1, 0], [1, 0.5]),
     ("a sequence without an alignment", lambda of: of.ctc_loss(*NO_PATH), INF, 1e5),
     ("its slope", lambda of: jnp.any(_slope(of.ctc_loss, *NO_PATH) != 0), False, True),
