@@ -286,8 +286,8 @@ mpmath with 110 digits from the formula of the paper, and twice as many for seco
 they are.
 
 The tests of the library hold limits for every row, and for slopes and second derivatives in all other arrays too.
-The slope of a softmax cross-entropy in a class that is improbable by exp(-60) is itself about 1e-26, and has the rounding
-of a difference of logits times 60, which is the 30 ulp of its row.
+The slope of a softmax cross-entropy in a class that is improbable by exp(-60) is itself about 1e-26, and has the
+rounding of a difference of logits times 60, which is the 30 ulp of its row.
 "not finite" says that an answer is nan or infinite where the truth is neither. The peers are asked for what they
 have: Keras clips probabilities and logits, so that it computes another function near 0 and 1.
 
