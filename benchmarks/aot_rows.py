@@ -274,11 +274,13 @@ def main() -> None:
     options = parser.parse_args()
     chips = (aot_cuda.ONE,) if options.cuda else CHIPS[:1] if options.reduced else CHIPS
     packages = aot_cuda.PACKAGES if options.cuda else aot.PACKAGES
-    found = list(lines(options.only, chips, reduced=options.reduced))
-    text = f"{aot.about(packages)}\n- chips: {' · '.join(chips)}\n\n{table(found)}"
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n")
+    found = []
+    head = f"{aot.about(packages)}\n- chips: {' · '.join(chips)}\n\n"
+    for one in lines(options.only, chips, reduced=options.reduced):
+        found.append(one)
+        if options.markdown:  # after each row: some take minutes to compile
+            options.markdown.write_text(f"{head}{table(found)}\n")
+    print(head + table(found))
     if missed := [f"{one.name} {one.shape} {one.dtype}" for one in found if one.missed]:
         sys.exit(f"{len(missed)} of {len(found)} rows missed their limits: {'; '.join(missed)}")
 
