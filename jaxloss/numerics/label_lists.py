@@ -1,4 +1,10 @@
-"""Margins between the labels of a row and its other classes, one label at a time, without an array of all pairs."""
+"""Margins between the labels of a row and its other classes, one label at a time, without an array of all pairs.
+
+The loops end with the longest list of the batch, however many labels the lists have room for.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +12,13 @@ from jax import lax
 
 from jaxloss.numerics._mesh import columns, filled, varying_alike
 from jaxloss.numerics._rule import compiled, rule
+from jaxloss.numerics._shapes import known
+from jaxloss.numerics.elementary import two_sum
 from jaxloss.numerics.label import label_value
 
 LAST = -1
+
+Carry = TypeVar("Carry")
 
 
 @jax.custom_jvp
@@ -26,18 +36,30 @@ def multilabel_margin(x: jax.Array, labels: jax.Array) -> jax.Array:
     others = _others(x, labels)
     highest = jnp.max(others, LAST, keepdims=True)
 
-    def step(_: None, label: jax.Array) -> tuple[None, jax.Array]:
+    def step(label: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         score = label_value(x, label, x.ndim - 1)
         term = jnp.sum(jnp.maximum(_pair_margins(score, others), 0), LAST, keepdims=True)
         infinite = jnp.where(highest > -jnp.inf, filled(term, jnp.inf), jnp.zeros_like(term))
-        return None, jnp.where(label < 0, jnp.zeros_like(term), jnp.where(score == -jnp.inf, infinite, term))
+        term = jnp.where(label < 0, jnp.zeros_like(term), jnp.where(score == -jnp.inf, infinite, term))
+        total, lost = two_sum(sums[0], term)
+        return total, sums[1] + jnp.where(jnp.isfinite(total), lost, jnp.zeros_like(lost))
 
-    return jnp.sum(lax.scan(step, None, _each(labels))[1], 0)
+    start = jnp.zeros_like(highest)
+    total, lost = _for_each(labels, step, (start, start))
+    return total + lost
 
 
-def _each(labels: jax.Array) -> jax.Array:
-    """The labels as the leading axis of a loop, `[labels, ..., 1]`."""
-    return jnp.moveaxis(labels, LAST, 0)[..., None]
+def _for_each(labels: jax.Array, step: Callable[[jax.Array, Carry], Carry], start: Carry) -> Carry:
+    """Takes `step` with the first labels of all rows, `[..., 1]`, then with the second ones, up to the longest list."""
+    count = labels.shape[LAST]
+    if known(count) and not count:
+        return start
+    leaves, tree = jax.tree.flatten(start)
+    labels, *leaves = varying_alike(labels, *leaves)
+    at = lambda i: lax.dynamic_index_in_dim(labels, i, labels.ndim - 1)  # noqa: E731
+    ends = jnp.where(labels >= 0, columns(labels, labels.ndim - 1, jnp.int32) + 1, jnp.zeros_like(labels))
+    longest = jnp.max(ends, initial=0)
+    return lax.fori_loop(0, longest, lambda i, carry: step(at(i), carry), tree.unflatten(leaves))
 
 
 def _indices(x: jax.Array) -> jax.Array:
@@ -48,7 +70,7 @@ def _others(x: jax.Array, labels: jax.Array) -> jax.Array:
     """`x` with minus infinity at the labels."""
     indices = _indices(x)
     _, start = varying_alike(x, jnp.zeros_like(x, bool))
-    is_label, _ = lax.scan(lambda found, label: (found | (indices == label), None), start, _each(labels))
+    is_label = _for_each(labels, lambda label, found: found | (indices == label), start)
     return jnp.where(is_label, filled(x, -jnp.inf), x)
 
 
@@ -62,14 +84,14 @@ def _slope(x: jax.Array, labels: jax.Array) -> jax.Array:
     """The number of positive terms in which the class is i, less the number of those in which it is the label s."""
     others, indices = _others(x, labels), _indices(x)
 
-    def step(slope: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:
+    def step(label: jax.Array, slope: jax.Array) -> jax.Array:
         short = (_pair_margins(label_value(x, label, x.ndim - 1), others) > 0) & (label >= 0)
         of_others = short.astype(x.dtype)
         of_label = jnp.sum(of_others, LAST, keepdims=True)
-        return slope + jnp.where(indices == label, -of_label, of_others), None
+        return slope + jnp.where(indices == label, -of_label, of_others)
 
     _, start = varying_alike(x, jnp.zeros_like(x))
-    return lax.scan(step, start, _each(labels))[0]
+    return _for_each(labels, step, start)
 
 
 @rule(multilabel_margin)

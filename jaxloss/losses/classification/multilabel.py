@@ -88,7 +88,7 @@ def multilabel_margin_loss(
     Any real scores; a class of score minus infinity adds nothing, and is an infinite loss as a label beside any other
     class. A row's labels end before the first -1; one of them outside 0 to C - 1 makes the loss nan. A label that is
     there twice counts twice. Where a class has exactly the margin the slope of its term is 0. The labels are taken one
-    after the other, with memory for one array of the size of the scores.
+    after the other, up to the end of the longest list, with memory for one array of the size of the scores.
 
     Args:
         scores: `[..., classes]`.
