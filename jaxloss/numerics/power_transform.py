@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxloss.numerics._mesh import filled
 from jaxloss.numerics._rule import rule, tangent
@@ -17,7 +18,8 @@ from jaxloss.numerics.elementary import expm1, from_tiny, polynomial
 def box_cox(p: jax.Array, q: jax.Array) -> jax.Array:
     r"""$(1 - p^q) / q$ for p from 0 to 1 and q above 0.
 
-    For q < 1 the true slope in p at 0 is infinite; here it is constant below the smallest normal number.
+    For q < 1 the true slope in p at 0 is infinite; here it is constant below the smallest normal number. The curvature,
+    which grows faster, is constant below that number too, and at most the largest float.
     """
     return -expm1(q * jnp.log(p)) / q
 
@@ -26,14 +28,13 @@ def box_cox(p: jax.Array, q: jax.Array) -> jax.Array:
 def _box_cox_jvp(primals, tangents):
     p, q = primals
     value = box_cox(p, q)
-    return value, tangent(
-        value, (lambda: -_ratio(from_tiny(p), q), tangents[0]), (lambda: _in_power(p, q), tangents[1])
-    )
+    return value, tangent(value, (lambda: -_ratio(p, q), tangents[0]), (lambda: _in_power(p, q), tangents[1]))
 
 
 @jax.custom_jvp
 def _ratio(p: jax.Array, q: jax.Array) -> jax.Array:
     """$p^q / p$, not $p^{q - 1}$: the power would multiply the rounding error of q - 1 by the logarithm of p."""
+    p = from_tiny(p)
     return jnp.power(p, jnp.broadcast_to(q, p.shape)) / p
 
 
@@ -42,8 +43,17 @@ def _ratio_jvp(primals, tangents):
     p, q = primals
     value = _ratio(p, q)
     return value, tangent(
-        value, (lambda: (q - 1) * (value / p), tangents[0]), (lambda: value * jnp.log(p), tangents[1])
+        value, (lambda: _curvature(p, q), tangents[0]), (lambda: value * jnp.log(from_tiny(p)), tangents[1])
     )
+
+
+def _curvature(p: jax.Array, q: jax.Array) -> jax.Array:
+    """$(q - 1) p^q / p^2$, or minus the largest float where that is less: infinity times 0 is nan in a Hessian."""
+    lowest = jnp.finfo(p.dtype).min
+    floored = from_tiny(p)
+    is_float = (1 - q) * lax.stop_gradient(_ratio(p, q)) < -lowest * floored
+    inside = jnp.where(is_float, floored, jnp.ones_like(p))
+    return jnp.where(is_float, (q - 1) * _ratio(inside, q) / inside, filled(p, lowest))
 
 
 def _in_power(p: jax.Array, q: jax.Array) -> jax.Array:

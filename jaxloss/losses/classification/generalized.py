@@ -31,7 +31,7 @@ def generalized_cross_entropy(
     It tends to the cross-entropy $-\log p_t$ as q falls to 0, and is half the absolute error, $1 - p_t$, at q = 1.
     Probabilities in [0, 1], both ends included, taken as they are; a probability of the label outside [0, 1] has loss
     nan, and so has a label outside 0 to C - 1. At p = 0 the loss is 1 / q; its slope, infinite there in truth, is that
-    of the smallest normal number.
+    of the smallest normal number, and its second derivative is never more than the largest float.
 
     Args:
         probabilities: `[..., classes]`, each row of sum 1.

@@ -47,6 +47,15 @@ def test_a_probability_of_zero_has_a_bounded_loss_and_a_finite_slope():
     assert slope[0, 0] < -1e18
 
 
+@pytest.mark.parametrize(("p", "q", "curvature"), [(0.0, 0.7, np.inf), (1e-30, 0.7, 3e38), (1e-30, 0.5, 5e44)])
+def test_the_hessian_near_a_probability_of_zero_is_finite_and_of_the_label_alone(p, q, curvature):
+    loss = lambda x: jaxloss.generalized_cross_entropy(x[None], jnp.array([0]), q=q)[0]
+    for hessian in (jax.hessian(loss), jax.jacrev(jax.grad(loss))):
+        found = np.array(quick(hessian)(jnp.array([p, 1.0])), np.float64)
+        np.testing.assert_allclose(found[0, 0], min(curvature, float(np.finfo(np.float32).max)), rtol=1e-5)
+        assert np.count_nonzero(found) == 1
+
+
 def test_a_small_power_is_the_cross_entropy():
     rng = np.random.default_rng(0)
     p, t = cases.distribution(rng, (8, 5)), cases.labels(rng, 8)
