@@ -27,6 +27,7 @@ from os import environ, getloadavg, sched_getaffinity
 from pathlib import Path
 from typing import Any
 
+import embeddings
 import jax
 import jax.numpy as jnp
 import likelihoods
@@ -47,6 +48,8 @@ PACKAGES = (
     "tokamax", "liger-kernel", "numpy",
 )  # fmt: skip
 COLUMNS = ("optax", "torch", "keras", "jax")
+HELD = ("optax", "keras", "jax")  # of whose programs XLA counts the temporaries
+NOTED = 0.1  # MB of temporaries that a program holds more than a peer's, at least, before it is listed
 
 
 @dataclass
@@ -157,7 +160,7 @@ def measured(process: str, only: str, repeats: int, seconds: float) -> list[Resu
     """What one process measures of all the rows that are asked for."""
     if torch is not None:
         torch.set_num_threads(threads())
-    rows = (*peers.rows(), *margins.rows(), *likelihoods.rows())
+    rows = (*peers.rows(), *margins.rows(), *embeddings.rows(), *likelihoods.rows())
     chosen = [(r, s) for r in rows for s in r.shapes if any(name in f"{r.name} {s}" for name in only.split(","))]
     results = []
     for row, shape in (bar := tqdm(chosen, process, unit="row")):
@@ -185,7 +188,8 @@ def table(results: list[Result]) -> str:
     columns = [c for c in COLUMNS if any(c in r.ms for r in results)]
     head = ["loss", "shape", "ours ms", "floor ms", "ours / floor"]
     head += [h for c in columns for h in (f"{c} ms", f"{c} / ours")]
-    head += ["temp MB", "temp % of predictions", "optax temp MB"]
+    held = [c for c in HELD if any(c in r.temp for r in results)]
+    head += ["temp MB", "temp % of predictions", *(f"{c} temp MB" for c in held)]
     lines = []
     for r in results:
         cells = [r.name, r.shape, f"{r.ms['ours']:.2f}", f"{r.floor:.2f}", f"{r.ms['ours'] / r.floor:.2f}"]
@@ -193,7 +197,7 @@ def table(results: list[Result]) -> str:
             mark = "*" if c in r.differs else ""
             cells += [f"{r.ms[c]:.2f}", f"**{r.ratio(c):.2f}**{mark}"] if c in r.ms else ["", ""]
         cells += [f"{r.temp['ours']:.2f}", f"{100 * r.temp_share:.2f}"]
-        cells += [f"{r.temp['optax']:.2f}" if "optax" in r.temp else ""]
+        cells += [f"{r.temp[c]:.2f}" if c in r.temp else "" for c in held]
         lines.append(cells)
     return reporting.table(head, lines)
 
@@ -204,6 +208,16 @@ def slower(results: list[Result]) -> str:
         for r in results
         for peer, ratios in r.ratios.items()
         if r.ratio(peer) < SLOWER
+    ]
+    return "\n".join(rows) or "none"
+
+
+def fuller(results: list[Result]) -> str:
+    rows = [
+        f"- {r.name}, {r.shape}: {r.temp['ours']:.2f} MB, {peer} {r.temp[peer]:.2f}"
+        for r in results
+        for peer in HELD
+        if peer in r.temp and SLOWER * r.temp["ours"] > r.temp[peer] and r.temp["ours"] > r.temp[peer] + NOTED
     ]
     return "\n".join(rows) or "none"
 
@@ -267,7 +281,8 @@ def main() -> None:
             name = f"process {i + 1} of {options.processes}"
             passes.append(pool.submit(measured, name, options.only, options.repeats, options.seconds).result())
     results = [merged(rows) for rows in zip(*passes, strict=True)]
-    report = "\n\n".join([about(), table(results), f"Peer / ours below {SLOWER}:", slower(results)])
+    parts = [about(), table(results), f"Peer / ours below {SLOWER}:", slower(results)]
+    report = "\n\n".join([*parts, "Holds more temporaries than a peer:", fuller(results)])
     print(report)
     if options.markdown:
         options.markdown.write_text(report + "\n")
