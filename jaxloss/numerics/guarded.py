@@ -54,7 +54,7 @@ def _divide_jvp(primals, tangents):
     numerator, denominator = primals
     inverse = divide((denominator != 0).astype(denominator.dtype), denominator)
     quotient = divide(numerator, denominator)
-    in_denominator = lambda: -(numerator * inverse) * inverse  # noqa: E731
+    in_denominator = lambda: (-(numerator * inverse), inverse)  # noqa: E731
     return quotient, tangent(quotient, (lambda: inverse, tangents[0]), (in_denominator, tangents[1]))
 
 

@@ -123,3 +123,13 @@ def test_nll_of_log_softmax_is_the_cross_entropy():
     x, t = cases.normal(rng, (8, CLASSES)), cases.labels(rng, 8)
     of_log = quick(lambda x, t: jaxloss.nll_loss(jaxloss.log_softmax(x), t))(x, t)
     np.testing.assert_allclose(of_log, quick(jaxloss.softmax_cross_entropy_with_integer_labels)(x, t), rtol=1e-6)
+
+
+def test_an_infinite_curvature_at_a_label_that_is_nearly_impossible_stays_with_it():
+    """Infinity times the zeros of a Hessian was nan."""
+    p = jnp.float32([1e-30, 1.0])
+    of_label = lambda p: jaxloss.sparse_categorical_cross_entropy(p, jnp.array(0))
+    of_masses = lambda p: jaxloss.categorical_cross_entropy(p, jnp.array([0.25, 0.75]))
+    for loss, last in ((of_label, 0), (of_masses, 0.75)):
+        for hessian in (jax.hessian(loss), jax.jacrev(jax.grad(loss))):
+            np.testing.assert_array_equal(quick(hessian)(p), [[np.inf, 0], [0, last]])
