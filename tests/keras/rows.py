@@ -72,19 +72,24 @@ class KerasRow(Row):
         """The options that Keras has from 3.16 on; an older one is asked for the loss of one-hot labels instead."""
         return {"label_smoothing"} if BEFORE_3_16 and self.fn is ours.sparse_categorical_crossentropy else set()
 
+    def asked(self, library, arrays, options):
+        """The function and the class of a library, and the arrays that they take."""
+        function, form = self.fn.__name__, self.form.__name__
+        if library is not ours and self.newer & options.keys():
+            function, form = "categorical_crossentropy", "CategoricalCrossentropy"
+            arrays = {**arrays, "y_true": jax.nn.one_hot(arrays["y_true"], arrays["y_pred"].shape[-1])}
+        return getattr(library, function), getattr(library, form), arrays
+
     def answers(self, library, arrays, fully):
         arrays = self.comparable(arrays)
         options, weights = self.told(library, self.given()), self._weights(arrays)
-        fn, form = self.fn.__name__, self.form.__name__
-        if library is not ours and self.newer & options.keys():
-            fn, form = "categorical_crossentropy", "CategoricalCrossentropy"
-            arrays = {**arrays, "y_true": jax.nn.one_hot(arrays["y_true"], arrays["y_pred"].shape[-1])}
+        function, form, arrays = self.asked(library, arrays, options)
         if library is not ours and self.fn is ours.sparse_categorical_crossentropy and "axis" in options:
             # On JAX Keras takes these classes on the last axis only.
             arrays = {**arrays, "y_pred": jnp.moveaxis(arrays["y_pred"], options.pop("axis"), -1)}
-        found = {"function": getattr(library, fn)(*self.ordered(arrays), **options)} if fully else {}
+        found = {"function": function(*self.ordered(arrays), **options)} if fully else {}
         for reduction, what in self._ways(weights) if self.has_form else ():
-            loss = getattr(library, form)(**options, reduction=reduction)
+            loss = form(**options, reduction=reduction)
             value = loss(*self.ordered(arrays), sample_weight=weights[what])
             # Of such a weight Keras leaves its axis to losses that are not reduced.
             found[f"{reduction}, weights {what}"] = value.sum() if what == "a trailing axis" else value

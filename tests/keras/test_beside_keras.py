@@ -42,6 +42,9 @@ DIFFERENT = {
     "alpha does nothing without balancing": lambda row, option: (
         option == "alpha" and row.fn is ours.binary_focal_crossentropy and "apply_class_balancing" not in row.options
     ),
+    "below 3.16 labels that may be ignored are not smoothed": lambda row, option: (
+        option in row.newer and "ignore_class" in row.options
+    ),
     "alpha of each class stays": lambda row, option: np.ndim(row.options.get(option)) > 0,
 }
 """Options that keep their value in a row, and why."""
@@ -68,8 +71,8 @@ def _drawn(row: KerasRow, seed, batch, whole):
 
 
 def _asked(library, row: KerasRow, arrays, options, reduction, weights):
-    function, form = getattr(library, row.fn.__name__), getattr(library, row.form.__name__)
     options = row.told(library, options)
+    function, form, arrays = row.asked(library, arrays, options)
     loss = form(**options, reduction=reduction, dtype=arrays["y_pred"].dtype.name)
 
     def both(p):
