@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -46,9 +47,9 @@ def adaptive_log_softmax(
     last i with $t \ge c_i$. The classes are ordered by their frequency: a rare one costs a narrow layer, and the
     layer of a cluster is not computed in a batch without a label of it (under `vmap` it is).
 
-    A token is as exact as its logits are, however confident. At most one layer's logits are held at a time, or a chunk
-    of them, as in `linear_softmax_cross_entropy`, by which each layer is computed. A label outside 0 to K - 1, of all K
-    classes, has loss nan.
+    A token is as exact as its logits are, however confident. At most one layer's logits are held at a time, with their
+    slopes for a gradient, or a chunk of them, as in `linear_softmax_cross_entropy`, by which each layer is computed. A
+    label outside 0 to K - 1, of all K classes, has loss nan.
 
     Args:
         hidden: Hidden states, `[..., D]`.
@@ -134,7 +135,8 @@ def _of_layers(clusters: Clusters, t: Array, live: Array, starts: list[int], lay
             product(x, projection, layout), kernel, t, here, layout
         )
         none = lambda x, projection, kernel, here, t: numerics.keep(here, jnp.zeros_like(losses))  # noqa: E731
-        losses = losses + lax.cond(jnp.any(here), tail, none, x, projection, kernel, here, t - start)
+        # Without a checkpoint each condition would keep the logits of its layer, and more, for its slopes.
+        losses = losses + lax.cond(jnp.any(here), jax.checkpoint(tail), none, x, projection, kernel, here, t - start)
     return losses
 
 

@@ -39,8 +39,8 @@ def ntxent(
     with the cosine similarity s. Any finite embeddings; a zero one is orthogonal to all others and has slope 0. A batch
     with an infinite element has loss nan. An embedding without a positive is a negative of others alone; a batch
     without a positive pair has loss 0. A mask of the shape of the labels leaves out embeddings, as anchors, positives
-    and negatives; one of the shape of the losses leaves out batches. Where devices share a batch, `batch_axis_name` makes
-    pairs across them; `axis_name` of the class form alone has the mean of losses of each device's own pairs.
+    and negatives; one of the shape of the losses leaves out batches. Where devices share a batch, `batch_axis_name`
+    makes pairs across them; `axis_name` of the class form alone has the mean of losses of each device's own pairs.
 
     Args:
         embeddings: A batch of vectors, `[..., batch, features]`.
