@@ -25,7 +25,8 @@ def sigmoid_focal(x, y, alpha=None, gamma=2, label_smoothing=0):
 def softmax_focal(x, t, alpha=None, gamma=2, label_smoothing=0, ignore_index=None):
     y = one_hot(t, len(x)) if not isinstance(t, list) else t
     y = [(1 - mp.mpf(label_smoothing)) * v + mp.mpf(label_smoothing) / len(x) for v in y]
-    alphas = map(exact, np.broadcast_to(1 if alpha is None else alpha, len(x)))
+    alphas = list(alpha) if np.ndim(alpha) else [1 if alpha is None else alpha] * len(x)
+    alphas = [exact(a) if isinstance(a, np.floating) else a for a in alphas]
     total = mp.mpf(0)
     for a, v, lp in zip(alphas, y, log_softmax(x), strict=True):
         total += a * v * (-mp.expm1(lp)) ** gamma * -lp if v else 0
