@@ -242,7 +242,7 @@ CUDA_LIMITS: dict[str, tuple[float, float]] = {
 """The same on H100s, where a row of 32000 classes is reduced in parts, whose sums are written and read again."""
 
 
-def limits(row: Row, shape: str, chips: tuple[str, ...] = CHIPS) -> tuple[float, float]:
+def limits(row: Row, shape: str, chips: tuple[str, ...]) -> tuple[float, float]:
     of = LIMITS | CUDA_LIMITS if chips == (aot_cuda.ONE,) else LIMITS
     of_name = (math.inf, math.inf) if shape == "262144x10" else of.get(row.name, (math.inf, math.inf))
     return of.get(f"{row.name} {shape}", of_name)

@@ -13,12 +13,13 @@ import numpy as np
 import optax
 import peers
 from peers import F, Row, torch
+from shapes import IMAGES
 
 import jaxloss
 import jaxloss.torch.functional
 
 EMBEDDINGS, CLOSE = {"8192x256": (8192, 256)}, {"1024x64": (1024, 64)}
-LISTS, CLASSES, DIGITS = {"8192x100": (8192, 100)}, {"8192x1000": (8192, 1000)}, {"65536x10": (65536, 10)}
+LISTS = {"8192x100": (8192, 100)}
 MASKS, REGIONS = {"32x16384x1": (32, 16384, 1)}, {"32x4096x10": (32, 4096, 10)}
 PIXELS, SEQUENCES = {"32x16384x10": (32, 16384, 10)}, {"16x200x32x40": (16, 200, 32, 40)}
 FEW_LABELS = {"256x1000 5 labels": (256, 1000)}
@@ -150,7 +151,7 @@ def rows() -> list[Row]:
              **_only_torch(lambda a, y: F.triplet_margin_loss(a, y[0], y[1]))}),
         Row("triplet_margin_with_distance_loss", _with_others(distance, reduction="none"), anchors_and_others,
             EMBEDDINGS, _only_torch(lambda a, y: F.triplet_margin_with_distance_loss(a, y[0], y[1]))),
-        Row("cosine_similarity", jaxloss.cosine_similarity, peers.errors, CLASSES,
+        Row("cosine_similarity", jaxloss.cosine_similarity, peers.errors, IMAGES,
             {**of_optax("cosine_similarity"), **_opposite(keras("cosine_similarity"))}),
         Row("ntxent", jaxloss.ntxent, unit_vectors_and_labels, CLOSE, of_optax("ntxent")),
         Row("circle_loss", jaxloss.circle_loss, unit_vectors_and_labels, CLOSE, keras("circle")),
@@ -166,18 +167,18 @@ def rows() -> list[Row]:
             of_optax("ranking_softmax_loss")),
         Row("multilabel_margin_loss", jaxloss.multilabel_margin_loss, logits_and_five_labels, FEW_LABELS,
             margins._torch("multilabel_margin_loss")),
-        Row("safe_softmax_cross_entropy", jaxloss.safe_softmax_cross_entropy, peers.logits_and_distributions, CLASSES,
+        Row("safe_softmax_cross_entropy", jaxloss.safe_softmax_cross_entropy, peers.logits_and_distributions, IMAGES,
             of_optax("safe_softmax_cross_entropy")),
-        Row("make_fenchel_young_loss", _fenchel_young(jaxloss), peers.logits_and_distributions, CLASSES,
+        Row("make_fenchel_young_loss", _fenchel_young(jaxloss), peers.logits_and_distributions, IMAGES,
             {"optax": _fenchel_young(optax.losses)}),
         Row("generalized_cross_entropy", partial(jaxloss.generalized_cross_entropy, q=0.5), probabilities_and_labels,
-            CLASSES, keras("categorical_generalized_cross_entropy", q=0.5)),
+            IMAGES, keras("categorical_generalized_cross_entropy", q=0.5)),
         Row("sparse_categorical_cross_entropy", jaxloss.sparse_categorical_cross_entropy, probabilities_and_labels,
-            CLASSES, keras("sparse_categorical_crossentropy")),
-        Row("categorical_cross_entropy", jaxloss.categorical_cross_entropy, probabilities_and_distributions, CLASSES,
+            IMAGES, keras("sparse_categorical_crossentropy")),
+        Row("categorical_cross_entropy", jaxloss.categorical_cross_entropy, probabilities_and_distributions, IMAGES,
             keras("categorical_crossentropy")),
         Row("kl_divergence_from_probabilities", jaxloss.kl_divergence_from_probabilities,
-            probabilities_and_distributions, CLASSES, keras("kl_divergence")),
+            probabilities_and_distributions, IMAGES, keras("kl_divergence")),
         Row("ctc_loss_with_forward_probs", _forward_probs(jaxloss), peers.frames_and_labels, SEQUENCES,
             {"optax": _forward_probs(optax.losses)}),
         Row("gaussian_nll of variances", lambda x, y: jaxloss.gaussian_nll(x, y[0], variance=y[1]),

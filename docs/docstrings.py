@@ -22,5 +22,5 @@ class Docstrings(griffe.Extension):
             alternative = f"value and slope of {obj.name}"
             text = re.sub(r"\n\n(?=Args:)", f"\n\n![{alternative}](../plots/{obj.name}.svg)\n\n", text, count=1)
         obj.docstring.value = text
-        if obj.is_function:  # `over_rows` makes the losses of rows what a user gets
-            obj.returns = re.sub(r"^Rows\[(.*)\]$", r"\1", str(obj.returns))
+        if obj.is_function and (rows := re.fullmatch(r"Rows\[(.*)\]", str(obj.returns))):
+            obj.returns = rows[1]  # what a user gets, by `over_rows`

@@ -489,10 +489,11 @@ def programs() -> list[Case]:
 
 def richest() -> list[Case]:
     """Of each loss the program with the most options."""
-    found = {}
-    for case in sorted(programs(), key=lambda case: len(case.options)):
-        found[case.fn, case.labels] = case
-    return list(found.values())
+    return richest_of(programs())
+
+
+def richest_of(found: list[Case]) -> list[Case]:
+    return list({(case.fn, case.labels): case for case in sorted(found, key=lambda case: len(case.options))}.values())
 
 
 @cache
@@ -512,10 +513,7 @@ def with_grid() -> list[Case]:
 
 def richest_with_grid() -> list[Case]:
     """Of each loss the case with the most options that knows where it is hard."""
-    found = {}
-    for case in sorted((case for case in collect() if case.grid), key=lambda case: len(case.options)):
-        found[case.fn, case.labels] = case
-    return list(found.values())
+    return richest_of([case for case in collect() if case.grid])
 
 
 def each() -> list[Case]:

@@ -260,15 +260,11 @@ def test_every_file_of_a_drop_in_has_its_test_file(package):
     assert not missing, f"tests/{package} has no test file for {missing}"
 
 
-def _functions(path):
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
-
-
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_functions_have_names_and_fit_on_a_screen(path):
     """At most 40 lines below the docstring, 60 in `fused/`, where the rules of two loops stand side by side."""
     limit = 60 if path.parent.name == "fused" else 40
-    for function in _functions(path):
+    for function in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)):
         assert function.name != "_", f"{path.name}:{function.lineno}: give the rule a name"
         body = function.body[1:] if ast.get_docstring(function) else function.body
         lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
@@ -278,11 +274,8 @@ def test_functions_have_names_and_fit_on_a_screen(path):
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_is_private_to_a_file_is_imported_by_no_other(path):
     """A name with an underscore is of its file alone; a module with one is of the package."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            private = [name for name in (alias.name for alias in node.names) if re.match("_[^_]", name)]
-            private = [name for name in private if f"{node.module}.{name}" not in MODULES]
-            assert not private, f"{path.name}: {private} of {node.module}: without the underscore, or not imported"
+    private = [name for name in _imports(path) if re.search(r"\._[^_.][^.]*$", name) and name not in MODULES]
+    assert not private, f"{path.name}: {private}: without the underscore, or not imported"
 
 
 def test_no_module_of_numerics_is_hidden_by_a_function_of_its_name():

@@ -19,7 +19,7 @@ from tests.sweeps.test_accuracy import exact, largest_term
 MOST = mp.mpf(float(np.finfo(np.float32).max))
 EXTREME = [case for case in cases.collect() if any(case.arrays[name].extremes for name in case.batched)]
 if not cases.EVERY:
-    EXTREME = list({case.fn: case for case in sorted(EXTREME, key=lambda case: len(case.options))}.values())
+    EXTREME = cases.richest_of(EXTREME)
 
 
 def _planted(case):

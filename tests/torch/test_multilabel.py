@@ -1,20 +1,17 @@
 """PyTorch's losses of rows of labels: the kink, what follows the end of a row, what is refused."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxloss.torch import functional as F
 from tests.compiling import jit
+from tests.torch.kinks import no_slope_at_a_kink
 from tests.torch.refusing import LABELS, X, Y, bad_input_is_refused
 
 
 def test_the_slope_at_a_kink_is_zero():
-    loss = lambda x: F.multilabel_margin_loss(jnp.append(x, 0.0), np.array([0, -1]))
-    value, slope = jit(jax.value_and_grad(loss))(np.ones(1, np.float32))
-    assert value == 0
-    assert not np.any(slope)
+    no_slope_at_a_kink(lambda x: F.multilabel_margin_loss(jnp.append(x, 0.0), np.array([0, -1])))
 
 
 def test_whatever_follows_the_end_of_a_row_is_ignored():
